@@ -1,0 +1,2 @@
+//! The binary `timebase`.
+fn main() {}
