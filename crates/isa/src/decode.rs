@@ -1,0 +1,118 @@
+//! From an instruction word to its definition and operands.
+
+use crate::{Encoding, Flow, Instruction, Ops, Visitor};
+use alloc::{vec, vec::Vec};
+
+/// What a table of definitions needs of one.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// Base mnemonic as a Rust identifier.
+    pub name: &'static str,
+    /// Assembler syntax.
+    pub syntax: &'static str,
+    /// ISA section.
+    pub section: &'static str,
+    /// Encoding.
+    pub encoding: Encoding,
+}
+
+/// Finds the definition of an instruction word. Built once per engine.
+pub struct Decoder {
+    entries: Vec<Entry>,
+    level: u16,
+    /// For each (primary opcode, ten bits above the lowest): where its candidates start in `candidates`.
+    index: Vec<u32>,
+    /// Numbers of definitions, most specific first.
+    candidates: Vec<u16>,
+    /// Prefixed definitions.
+    prefixed: Vec<u16>,
+    illegal: u16,
+}
+
+struct Collect(Vec<Entry>);
+impl Visitor for Collect {
+    fn visit<I: Instruction>(&mut self) {
+        self.0.push(Entry { name: I::NAME, syntax: I::SYNTAX, section: I::SECTION, encoding: I::ENCODING });
+    }
+}
+
+const KEYS: usize = 1 << 16;
+
+fn key(word: u64) -> usize {
+    ((word >> 26 & 63) << 10 | word >> 1 & 1023) as usize
+}
+
+impl Decoder {
+    /// A decoder for a CPU of ISA level `level` (300, 310).
+    pub fn new(level: u16) -> Decoder {
+        let mut collect = Collect(Vec::new());
+        crate::each(&mut collect);
+        let entries = collect.0;
+        let here = |e: &Entry| e.encoding.since <= level && level <= e.encoding.until;
+        let illegal = entries.iter().position(|e| e.name == "illegal").expect("system.rs defines it") as u16;
+        let mut order: Vec<u16> = (0..entries.len() as u16).filter(|&n| here(&entries[n as usize])).collect();
+        order.sort_by_key(|&n| core::cmp::Reverse(entries[n as usize].encoding.mask.count_ones()));
+        let (prefixed, plain): (Vec<u16>, Vec<u16>) = order
+            .into_iter()
+            .filter(|&n| n != illegal)
+            .partition(|&n| entries[n as usize].encoding.prefixed());
+        let mut pairs: Vec<(u32, u16)> = Vec::new();
+        for &n in &plain {
+            let e = &entries[n as usize].encoding;
+            let (mask, bits) = (key(e.mask), key(e.bits));
+            // Every subset of the key bits that the encoding leaves open.
+            let open = !mask & (KEYS - 1);
+            let mut subset = open;
+            loop {
+                pairs.push(((bits | subset) as u32, n));
+                if subset == 0 {
+                    break;
+                }
+                subset = (subset - 1) & open;
+            }
+        }
+        pairs.sort_by_key(|&(key, _)| key);
+        let mut index = vec![0u32; KEYS + 1];
+        for &(key, _) in &pairs {
+            index[key as usize + 1] += 1;
+        }
+        for k in 0..KEYS {
+            index[k + 1] += index[k];
+        }
+        let candidates = pairs.into_iter().map(|(_, n)| n).collect();
+        Decoder { entries, level, index, candidates, prefixed, illegal }
+    }
+
+    /// All definitions, in the order of [`crate::each`].
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The word is the prefix of a two-word instruction on this CPU.
+    pub fn is_prefix(&self, word: u32) -> bool {
+        self.level >= 310 && word >> 26 == 1
+    }
+
+    /// Decodes `word`: an instruction word, or prefix << 32 | suffix. A word that no definition matches decodes
+    /// to the instruction `illegal` with the word in `imm`.
+    pub fn decode(&self, word: u64) -> Ops {
+        let numbers = if word >> 32 != 0 {
+            &self.prefixed[..]
+        } else {
+            let key = key(word);
+            &self.candidates[self.index[key] as usize..self.index[key + 1] as usize]
+        };
+        for &n in numbers {
+            let encoding = &self.entries[n as usize].encoding;
+            if word & encoding.mask == encoding.bits {
+                return Ops { op: n, ..(encoding.operands)(word) };
+            }
+        }
+        Ops { op: self.illegal, imm: word, ..Ops::default() }
+    }
+
+    /// What follows the decoded instruction.
+    pub fn flow(&self, ops: &Ops) -> Flow {
+        self.entries[ops.op as usize].encoding.flow
+    }
+}

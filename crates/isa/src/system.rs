@@ -1,0 +1,203 @@
+//! Instructions of Book III, and what else needs the whole CPU: operations named here, done by the cpu crate.
+#![expect(non_camel_case_types, reason = "instructions are types named by their mnemonics")]
+
+use crate::encoding::*;
+use crate::instruction::instructions;
+use crate::{Ops, Trap};
+
+/// An operation of the whole CPU: privileged state, translation, reservations, timers, interrupts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SystemOp {
+    /// `mtspr` of an SPR that is not a [`crate::Reg`]; number in `imm`.
+    Mtspr,
+    /// `mfspr`, `mftb`.
+    Mfspr,
+    /// `mtmsr`; L in `a` bit 0.
+    Mtmsr,
+    /// `mtmsrd`.
+    Mtmsrd,
+    /// `mfmsr`.
+    Mfmsr,
+    /// `rfid`.
+    Rfid,
+    /// `hrfid`.
+    Hrfid,
+    /// `rfscv`.
+    Rfscv,
+    /// `rfebb`; S in `t`.
+    Rfebb,
+    /// `sc`; LEV in `t`.
+    Sc,
+    /// `scv`; LEV in `t`.
+    Scv,
+    /// `stop`.
+    Stop,
+    /// `wait`.
+    Wait,
+    /// `bctar`.
+    Bctar,
+    /// `darn`; L in `b`.
+    Darn,
+    /// Load and reserve; size in `imm`.
+    LoadReserve,
+    /// Store conditional; size in `imm`.
+    StoreConditional,
+    /// `lwat`, `ldat`; size in `imm`, function in `c`.
+    LoadAtomic,
+    /// `stwat`, `stdat`.
+    StoreAtomic,
+    /// `lq`.
+    Lq,
+    /// `stq`.
+    Stq,
+    /// `plq`.
+    Plq,
+    /// `pstq`.
+    Pstq,
+    /// `lmw` and `stmw` raise Alignment in little-endian mode.
+    MultipleCheck,
+    /// `lswi`, `lswx`; bytes in `imm`, all ones: from XER.
+    LoadString,
+    /// `stswi`, `stswx`.
+    StoreString,
+    /// `icbi`: translates as a load.
+    Icbi,
+    /// `dcbst`, `dcbf`: translate as loads.
+    Dcbst,
+    /// `dcbz`.
+    Dcbz,
+    /// `copy`.
+    Copy,
+    /// `paste.`.
+    Paste,
+    /// `cpabort`.
+    CpAbort,
+    /// `tlbie`.
+    Tlbie,
+    /// `tlbiel`.
+    Tlbiel,
+    /// `tlbsync`, `slbsync`, `ptesync`: privileged and nothing to do.
+    PrivilegedNothing,
+    /// `slbmte`.
+    Slbmte,
+    /// `slbmfee`.
+    Slbmfee,
+    /// `slbmfev`.
+    Slbmfev,
+    /// `slbfee.`.
+    Slbfee,
+    /// `slbie`.
+    Slbie,
+    /// `slbieg`.
+    Slbieg,
+    /// `slbia`; IH in `t`.
+    Slbia,
+    /// `slbiag`.
+    Slbiag,
+    /// `msgsnd`.
+    Msgsnd,
+    /// `msgclr`.
+    Msgclr,
+    /// `msgsndp`.
+    Msgsndp,
+    /// `msgclrp`.
+    Msgclrp,
+    /// Caching-inhibited load of hypervisor real mode (`lbzcix` ...); size in `imm`.
+    LoadInhibited,
+    /// Caching-inhibited store.
+    StoreInhibited,
+    /// `clrbhrb`.
+    Clrbhrb,
+    /// `mfbhrbe`; entry in `imm`.
+    Mfbhrbe,
+    /// `tbegin.`: fails at once.
+    Tbegin,
+    /// The other transactional memory instructions.
+    Transaction,
+    /// `attn`: support processor attention, or illegal when not enabled.
+    Attn,
+    /// A low-priority hint (`or 31,31,31` and the like do nothing else); the vCPU may give way.
+    Priority,
+}
+
+macro_rules! system {
+    ($s:ident, $i:ident, $op:ident) => {
+        $s.system(SystemOp::$op, $i)?
+    };
+}
+
+const fn mt(xo: u64) -> Encoding {
+    x(31, xo).context()
+}
+
+const fn inhibited(xo: u64, operands: fn(u64) -> Ops) -> Encoding {
+    x0(31, xo).operands(operands).context()
+}
+
+const fn tlbi(w: u64) -> Ops {
+    // RS in t, RB in b, RIC in a, PRS in c, R in oe.
+    Ops { a: f(w, 18, 2), c: f(w, 17, 1), oe: w >> 16 & 1 != 0, rc: false, ..tab(w) }
+}
+
+instructions! {
+    "III 3.3";
+    mtmsr = mt(146), "mtmsr RS,L", |s, i| { system!(s, i, Mtmsr); }
+    mtmsrd = mt(178), "mtmsrd RS,L", |s, i| { system!(s, i, Mtmsrd); }
+    mfmsr = x(31, 83), "mfmsr RT", |s, i| { system!(s, i, Mfmsr); }
+    rfid = xl_branch(18).context(), "rfid", |s, i| { system!(s, i, Rfid); }
+    hrfid = xl_branch(274).context(), "hrfid", |s, i| { system!(s, i, Hrfid); }
+    rfscv = xl_branch(82).context(), "rfscv", |s, i| { system!(s, i, Rfscv); }
+    rfebb = xl_branch(146).operands(|w| Ops { t: f(w, 11, 1), ..tab(w) }).context(), "rfebb S", |s, i| { system!(s, i, Rfebb); }
+    stop = xl(370).context(), "stop", |s, i| { system!(s, i, Stop); }
+    "III 5.4";
+    lwzcix = inhibited(789, |w| Ops { imm: 4, ..tab0(w) }), "lwzcix RT,RA,RB", |s, i| { system!(s, i, LoadInhibited); }
+    lhzcix = inhibited(821, |w| Ops { imm: 2, ..tab0(w) }), "lhzcix RT,RA,RB", |s, i| { system!(s, i, LoadInhibited); }
+    lbzcix = inhibited(853, |w| Ops { imm: 1, ..tab0(w) }), "lbzcix RT,RA,RB", |s, i| { system!(s, i, LoadInhibited); }
+    ldcix = inhibited(885, |w| Ops { imm: 8, ..tab0(w) }), "ldcix RT,RA,RB", |s, i| { system!(s, i, LoadInhibited); }
+    stwcix = inhibited(917, |w| Ops { imm: 4, ..tab0(w) }), "stwcix RS,RA,RB", |s, i| { system!(s, i, StoreInhibited); }
+    sthcix = inhibited(949, |w| Ops { imm: 2, ..tab0(w) }), "sthcix RS,RA,RB", |s, i| { system!(s, i, StoreInhibited); }
+    stbcix = inhibited(981, |w| Ops { imm: 1, ..tab0(w) }), "stbcix RS,RA,RB", |s, i| { system!(s, i, StoreInhibited); }
+    stdcix = inhibited(1013, |w| Ops { imm: 8, ..tab0(w) }), "stdcix RS,RA,RB", |s, i| { system!(s, i, StoreInhibited); }
+    "III 6.9.3";
+    slbie = mt(434), "slbie RB", |s, i| { system!(s, i, Slbie); }
+    slbieg = mt(466), "slbieg RS,RB", |s, i| { system!(s, i, Slbieg); }
+    slbia = mt(498).operands(|w| Ops { t: f(w, 21, 3), ..tab(w) }), "slbia IH", |s, i| { system!(s, i, Slbia); }
+    slbiag = mt(850), "slbiag RS", |s, i| { system!(s, i, Slbiag); }
+    slbmte = mt(402), "slbmte RS,RB", |s, i| { system!(s, i, Slbmte); }
+    slbmfev = x(31, 851), "slbmfev RT,RB", |s, i| { system!(s, i, Slbmfev); }
+    slbmfee = x(31, 915), "slbmfee RT,RB", |s, i| { system!(s, i, Slbmfee); }
+    slbfee_ = x(31, 979), "slbfee. RT,RB", |s, i| { system!(s, i, Slbfee); }
+    slbsync = x(31, 338), "slbsync", |s, i| { system!(s, i, PrivilegedNothing); }
+    tlbie = mt(306).operands(tlbi), "tlbie RB,RS,RIC,PRS,R", |s, i| { system!(s, i, Tlbie); }
+    tlbiel = mt(274).operands(tlbi), "tlbiel RB,RS,RIC,PRS,R", |s, i| { system!(s, i, Tlbiel); }
+    tlbsync = x(31, 566), "tlbsync", |s, i| { system!(s, i, PrivilegedNothing); }
+    "III 12";
+    msgsnd = mt(206), "msgsnd RB", |s, i| { system!(s, i, Msgsnd); }
+    msgclr = mt(238), "msgclr RB", |s, i| { system!(s, i, Msgclr); }
+    msgsndp = mt(142), "msgsndp RB", |s, i| { system!(s, i, Msgsndp); }
+    msgclrp = mt(174), "msgclrp RB", |s, i| { system!(s, i, Msgclrp); }
+    msgsync = x(31, 886), "msgsync", |s, i| { system!(s, i, PrivilegedNothing); }
+    "II 7";
+    clrbhrb = x(31, 430), "clrbhrb", |s, i| { system!(s, i, Clrbhrb); }
+    mfbhrbe = x(31, 302).operands(|w| Ops { imm: w >> 11 & 1023, ..tab(w) }), "mfbhrbe RT,BHRBE", |s, i| { system!(s, i, Mfbhrbe); }
+    "II 5 (3.0)";
+    tbegin_ = mt(654).until30(), "tbegin. A,R", |s, i| { system!(s, i, Tbegin); }
+    tend_ = mt(686).until30(), "tend. A", |s, i| { system!(s, i, Transaction); }
+    tabort_ = mt(910).until30(), "tabort. RA", |s, i| { system!(s, i, Transaction); }
+    tabortwc_ = mt(782).until30(), "tabortwc. TO,RA,RB", |s, i| { system!(s, i, Transaction); }
+    tabortwci_ = mt(846).until30(), "tabortwci. TO,RA,SI", |s, i| { system!(s, i, Transaction); }
+    tabortdc_ = mt(814).until30(), "tabortdc. TO,RA,RB", |s, i| { system!(s, i, Transaction); }
+    tabortdci_ = mt(878).until30(), "tabortdci. TO,RA,SI", |s, i| { system!(s, i, Transaction); }
+    tsr_ = mt(750).until30(), "tsr. L", |s, i| { system!(s, i, Transaction); }
+    tcheck = mt(718).until30(), "tcheck BF", |s, i| { system!(s, i, Transaction); }
+    treclaim_ = mt(942).until30(), "treclaim. RA", |s, i| { system!(s, i, Transaction); }
+    trechkpt_ = mt(1006).until30(), "trechkpt.", |s, i| { system!(s, i, Transaction); }
+    "III 11";
+    attn = Encoding::new(PO | 0x7fe, 256 << 1, tab).context(), "attn", |s, i| { system!(s, i, Attn); }
+    "I 1.9.2";
+    illegal = Encoding::new(u64::MAX, 0, |w| Ops { imm: w, ..tab(0) }).context(), "illegal", |s, i| {
+        let _ = i;
+        let always = s.always();
+        s.trap_if(always, Trap::Illegal)?;
+    }
+}
