@@ -1,3 +1,302 @@
-//! TODO
+//! Physical memory: where bytes live, the one path by which they change, and who wants to know of it.
+//!
+//! All writers (vCPU, hypervisor call, device, table walker, debugger) go through [`Memory::store`]. The only
+//! exception is an engine that writes through a pointer from [`Memory::page_for_write`], which is given out only
+//! for pages that nobody watches, and taken back ([`Drop`]) as soon as somebody does. So derived things (cached
+//! translations, decoded code, reservations) are always as true as if they were made anew at each instruction.
+//!
+//! Left out: memory-mapped devices. An address that is not bulk storage here belongs to the machine's bus.
 #![no_std]
 extern crate alloc;
+
+mod reservation;
+mod watch;
+
+pub use reservation::{GRANULE, Reservation};
+
+use alloc::{vec, vec::Vec};
+use timebase_state::{Paged, State};
+use watch::Watches;
+
+/// Bytes in a page: the unit of sharing, watching and engine pointers.
+pub const PAGE: u64 = 4096;
+
+/// Who stores: decides whose reservations the store clears.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Writer {
+    /// The vCPU of this index.
+    Cpu(u32),
+    /// Anything else: hypervisor, firmware, device, debugger.
+    Other,
+    /// The table walker setting R or C: it invalidates no translation.
+    Walker,
+}
+
+/// Something derived from memory that is no longer true, or a pointer that must not be used any more.
+/// An engine applies these to its caches before the next instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Drop {
+    /// The translation table entry in this doubleword changed (real address).
+    Table(u64),
+    /// Code in this 64-byte line changed (real address).
+    Code(u64),
+    /// Pointers for writing to this page are withdrawn.
+    Writes(u64),
+    /// The page lies elsewhere in the host now: all pointers to it are withdrawn.
+    Moved(u64),
+}
+
+/// The real address is not bulk storage.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotMemory;
+
+/// A range of real addresses backed by bulk storage.
+#[derive(State)]
+struct Region {
+    #[wiring("from the configuration")]
+    base: u64,
+    storage: Paged,
+    #[cache("what engines derived from the storage")]
+    watches: Watches,
+}
+
+/// All bulk storage of a machine, by real address.
+#[derive(State)]
+pub struct Memory {
+    /// Region 0 is main memory at 0.
+    regions: Vec<Region>,
+    /// Per vCPU.
+    reservations: Vec<Reservation>,
+    #[cache("pages of other vCPUs' reservations, made at each slice")]
+    reserved_pages: Vec<u64>,
+    #[cache("applied by the engine before the next instruction")]
+    dropped: Vec<Drop>,
+}
+
+impl Memory {
+    /// `bytes` of zeroed main memory at address 0, for `cpus` vCPUs.
+    pub fn new(bytes: u64, cpus: u32) -> Memory {
+        Memory {
+            regions: vec![Region { base: 0, storage: Paged::new(bytes), watches: Watches::new(bytes) }],
+            reservations: vec![Reservation::NONE; cpus as usize],
+            reserved_pages: Vec::new(),
+            dropped: Vec::new(),
+        }
+    }
+
+    /// Adds zeroed storage at `base`, beyond what [`Memory::bytes`] counts (a hash page table outside the guest).
+    /// Replaces the storage that was there.
+    pub fn attach(&mut self, base: u64, bytes: u64) {
+        self.regions.retain(|region| region.base != base);
+        self.regions.push(Region { base, storage: Paged::new(bytes), watches: Watches::new(bytes) });
+    }
+
+    /// Main memory in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.regions[0].storage.len()
+    }
+
+    #[inline]
+    fn region(&self, address: u64, bytes: u64) -> Option<(usize, u64)> {
+        self.regions.iter().enumerate().find_map(|(n, region)| {
+            let offset = address.wrapping_sub(region.base);
+            (offset < region.storage.len() && bytes <= region.storage.len() - offset).then_some((n, offset))
+        })
+    }
+
+    /// The address is bulk storage.
+    pub fn contains(&self, address: u64, bytes: u64) -> bool {
+        self.region(address, bytes).is_some()
+    }
+
+    /// Reads bytes in address order. Has no effect on anything.
+    pub fn read(&self, address: u64, out: &mut [u8]) -> Result<(), NotMemory> {
+        let (n, offset) = self.region(address, out.len() as u64).ok_or(NotMemory)?;
+        let storage = &self.regions[n].storage;
+        if offset % PAGE + out.len() as u64 <= PAGE {
+            // SAFETY: page_ptr points to PAGE readable bytes (the zero page where there is none).
+            let page = unsafe { core::slice::from_raw_parts(storage.page_ptr(offset / PAGE), PAGE as usize) };
+            let start = (offset % PAGE) as usize;
+            out.copy_from_slice(&page[start..start + out.len()]);
+            return Ok(());
+        }
+        storage.read(offset, out).then_some(()).ok_or(NotMemory)
+    }
+
+    /// Reads a big-endian doubleword.
+    pub fn read_u64(&self, address: u64) -> Result<u64, NotMemory> {
+        let mut bytes = [0; 8];
+        self.read(address, &mut bytes)?;
+        Ok(u64::from_be_bytes(bytes))
+    }
+
+    /// Reads a big-endian word.
+    pub fn read_u32(&self, address: u64) -> Result<u32, NotMemory> {
+        let mut bytes = [0; 4];
+        self.read(address, &mut bytes)?;
+        Ok(u32::from_be_bytes(bytes))
+    }
+
+    /// The one store path: changes bytes, drops what was derived from them, clears reservations.
+    /// Nothing changes if part of the range is not memory.
+    pub fn store(&mut self, address: u64, bytes: &[u8], writer: Writer) -> Result<(), NotMemory> {
+        let (n, offset) = self.region(address, bytes.len() as u64).ok_or(NotMemory)?;
+        let mut done = 0;
+        while done < bytes.len() {
+            let at = offset + done as u64;
+            let length = ((PAGE - at % PAGE) as usize).min(bytes.len() - done);
+            self.store_in_page(n, at, &bytes[done..done + length], writer);
+            done += length;
+        }
+        Ok(())
+    }
+
+    fn store_in_page(&mut self, n: usize, offset: u64, bytes: &[u8], writer: Writer) {
+        let region = &mut self.regions[n];
+        let page = offset / PAGE;
+        let start = (offset % PAGE) as usize;
+        let old = region.storage.page_ptr(page);
+        let watch = region.watches.page(page);
+        if watch.any() {
+            // SAFETY: page_ptr points to PAGE readable bytes, and nothing changes them meanwhile.
+            let old = unsafe { core::slice::from_raw_parts(old, PAGE as usize) };
+            watch.changes(region.base + page * PAGE, old, start, bytes, writer, &mut self.dropped);
+        }
+        let target = region.storage.page_mut(page);
+        target[start..start + bytes.len()].copy_from_slice(bytes);
+        if target.as_ptr() != old {
+            self.dropped.push(Drop::Moved(region.base + page * PAGE));
+        }
+        let address = region.base + offset;
+        for (cpu, reservation) in self.reservations.iter_mut().enumerate() {
+            if writer != Writer::Cpu(cpu as u32) && reservation.overlaps(address, bytes.len() as u64) {
+                *reservation = Reservation::NONE;
+            }
+        }
+    }
+
+    /// Stores a big-endian doubleword.
+    pub fn store_u64(&mut self, address: u64, value: u64, writer: Writer) -> Result<(), NotMemory> {
+        self.store(address, &value.to_be_bytes(), writer)
+    }
+
+    /// Stores a big-endian word.
+    pub fn store_u32(&mut self, address: u64, value: u32, writer: Writer) -> Result<(), NotMemory> {
+        self.store(address, &value.to_be_bytes(), writer)
+    }
+
+    /// Sets `bytes` bytes to zero.
+    pub fn zero(&mut self, address: u64, bytes: u64, writer: Writer) -> Result<(), NotMemory> {
+        const ZEROS: [u8; PAGE as usize] = [0; PAGE as usize];
+        self.region(address, bytes).ok_or(NotMemory)?;
+        let mut done = 0;
+        while done < bytes {
+            let length = (PAGE - (address + done) % PAGE).min(bytes - done);
+            self.store(address + done, &ZEROS[..length as usize], writer)?;
+            done += length;
+        }
+        Ok(())
+    }
+
+    /// A pointer for reading the page at `address` (a multiple of [`PAGE`]), valid until [`Drop::Moved`] names it.
+    /// None if it is not memory.
+    pub fn page_for_read(&self, address: u64) -> Option<*const u8> {
+        let (n, offset) = self.region(address, PAGE)?;
+        Some(self.regions[n].storage.page_ptr(offset / PAGE))
+    }
+
+    /// A pointer for reading and writing the page at `address` (a multiple of [`PAGE`]), valid until
+    /// [`Drop::Moved`] or [`Drop::Writes`] names it or the storage is sealed (digest, snapshot; the owner of the
+    /// engine sees to that). None if it is not memory or somebody watches it: then only [`Memory::store`] may write.
+    pub fn page_for_write(&mut self, address: u64) -> Option<*mut u8> {
+        let (n, offset) = self.region(address, PAGE)?;
+        let region = &mut self.regions[n];
+        if region.watches.page(offset / PAGE).any() || self.reserved_pages.contains(&address) {
+            return None;
+        }
+        let old = region.storage.page_ptr(offset / PAGE);
+        let page = region.storage.page_mut(offset / PAGE).as_mut_ptr();
+        if page.cast_const() != old {
+            self.dropped.push(Drop::Moved(address));
+        }
+        Some(page)
+    }
+
+    /// From now on changes of the doubleword at `address` are told as [`Drop::Table`].
+    pub fn watch_table(&mut self, address: u64) {
+        self.watch(address, |watch| &mut watch.tables);
+    }
+
+    /// From now on changes of the 64-byte line at `address` are told as [`Drop::Code`].
+    pub fn watch_code(&mut self, address: u64) {
+        self.watch(address, |watch| &mut watch.code);
+    }
+
+    fn watch(&mut self, address: u64, bits: fn(&mut watch::Watch) -> &mut u64) {
+        let Some((n, offset)) = self.region(address, 1) else { return };
+        let watch = self.regions[n].watches.page_mut(offset / PAGE);
+        if !watch.any() {
+            self.dropped.push(Drop::Writes(address & !(PAGE - 1)));
+        }
+        *bits(watch) |= 1 << (offset % PAGE / watch::LINE);
+    }
+
+    /// Code in this page is no longer watched: the engine has dropped all it had decoded from it.
+    pub fn unwatch_code(&mut self, address: u64) {
+        if let Some((n, offset)) = self.region(address, 1) {
+            self.regions[n].watches.page_mut(offset / PAGE).code = 0;
+        }
+    }
+
+    /// Forgets all watches: the engine has dropped everything it had derived.
+    pub fn unwatch_all(&mut self) {
+        for region in &mut self.regions {
+            region.watches.clear();
+        }
+        self.dropped.clear();
+    }
+
+    /// Takes what is no longer true since the last call.
+    pub fn take_dropped(&mut self) -> Vec<Drop> {
+        core::mem::take(&mut self.dropped)
+    }
+
+    /// Something is no longer true.
+    #[inline(always)]
+    pub fn has_dropped(&self) -> bool {
+        !self.dropped.is_empty()
+    }
+
+    /// Reservation of vCPU `cpu`.
+    pub fn reservation(&self, cpu: u32) -> Reservation {
+        self.reservations[cpu as usize]
+    }
+
+    /// Replaces the reservation of vCPU `cpu`.
+    pub fn set_reservation(&mut self, cpu: u32, reservation: Reservation) {
+        self.reservations[cpu as usize] = reservation;
+    }
+
+    /// vCPU `cpu` runs next: the granules that the others hold reserved are watched.
+    pub fn begin_slice(&mut self, cpu: u32) {
+        self.reserved_pages.clear();
+        for (other, reservation) in self.reservations.iter().enumerate() {
+            if other as u32 != cpu && let Some(address) = reservation.address() {
+                let page = address & !(PAGE - 1);
+                self.reserved_pages.push(page);
+                self.dropped.push(Drop::Writes(page));
+            }
+        }
+    }
+
+    /// Main memory and attached storage become zero, reservations are lost: power-on. Attached regions go.
+    pub fn reset(&mut self) {
+        self.regions.truncate(1);
+        let bytes = self.bytes();
+        self.regions[0].storage = Paged::new(bytes);
+        self.reservations.fill(Reservation::NONE);
+    }
+}
+
+#[cfg(test)]
+mod tests;

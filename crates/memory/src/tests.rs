@@ -1,0 +1,60 @@
+use super::*;
+
+#[test]
+fn a_store_reads_back_and_outside_is_refused() {
+    let mut memory = Memory::new(2 * PAGE, 1);
+    memory.store(PAGE - 3, &[1, 2, 3, 4, 5, 6], Writer::Other).unwrap();
+    let mut out = [0; 8];
+    memory.read(PAGE - 4, &mut out).unwrap();
+    assert_eq!(out, [0, 1, 2, 3, 4, 5, 6, 0]);
+    assert_eq!(memory.store(2 * PAGE - 1, &[9, 9], Writer::Other), Err(NotMemory));
+    memory.read(2 * PAGE - 1, &mut out[..1]).unwrap();
+    assert_eq!(out[0], 0, "a refused store changes nothing");
+    assert_eq!(memory.read(u64::MAX, &mut out), Err(NotMemory));
+}
+
+#[test]
+fn s11_a_store_of_the_same_value_by_another_clears_the_reservation() {
+    let mut memory = Memory::new(PAGE, 2);
+    memory.set_reservation(0, Reservation::new(0x108, 8));
+    memory.store_u64(0x100, 0, Writer::Cpu(0)).unwrap();
+    assert!(memory.reservation(0).matches(0x108, 8), "one's own store keeps it");
+    memory.store(0x17f, &[0], Writer::Cpu(1)).unwrap();
+    assert_eq!(memory.reservation(0), Reservation::NONE);
+    memory.set_reservation(0, Reservation::new(0x108, 8));
+    memory.store(0x180, &[0], Writer::Other).unwrap();
+    assert!(memory.reservation(0).matches(0x108, 8), "another granule");
+    memory.store(0x7e, &[0, 0, 0], Writer::Other).unwrap();
+    assert_eq!(memory.reservation(0), Reservation::NONE, "a store that reaches into it");
+}
+
+#[test]
+fn changes_of_watched_lines_are_told() {
+    let mut memory = Memory::new(4 * PAGE, 1);
+    assert!(memory.page_for_write(PAGE).is_some());
+    memory.take_dropped();
+    memory.watch_table(PAGE + 0x40);
+    assert_eq!(memory.take_dropped(), [Drop::Writes(PAGE)]);
+    assert!(memory.page_for_write(PAGE).is_none(), "a watched page is not given out");
+    memory.store_u64(PAGE + 0x48, 0, Writer::Other).unwrap();
+    assert_eq!(memory.take_dropped(), [], "the same value changes nothing");
+    memory.store_u64(PAGE + 0x48, 1, Writer::Walker).unwrap();
+    assert_eq!(memory.take_dropped(), [], "the walker's own store");
+    memory.store_u64(PAGE + 0x48, 2, Writer::Other).unwrap();
+    assert_eq!(memory.take_dropped(), [Drop::Table(PAGE + 0x48)]);
+    memory.store_u64(PAGE + 0x80, 2, Writer::Other).unwrap();
+    assert_eq!(memory.take_dropped(), [], "another line");
+    memory.watch_code(PAGE + 0x80);
+    memory.store(PAGE + 0xbf, &[1, 1], Writer::Other).unwrap();
+    assert_eq!(memory.take_dropped(), [Drop::Code(PAGE + 0x80)]);
+}
+
+#[test]
+fn another_vcpus_reserved_page_is_not_given_out() {
+    let mut memory = Memory::new(4 * PAGE, 2);
+    memory.set_reservation(1, Reservation::new(PAGE + 8, 4));
+    memory.begin_slice(0);
+    assert!(memory.page_for_write(PAGE).is_none());
+    memory.begin_slice(1);
+    assert!(memory.page_for_write(PAGE).is_some());
+}

@@ -1,0 +1,71 @@
+//! Which lines of which pages something was derived from. A cache: it is made by those who derive.
+
+use crate::{Drop, PAGE, Writer};
+use alloc::{vec, vec::Vec};
+
+/// Bytes of a watched line.
+pub(crate) const LINE: u64 = 64;
+
+/// The watched lines of one page, a bit each.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Watch {
+    pub tables: u64,
+    pub code: u64,
+}
+
+impl Watch {
+    #[inline]
+    pub fn any(&self) -> bool {
+        self.tables | self.code != 0
+    }
+
+    /// Tells what a store of `bytes` at `start` in the page at `page`, which holds `old`, makes untrue.
+    pub fn changes(
+        &self,
+        page: u64,
+        old: &[u8],
+        start: usize,
+        bytes: &[u8],
+        writer: Writer,
+        dropped: &mut Vec<Drop>,
+    ) {
+        let end = start + bytes.len();
+        let mut line = start as u64 / LINE;
+        while line * LINE < end as u64 {
+            let bit = 1u64 << line;
+            if self.code & bit != 0 {
+                dropped.push(Drop::Code(page + line * LINE));
+            }
+            if self.tables & bit != 0 && writer != Writer::Walker {
+                let from = start.max((line * LINE) as usize) & !7;
+                let to = end.min(((line + 1) * LINE) as usize);
+                for at in (from..to).step_by(8) {
+                    let (first, last) = (at.max(start), (at + 8).min(end));
+                    if old[first..last] != bytes[first - start..last - start] {
+                        dropped.push(Drop::Table(page + at as u64));
+                    }
+                }
+            }
+            line += 1;
+        }
+    }
+}
+
+/// The watches of a region, by page.
+pub(crate) struct Watches(Vec<Watch>);
+
+impl Watches {
+    pub fn new(bytes: u64) -> Watches {
+        Watches(vec![Watch::default(); bytes.div_ceil(PAGE) as usize])
+    }
+    #[inline]
+    pub fn page(&self, page: u64) -> Watch {
+        self.0[page as usize]
+    }
+    pub fn page_mut(&mut self, page: u64) -> &mut Watch {
+        &mut self.0[page as usize]
+    }
+    pub fn clear(&mut self) {
+        self.0.fill(Watch::default());
+    }
+}
