@@ -1,3 +1,24 @@
-//! TODO
+//! The Power CPU: architected state, translation, interrupts, timers, and the interpreter that runs it.
+//!
+//! [`Vcpu`] is state and nothing else; everything derived from it (translations, decoded code) belongs to an
+//! [`Engine`], which may forget it at any instant without the guest being able to tell.
 #![no_std]
 extern crate alloc;
+
+pub mod bits;
+mod clock;
+mod engine;
+pub mod interpreter;
+mod interrupt;
+pub mod mmu;
+mod spr;
+mod system;
+mod timers;
+mod vcpu;
+
+pub use clock::Clock;
+pub use engine::{Bus, BusError, Engine, Exit, Outcome, World};
+pub use interpreter::Interpreter;
+pub use interrupt::{Pending, Vector};
+pub use mmu::Partition;
+pub use vcpu::{Model, Vcpu};

@@ -3,7 +3,7 @@
 
 use crate::encoding::*;
 use crate::instruction::instructions;
-use crate::semantics::{Semantics, Value};
+use crate::semantics::{Facility, Semantics, Value};
 use crate::{Ops, Reg, SystemOp};
 
 /// Decrements CTR if BO says so; then: is BO/BI satisfied?
@@ -70,7 +70,13 @@ instructions! {
         link(s, i);
         s.branch(taken, to);
     }
-    bctar = xl_branch(560), "bctar[l] BO,BI,BH", |s, i| { s.system(SystemOp::Bctar, i)?; }
+    bctar = xl_branch(560), "bctar[l] BO,BI,BH", |s, i| {
+        s.require(Facility::Tar)?;
+        let to = s.get(Reg::TAR) & !3;
+        let taken = condition(s, i);
+        link(s, i);
+        s.branch(taken, to);
+    }
     "I 2.6";
     sc = Encoding::new(PO | 2, 17 << 26 | 2, |w| Ops { t: f(w, 5, 7), rc: false, ..tab(w) }).context(),
         "sc LEV", |s, i| { s.system(SystemOp::Sc, i)?; }

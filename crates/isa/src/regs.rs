@@ -42,19 +42,23 @@ pub struct Regs {
     pub vrsave: u64,
     /// The other bits of XER: 35:56 kept as written, 57:63 the string length.
     pub xer_rest: u64,
+    /// Target address register.
+    pub tar: u64,
     /// Machine state register.
     pub msr: u64,
     /// Address of the current instruction.
     pub cia: u64,
     /// Address of the next instruction.
     pub nia: u64,
+    /// Come-from address register: address of the last branch that was taken.
+    pub cfar: u64,
     /// The ISA level, 300 or 310: what POWER9 and POWER10 do differently.
     #[wiring("from the configuration")]
     pub level: u64,
 }
 
 /// Number of 64-bit words a [`Reg`] can name.
-pub const WORDS: usize = 180;
+pub const WORDS: usize = 181;
 
 /// A register that instruction bodies name: the index of a 64-bit word of [`Regs`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,6 +89,8 @@ impl Reg {
     pub const VRSAVE: Reg = Reg(178);
     /// The other bits of XER.
     pub const XER_REST: Reg = Reg(179);
+    /// TAR.
+    pub const TAR: Reg = Reg(180);
 
     /// GPR `n`, or the constant 0 for `n` = 32.
     pub const fn gpr(n: u8) -> Reg {
@@ -134,9 +140,11 @@ impl Regs {
             vscr: 0,
             vrsave: 0,
             xer_rest: 0,
+            tar: 0,
             msr: 0,
             cia: 0,
             nia: 0,
+            cfar: 0,
             level,
         }
     }

@@ -197,6 +197,8 @@ pub enum Facility {
     Vsx,
     /// FSCR[PREFIX].
     Prefix,
+    /// FSCR[TAR].
+    Tar,
 }
 
 /// What a body returns: it completed, or the reader stopped it.

@@ -34,8 +34,6 @@ pub enum SystemOp {
     Stop,
     /// `wait`.
     Wait,
-    /// `bctar`.
-    Bctar,
     /// `darn`; L in `b`.
     Darn,
     /// Load and reserve; size in `imm`.
@@ -116,8 +114,6 @@ pub enum SystemOp {
     Transaction,
     /// `attn`: support processor attention, or illegal when not enabled.
     Attn,
-    /// A low-priority hint (`or 31,31,31` and the like do nothing else); the vCPU may give way.
-    Priority,
 }
 
 macro_rules! system {

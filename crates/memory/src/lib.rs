@@ -53,18 +53,23 @@ pub struct NotMemory;
 /// A range of real addresses backed by bulk storage.
 #[derive(State)]
 struct Region {
-    #[wiring("from the configuration")]
     base: u64,
     storage: Paged,
     #[cache("what engines derived from the storage")]
     watches: Watches,
 }
 
+impl Region {
+    fn new(base: u64, bytes: u64) -> Region {
+        Region { base, storage: Paged::new(bytes), watches: Watches::default() }
+    }
+}
+
 /// All bulk storage of a machine, by real address.
 #[derive(State)]
 pub struct Memory {
-    /// Region 0 is main memory at 0.
-    regions: Vec<Region>,
+    /// Main memory at 0, and what [`Memory::attach`] put beyond it.
+    regions: [Region; 2],
     /// Per vCPU.
     reservations: Vec<Reservation>,
     #[cache("pages of other vCPUs' reservations, made at each slice")]
@@ -77,18 +82,17 @@ impl Memory {
     /// `bytes` of zeroed main memory at address 0, for `cpus` vCPUs.
     pub fn new(bytes: u64, cpus: u32) -> Memory {
         Memory {
-            regions: vec![Region { base: 0, storage: Paged::new(bytes), watches: Watches::new(bytes) }],
+            regions: [Region::new(0, bytes), Region::new(u64::MAX, 0)],
             reservations: vec![Reservation::NONE; cpus as usize],
             reserved_pages: Vec::new(),
             dropped: Vec::new(),
         }
     }
 
-    /// Adds zeroed storage at `base`, beyond what [`Memory::bytes`] counts (a hash page table outside the guest).
-    /// Replaces the storage that was there.
+    /// Puts zeroed storage at `base`, beyond what [`Memory::bytes`] counts (a hash page table outside the guest),
+    /// in place of what was attached before. The engine must drop all its caches.
     pub fn attach(&mut self, base: u64, bytes: u64) {
-        self.regions.retain(|region| region.base != base);
-        self.regions.push(Region { base, storage: Paged::new(bytes), watches: Watches::new(bytes) });
+        self.regions[1] = Region::new(base, bytes);
     }
 
     /// Main memory in bytes.
@@ -248,12 +252,11 @@ impl Memory {
         }
     }
 
-    /// Forgets all watches: the engine has dropped everything it had derived.
-    pub fn unwatch_all(&mut self) {
+    /// Translation tables are no longer watched: the engine has dropped all translations.
+    pub fn unwatch_tables(&mut self) {
         for region in &mut self.regions {
-            region.watches.clear();
+            region.watches.clear_tables();
         }
-        self.dropped.clear();
     }
 
     /// Takes what is no longer true since the last call.
@@ -289,11 +292,10 @@ impl Memory {
         }
     }
 
-    /// Main memory and attached storage become zero, reservations are lost: power-on. Attached regions go.
+    /// Main memory and attached storage become zero, reservations are lost: power-on. What was attached
+    /// goes. The engine must drop all its caches.
     pub fn reset(&mut self) {
-        self.regions.truncate(1);
-        let bytes = self.bytes();
-        self.regions[0].storage = Paged::new(bytes);
+        self.regions = [Region::new(0, self.bytes()), Region::new(u64::MAX, 0)];
         self.reservations.fill(Reservation::NONE);
     }
 }

@@ -1,7 +1,7 @@
 //! Which lines of which pages something was derived from. A cache: it is made by those who derive.
 
 use crate::{Drop, PAGE, Writer};
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 
 /// Bytes of a watched line.
 pub(crate) const LINE: u64 = 64;
@@ -51,21 +51,25 @@ impl Watch {
     }
 }
 
-/// The watches of a region, by page.
+/// The watches of a region, by page; as long as the last page that was ever watched.
+#[derive(Default)]
 pub(crate) struct Watches(Vec<Watch>);
 
 impl Watches {
-    pub fn new(bytes: u64) -> Watches {
-        Watches(vec![Watch::default(); bytes.div_ceil(PAGE) as usize])
-    }
     #[inline]
     pub fn page(&self, page: u64) -> Watch {
-        self.0[page as usize]
+        self.0.get(page as usize).copied().unwrap_or_default()
     }
     pub fn page_mut(&mut self, page: u64) -> &mut Watch {
-        &mut self.0[page as usize]
+        let page = page as usize;
+        if page >= self.0.len() {
+            self.0.resize(page + 1, Watch::default());
+        }
+        &mut self.0[page]
     }
-    pub fn clear(&mut self) {
-        self.0.fill(Watch::default());
+    pub fn clear_tables(&mut self) {
+        for watch in &mut self.0 {
+            watch.tables = 0;
+        }
     }
 }

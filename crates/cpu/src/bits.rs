@@ -1,0 +1,122 @@
+//! Bits of architected registers, as values (Power ISA Book III).
+
+/// Machine state register (III 3.2.1).
+pub mod msr {
+    /// 64-bit mode.
+    pub const SF: u64 = 1 << 63;
+    /// Hypervisor state.
+    pub const HV: u64 = 1 << 60;
+    /// Secure state.
+    pub const S: u64 = 1 << 22;
+    /// VMX available.
+    pub const VEC: u64 = 1 << 25;
+    /// VSX available.
+    pub const VSX: u64 = 1 << 23;
+    /// External interrupts enabled.
+    pub const EE: u64 = 1 << 15;
+    /// Problem state.
+    pub const PR: u64 = 1 << 14;
+    /// Floating point available.
+    pub const FP: u64 = 1 << 13;
+    /// Machine check enabled.
+    pub const ME: u64 = 1 << 12;
+    /// FP exception mode 0.
+    pub const FE0: u64 = 1 << 11;
+    /// Trace: both bits (S single step, B branch).
+    pub const TE: u64 = 3 << 9;
+    /// Single-step trace.
+    pub const SE: u64 = 1 << 10;
+    /// Branch trace.
+    pub const BE: u64 = 1 << 9;
+    /// FP exception mode 1.
+    pub const FE1: u64 = 1 << 8;
+    /// Instruction relocate.
+    pub const IR: u64 = 1 << 5;
+    /// Data relocate.
+    pub const DR: u64 = 1 << 4;
+    /// Performance monitor mark.
+    pub const PMM: u64 = 1 << 2;
+    /// Recoverable interrupt.
+    pub const RI: u64 = 1 << 1;
+    /// Little-endian.
+    pub const LE: u64 = 1;
+    /// All bits that are implemented.
+    pub const ALL: u64 =
+        SF | HV | VEC | VSX | EE | PR | FP | ME | FE0 | TE | FE1 | IR | DR | PMM | RI | LE;
+}
+
+/// Logical partitioning control register (III 2.2).
+pub mod lpcr {
+    /// Interrupt location.
+    pub const AIL: u64 = 3 << 23;
+    /// Shift of AIL.
+    pub const AIL_SHIFT: u32 = 23;
+    /// Interrupt little-endian.
+    pub const ILE: u64 = 1 << 25;
+    /// Use process table.
+    pub const UPRT: u64 = 1 << 22;
+    /// Emulation assistance for undefined SPRs.
+    pub const EVIRT: u64 = 1 << 21;
+    /// Hypervisor interrupt location (POWER10).
+    pub const HAIL: u64 = 1 << 26;
+    /// Host radix.
+    pub const HR: u64 = 1 << 20;
+    /// Online.
+    pub const ONL: u64 = 1 << 18;
+    /// Large decrementer.
+    pub const LD: u64 = 1 << 17;
+    /// Power-saving exit enables: all five of the low halfword and the hypervisor ones.
+    pub const PECE: u64 = 0x1f << 12;
+    /// Mediated external exception request.
+    pub const MER: u64 = 1 << 11;
+    /// Guest translation shootdown enabled.
+    pub const GTSE: u64 = 1 << 10;
+    /// Hypervisor external interrupt control.
+    pub const HEIC: u64 = 1 << 4;
+    /// Logical partitioning environment selector.
+    pub const LPES: u64 = 1 << 3;
+    /// Hypervisor virtualization interrupts enabled.
+    pub const HVICE: u64 = 1 << 1;
+    /// Hypervisor decrementer interrupts enabled.
+    pub const HDICE: u64 = 1;
+}
+
+/// Data storage interrupt status (III 7.5.3).
+pub mod dsisr {
+    /// No translation.
+    pub const NO_TRANSLATION: u32 = 0x4000_0000;
+    /// Not permitted.
+    pub const PROTECTION: u32 = 0x0800_0000;
+    /// The access was a store.
+    pub const STORE: u32 = 0x0200_0000;
+    /// Data address watchpoint.
+    pub const DAWR: u32 = 0x0040_0000;
+    /// Virtual page class key protection.
+    pub const KEY: u32 = 0x0020_0000;
+    /// Unsupported MMU configuration.
+    pub const UNSUPPORTED: u32 = 0x0008_0000;
+    /// R or C could not be set.
+    pub const RC_UPDATE: u32 = 0x0004_0000;
+}
+
+/// SRR1 bits set by interrupts (III 7.5).
+pub mod srr1 {
+    /// Instruction storage: no translation.
+    pub const NO_TRANSLATION: u64 = 0x4000_0000;
+    /// Instruction storage: no-execute or guarded.
+    pub const NO_EXECUTE: u64 = 0x1000_0000;
+    /// Instruction storage: not permitted.
+    pub const PROTECTION: u64 = 0x0800_0000;
+    /// Instruction storage: key protection.
+    pub const KEY: u64 = 0x0020_0000;
+    /// Program: floating-point enabled exception.
+    pub const PROGRAM_FP: u64 = 1 << 20;
+    /// Program: illegal instruction.
+    pub const PROGRAM_ILLEGAL: u64 = 1 << 19;
+    /// Program: privileged instruction.
+    pub const PROGRAM_PRIVILEGED: u64 = 1 << 18;
+    /// Program: trap.
+    pub const PROGRAM_TRAP: u64 = 1 << 17;
+    /// The instruction was prefixed (ISA 3.1).
+    pub const PREFIXED: u64 = 1 << 29;
+}

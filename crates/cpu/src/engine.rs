@@ -1,0 +1,88 @@
+//! What a machine asks of whatever executes instructions.
+
+use crate::{Clock, Vcpu};
+use alloc::{collections::BTreeMap, string::String};
+use timebase_memory::Memory;
+use timebase_state::Instant;
+
+/// Nothing answers at this real address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BusError;
+
+/// Memory-mapped devices, by real address. Values are what a big-endian access of that size means.
+pub trait Bus {
+    /// A load of 1, 2, 4 or 8 bytes; may have effects.
+    fn load(&mut self, cpu: u32, address: u64, bytes: u8, now: Instant, memory: &mut Memory) -> Result<u64, BusError>;
+    /// A store.
+    fn store(
+        &mut self,
+        cpu: u32,
+        address: u64,
+        bytes: u8,
+        value: u64,
+        now: Instant,
+        memory: &mut Memory,
+    ) -> Result<(), BusError>;
+}
+
+/// What surrounds a vCPU while it runs.
+pub struct World<'a> {
+    /// Physical memory.
+    pub memory: &'a mut Memory,
+    /// Devices.
+    pub bus: &'a mut dyn Bus,
+    /// Virtual time.
+    pub clock: Clock,
+    /// Instruction attempts by all vCPUs before this run.
+    pub count: u64,
+}
+
+/// Why a run ended before its budget.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// The budget is used up.
+    Budget,
+    /// Something changed that the machine must look at: a timer was written, a device was touched, an interrupt is
+    /// pending and enabled.
+    Look,
+    /// `sc 1` on a machine whose hypervisor is the machine itself. NIA is after it.
+    Hypercall,
+    /// `stop`, `wait` or the like: the vCPU rests until something is pending.
+    Rest,
+    /// A spin hint: another vCPU may go first.
+    Yield,
+    /// The vCPU sent a doorbell to the vCPU of this index.
+    Doorbell {
+        /// PIR or TIR of the target, as the message says.
+        message: u64,
+        /// `msgsnd` (hypervisor) or `msgsndp`.
+        hypervisor: bool,
+    },
+    /// A machine check with MSR[ME] = 0: the vCPU stops for good.
+    Checkstop,
+}
+
+/// How a run went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// Instructions attempted, at most the budget.
+    pub executed: u64,
+    /// Why it ended.
+    pub exit: Exit,
+}
+
+/// Executes instructions. Everything it remembers is a cache.
+pub trait Engine: Send {
+    /// Its name for reports.
+    fn name(&self) -> &'static str;
+    /// Runs `cpu` for at most `budget` (at least 1) instruction attempts. Synchronous interrupts are delivered.
+    fn run(&mut self, cpu: &mut Vcpu, world: &mut World, budget: u64) -> Outcome;
+    /// Gives back all pointers for writing: memory is about to be hashed or shared.
+    fn withdraw_writes(&mut self);
+    /// Forgets everything.
+    fn flush(&mut self, memory: &mut Memory);
+    /// Synchronous interrupts delivered, by name.
+    fn exceptions(&self) -> BTreeMap<String, u64>;
+    /// Its own counters.
+    fn counters(&self) -> BTreeMap<String, u64>;
+}

@@ -1,0 +1,143 @@
+//! Decoded code: straight runs of instructions, by real address.
+//!
+//! A block never leaves its page, so that one translation covers it, and its lines are watched: a store to them
+//! drops it. It goes straight on through conditional branches that are not taken.
+
+use super::thread::{self, Tables, Thread};
+use alloc::{boxed::Box, vec::Vec};
+use timebase_isa::{Decoder, Flow, Ops};
+use timebase_memory::{Memory, PAGE};
+
+/// Instructions in a block at most.
+pub(crate) const LONGEST: usize = 64;
+
+/// One decoded instruction.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Op {
+    /// Executes it and goes on with the next.
+    pub thread: Thread,
+    pub ops: Ops,
+    /// Bytes from the start of the block.
+    pub offset: u32,
+    /// 4, or 8 with a prefix.
+    pub length: u32,
+}
+
+/// What code means depends on, beside its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Mode {
+    pub little_endian: bool,
+    pub bits64: bool,
+}
+
+pub(crate) struct Block {
+    mode: Mode,
+    /// The instructions and the terminator.
+    pub ops: Vec<Op>,
+    /// Instructions, without the terminator.
+    pub count: u32,
+}
+
+impl Block {
+    /// It was decoded for this mode.
+    pub fn is(&self, mode: Mode) -> bool {
+        self.mode == mode
+    }
+}
+
+/// Blocks that start in one page, by word.
+type PageBlocks = [Option<Box<Block>>; (PAGE / 4) as usize];
+
+/// All decoded code.
+pub(crate) struct Blocks {
+    pages: Vec<Option<Box<PageBlocks>>>,
+    /// Dropped while they might still be running; freed when nothing runs.
+    dropped: Vec<Box<PageBlocks>>,
+    pub decoded: u64,
+}
+
+impl Blocks {
+    pub fn new() -> Blocks {
+        Blocks { pages: Vec::new(), dropped: Vec::new(), decoded: 0 }
+    }
+
+    /// The block at real address `real`, decoded if need be. None if it is not memory.
+    pub fn get(&mut self, decoder: &Decoder, tables: &Tables, memory: &mut Memory, real: u64, mode: Mode) -> Option<*const Block> {
+        if !memory.contains(real & !(PAGE - 1), PAGE) || real >= memory.bytes() {
+            return None;
+        }
+        let page = (real / PAGE) as usize;
+        if page >= self.pages.len() {
+            self.pages.resize_with(page + 1, || None);
+        }
+        let blocks = self.pages[page].get_or_insert_with(|| Box::new([const { None }; (PAGE / 4) as usize]));
+        let place = &mut blocks[(real % PAGE / 4) as usize];
+        if place.as_ref().is_none_or(|block| block.mode != mode) {
+            self.decoded += 1;
+            let block = Box::new(decode(decoder, tables, memory, real, mode));
+            // Nothing runs while a block is looked up: the one for another mode may go.
+            *place = Some(block);
+        }
+        place.as_deref().map(|block| block as *const Block)
+    }
+
+    /// Drops all blocks that may contain the 64-byte line at `line`: those of its page.
+    pub fn drop_line(&mut self, memory: &mut Memory, line: u64) {
+        if let Some(blocks) = self.pages.get_mut((line / PAGE) as usize).and_then(Option::take) {
+            self.dropped.push(blocks);
+        }
+        memory.unwatch_code(line);
+    }
+
+    /// Nothing runs: frees what was dropped.
+    pub fn free_dropped(&mut self) {
+        self.dropped.clear();
+    }
+
+    /// Forgets everything.
+    pub fn flush(&mut self, memory: &mut Memory) {
+        for (page, blocks) in self.pages.iter_mut().enumerate() {
+            if let Some(blocks) = blocks.take() {
+                self.dropped.push(blocks);
+                memory.unwatch_code(page as u64 * PAGE);
+            }
+        }
+    }
+}
+
+fn word(memory: &Memory, real: u64, mode: Mode) -> u32 {
+    let word = memory.read_u32(real).unwrap_or(0);
+    if mode.little_endian { word.swap_bytes() } else { word }
+}
+
+fn decode(decoder: &Decoder, tables: &Tables, memory: &mut Memory, real: u64, mode: Mode) -> Block {
+    let mut ops = Vec::new();
+    let mut offset = 0u32;
+    let page_left = (PAGE - real % PAGE) as u32;
+    let mut count = 0;
+    while count < LONGEST && offset < page_left {
+        let at = real + offset as u64;
+        let first = word(memory, at, mode);
+        // A prefixed instruction that crosses a 64-byte boundary raises Alignment: it is left to a body of its own.
+        let prefixed = decoder.is_prefix(first);
+        let crosses = prefixed && at % 64 == 60;
+        let (decoded, length) = if crosses {
+            (Ops { op: thread::CROSSING_PREFIX, ..Ops::default() }, 4)
+        } else if prefixed {
+            (decoder.decode((first as u64) << 32 | word(memory, at + 4, mode) as u64), 8)
+        } else {
+            (decoder.decode(first as u64), 4)
+        };
+        memory.watch_code(at);
+        let flow = if crosses { Flow::Context } else { decoder.flow(&decoded) };
+        ops.push(Op { thread: tables.thread(&decoded, length, mode), ops: decoded, offset, length });
+        offset += length;
+        count += 1;
+        if flow == Flow::Context || flow == Flow::Branch && thread::always_branches(decoder, &decoded) {
+            break;
+        }
+    }
+    ops.push(Op { thread: thread::end, ops: Ops::default(), offset, length: 0 });
+    Block { mode, ops, count: count as u32 }
+}

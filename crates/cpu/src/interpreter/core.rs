@@ -1,0 +1,264 @@
+//! The full reading of instruction bodies: any mode, any address, with all effects.
+
+use super::blocks::Op;
+use super::fast::order;
+use super::thread::{CROSSING_PREFIX, Full};
+use super::tlb::{Real, Tlb};
+use super::value::N;
+use crate::bits::msr;
+use crate::mmu::{Access, PAGE};
+use crate::spr::facility;
+use crate::{Exit, Vcpu, World};
+use timebase_isa::semantics::{Compute, Facility};
+use timebase_isa::{Mem, Ops, Reg, Semantics, SystemOp, Trap};
+use timebase_memory::Writer;
+use timebase_state::Instant;
+
+/// What a run of one vCPU carries along.
+pub(crate) struct Run<'a, 'w> {
+    pub world: &'a mut World<'w>,
+    pub tlb: &'a mut Tlb,
+    pub full: *const Full,
+    /// First instruction of the block that runs.
+    pub block: *const Op,
+    /// Instruction attempts before that block.
+    pub block_count: u64,
+    /// The interrupt that the last instruction raised, and whether that has a prefix.
+    pub trap: Option<(Trap, bool)>,
+    /// The run is to end after this instruction.
+    pub exit: Option<Exit>,
+    /// Slow-path instructions, for the report.
+    pub slow: u64,
+}
+
+impl Run<'_, '_> {
+    /// Ends the run after this instruction. The first reason counts, but a mere look gives way to any other.
+    pub fn exit(&mut self, exit: Exit) {
+        if matches!(self.exit, None | Some(Exit::Look)) {
+            self.exit = Some(exit);
+        }
+    }
+
+    /// Executes one instruction, whatever it is.
+    pub fn step_any(&mut self, cpu: &mut Vcpu, op: &Op) -> Result<bool, Trap> {
+        if op.ops.op == CROSSING_PREFIX {
+            cpu.regs.cia = cpu.fast.block_address.wrapping_add(op.offset as u64);
+            return Err(Trap::Alignment { ea: cpu.regs.cia });
+        }
+        self.step(cpu, op)
+    }
+
+    /// Executes one instruction. Ok(true): the next one in the block follows.
+    pub fn step(&mut self, cpu: &mut Vcpu, op: &Op) -> Result<bool, Trap> {
+        self.slow += 1;
+        cpu.regs.cia = cpu.fast.block_address.wrapping_add(op.offset as u64);
+        let next = cpu.regs.cia.wrapping_add(op.length as u64);
+        let next = if cpu.regs.msr & msr::SF != 0 { next } else { next & 0xffff_ffff };
+        cpu.regs.nia = next;
+        if op.length == 8 && !cpu.facility(facility::PREFIX) {
+            return Err(Trap::Facility(facility::PREFIX));
+        }
+        // SAFETY: `op` is in the block that runs, and `full` has a function for every decoded instruction number.
+        let (count, full) = unsafe {
+            let index = (op as *const Op).offset_from(self.block) as u64;
+            (self.block_count + index, *self.full.add(op.ops.op as usize))
+        };
+        full(&mut Core { cpu, run: self, count }, &op.ops)?;
+        self.tlb.apply(self.world.memory);
+        Ok(cpu.regs.nia == next && self.exit.is_none() && self.tlb.code_dropped.is_empty())
+    }
+}
+
+/// The reader: one instruction of one vCPU.
+pub(crate) struct Core<'a, 'b, 'w> {
+    pub cpu: &'a mut Vcpu,
+    pub run: &'a mut Run<'b, 'w>,
+    /// Instruction attempts before this one.
+    pub count: u64,
+}
+
+impl Core<'_, '_, '_> {
+    /// Virtual time of this instruction.
+    pub fn now(&self) -> Instant {
+        self.run.world.clock.at(self.count)
+    }
+
+    /// The effective address in the current mode.
+    #[inline]
+    fn effective(&self, ea: u64) -> u64 {
+        if self.mode64() { ea } else { ea & 0xffff_ffff }
+    }
+
+    /// Translates a data access, with all its effects.
+    pub fn real(&mut self, ea: u64, access: Access) -> Result<u64, Trap> {
+        let context = self.run.tlb.data_context(self.cpu);
+        let Real(real) = self.run.tlb.lookup_or_fill(self.cpu, self.run.world.memory, context, ea, access)?;
+        Ok(real)
+    }
+
+    /// Both real addresses of an access of up to a page, split where it crosses into the next page:
+    /// ((address, bytes), (address, bytes)).
+    fn pieces(&mut self, ea: u64, bytes: usize, access: Access) -> Result<[(u64, usize); 2], Trap> {
+        let first = ((PAGE - ea % PAGE) as usize).min(bytes);
+        let start = self.real(ea, access)?;
+        if first == bytes {
+            return Ok([(start, bytes), (0, 0)]);
+        }
+        let next = self.real(self.effective(ea.wrapping_add(first as u64)), access)?;
+        Ok([(start, first), (next, bytes - first)])
+    }
+
+    /// Reads up to 16 bytes in address order.
+    pub fn read_bytes(&mut self, ea: u64, out: &mut [u8]) -> Result<(), Trap> {
+        let ea = self.effective(ea);
+        let [(real, first), (next, rest)] = self.pieces(ea, out.len(), Access::Load)?;
+        let memory = &*self.run.world.memory;
+        if memory.read(real, &mut out[..first]).is_err() {
+            return self.read_device(ea, real, out);
+        }
+        if rest != 0 && memory.read(next, &mut out[first..]).is_err() {
+            return Err(Trap::Alignment { ea });
+        }
+        Ok(())
+    }
+
+    /// Writes up to 16 bytes in address order, all or none.
+    pub fn write_bytes(&mut self, ea: u64, bytes: &[u8]) -> Result<(), Trap> {
+        let ea = self.effective(ea);
+        let [(real, first), (next, rest)] = self.pieces(ea, bytes.len(), Access::Store)?;
+        let writer = Writer::Cpu(self.cpu.index);
+        let memory = &mut *self.run.world.memory;
+        if !memory.contains(real, first as u64) {
+            return self.write_device(ea, real, bytes);
+        }
+        if rest != 0 && !memory.contains(next, rest as u64) {
+            return Err(Trap::Alignment { ea });
+        }
+        let _ = memory.store(real, &bytes[..first], writer);
+        if rest != 0 {
+            let _ = memory.store(next, &bytes[first..], writer);
+        }
+        Ok(())
+    }
+
+    /// Device accesses are aligned and of at most 8 bytes.
+    fn device_size(ea: u64, real: u64, bytes: usize) -> Result<u8, Trap> {
+        if bytes > 8 || !bytes.is_power_of_two() || real % bytes as u64 != 0 {
+            return Err(Trap::Alignment { ea });
+        }
+        Ok(bytes as u8)
+    }
+
+    #[cold]
+    fn read_device(&mut self, ea: u64, real: u64, out: &mut [u8]) -> Result<(), Trap> {
+        let size = Self::device_size(ea, real, out.len())?;
+        let now = self.now();
+        self.run.exit(Exit::Look);
+        let world = &mut *self.run.world;
+        let value = world
+            .bus
+            .load(self.cpu.index, real, size, now, world.memory)
+            .map_err(|_| Trap::MachineCheck { ea, fetch: false })?;
+        out.copy_from_slice(&value.to_be_bytes()[8 - size as usize..]);
+        Ok(())
+    }
+
+    #[cold]
+    fn write_device(&mut self, ea: u64, real: u64, bytes: &[u8]) -> Result<(), Trap> {
+        let size = Self::device_size(ea, real, bytes.len())?;
+        let now = self.now();
+        self.run.exit(Exit::Look);
+        let value = bytes.iter().fold(0, |value, &byte| value << 8 | byte as u64);
+        let world = &mut *self.run.world;
+        world
+            .bus
+            .store(self.cpu.index, real, size, value, now, world.memory)
+            .map_err(|_| Trap::MachineCheck { ea, fetch: false })
+    }
+
+    /// The bytes are to be swapped to make the number that `mem` means.
+    fn swap(&self, mem: Mem) -> bool {
+        mem.reversed == self.cpu.little_endian()
+    }
+}
+
+impl Semantics for Core<'_, '_, '_> {
+    type V = N;
+    type C = bool;
+    type Stop = Trap;
+
+    #[inline(always)]
+    fn imm(&self, value: u64) -> N {
+        N(value)
+    }
+    #[inline(always)]
+    fn get(&self, reg: Reg) -> N {
+        N(self.cpu.regs.word(reg))
+    }
+    #[inline(always)]
+    fn set(&mut self, reg: Reg, value: N) {
+        self.cpu.regs.set_word(reg, value.0)
+    }
+    fn load(&mut self, ea: N, mem: Mem) -> Result<N, Trap> {
+        let mut bytes = [0; 8];
+        self.read_bytes(ea.0, &mut bytes[..mem.size as usize])?;
+        Ok(N(order(u64::from_le_bytes(bytes), mem, self.swap(mem))))
+    }
+    fn store(&mut self, ea: N, value: N, mem: Mem) -> Result<(), Trap> {
+        let value = order(value.0, Mem { signed: false, ..mem }, self.swap(mem));
+        self.write_bytes(ea.0, &value.to_le_bytes()[..mem.size as usize])
+    }
+    fn load16(&mut self, ea: N) -> Result<(N, N), Trap> {
+        let mut bytes = [0; 16];
+        self.read_bytes(ea.0, &mut bytes)?;
+        let value =
+            if self.cpu.little_endian() { u128::from_le_bytes(bytes) } else { u128::from_be_bytes(bytes) };
+        Ok((N((value >> 64) as u64), N(value as u64)))
+    }
+    fn store16(&mut self, ea: N, high: N, low: N) -> Result<(), Trap> {
+        let value = (high.0 as u128) << 64 | low.0 as u128;
+        let bytes = if self.cpu.little_endian() { value.to_le_bytes() } else { value.to_be_bytes() };
+        self.write_bytes(ea.0, &bytes)
+    }
+    fn probe(&mut self, ea: N, bytes: u32, write: bool) -> Result<(), Trap> {
+        let ea = self.effective(ea.0);
+        self.pieces(ea, bytes as usize, if write { Access::Store } else { Access::Load })?;
+        Ok(())
+    }
+    fn require(&mut self, facility: Facility) -> Result<(), Trap> {
+        let (bit, trap) = match facility {
+            Facility::Fp => (msr::FP, Trap::FpUnavailable),
+            Facility::Vector => (msr::VEC, Trap::VectorUnavailable),
+            Facility::Vsx => (msr::VSX, Trap::VsxUnavailable),
+            Facility::Prefix | Facility::Tar => {
+                let bit = if facility == Facility::Tar { facility::TAR } else { facility::PREFIX };
+                return if self.cpu.facility(bit) { Ok(()) } else { Err(Trap::Facility(bit)) };
+            }
+        };
+        if self.cpu.regs.msr & bit != 0 { Ok(()) } else { Err(trap) }
+    }
+    #[inline(always)]
+    fn cia(&self) -> N {
+        N(self.cpu.regs.cia)
+    }
+    fn branch(&mut self, taken: bool, target: N) {
+        if taken {
+            self.cpu.regs.cfar = self.cpu.regs.cia;
+            self.cpu.regs.nia = self.effective(target.0);
+        }
+    }
+    fn compute(&mut self, function: Compute, i: &Ops) -> Result<(), Trap> {
+        function(&mut self.cpu.regs, i)
+    }
+    fn system(&mut self, op: SystemOp, i: &Ops) -> Result<(), Trap> {
+        crate::system::execute(self, op, i)
+    }
+    #[inline(always)]
+    fn mode64(&self) -> bool {
+        self.cpu.regs.msr & msr::SF != 0
+    }
+    #[inline(always)]
+    fn trap_if(&mut self, condition: bool, trap: Trap) -> Result<(), Trap> {
+        if condition { Err(trap) } else { Ok(()) }
+    }
+}

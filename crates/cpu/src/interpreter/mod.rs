@@ -1,0 +1,273 @@
+//! The interpreter: pre-decoded blocks of threaded code, made from the instruction definitions.
+
+mod address_set;
+mod blocks;
+mod core;
+mod fast;
+mod thread;
+mod tlb;
+mod value;
+
+pub(crate) use self::core::{Core, Run};
+pub(crate) use fast::Fast;
+pub(crate) use value::N;
+
+use crate::bits::msr;
+use crate::interrupt::Vector;
+use crate::mmu::Access;
+use crate::{Engine, Exit, Model, Outcome, Vcpu, World};
+use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
+use blocks::{Block, Blocks, Mode};
+use thread::Tables;
+use timebase_isa::{Decoder, Trap};
+use timebase_memory::Memory;
+use tlb::{Real, Tlb};
+
+/// Where blocks were found lately, by effective address.
+#[derive(Clone, Copy)]
+struct Jump {
+    address: u64,
+    block: *const Block,
+    context: u32,
+    generation: u32,
+}
+
+const JUMPS: usize = 16384;
+const NOWHERE: Jump = Jump { address: 1, block: ::core::ptr::null(), context: 0, generation: 0 };
+
+/// The interpreter. Everything in it is a cache but the counts for reports.
+pub struct Interpreter {
+    decoder: Decoder,
+    tables: Tables,
+    tlb: Tlb,
+    blocks: Blocks,
+    jumps: Vec<Jump>,
+    exceptions: [u64; Vector::COUNT],
+    slow: u64,
+    runs: u64,
+}
+
+// SAFETY: the pointers in `jumps` point into `blocks`; they move together.
+unsafe impl Send for Interpreter {}
+
+impl Interpreter {
+    /// An interpreter for CPUs of this model.
+    pub fn new(model: Model) -> Interpreter {
+        Interpreter {
+            decoder: Decoder::new(model.level()),
+            tables: Tables::new(),
+            tlb: Tlb::new(),
+            blocks: Blocks::new(),
+            jumps: vec![NOWHERE; JUMPS],
+            exceptions: [0; Vector::COUNT],
+            slow: 0,
+            runs: 0,
+        }
+    }
+
+    /// The block at NIA, or the interrupt that its fetch raises.
+    #[inline]
+    fn block(&mut self, cpu: &mut Vcpu, memory: &mut Memory) -> Result<*const Block, Trap> {
+        let context = self.tlb.fetch_context(cpu);
+        let address = cpu.regs.nia;
+        let jump = &self.jumps[(address >> 2) as usize % JUMPS];
+        let mode = Mode { little_endian: cpu.little_endian(), bits64: cpu.regs.msr & msr::SF != 0 };
+        if jump.address == address && jump.context == context && jump.generation == self.tlb.fetch_generation {
+            // SAFETY: a drop of blocks moves the generation on.
+            if unsafe { (*jump.block).is(mode) } {
+                return Ok(jump.block);
+            }
+        }
+        self.find_block(cpu, memory, context, mode)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_block(
+        &mut self,
+        cpu: &mut Vcpu,
+        memory: &mut Memory,
+        context: u32,
+        mode: Mode,
+    ) -> Result<*const Block, Trap> {
+        let address = cpu.regs.nia;
+        let Real(real) = self.tlb.lookup_or_fill(cpu, memory, context, address, Access::Fetch)?;
+        let block = self
+            .blocks
+            .get(&self.decoder, &self.tables, memory, real, mode)
+            .ok_or(Trap::MachineCheck { ea: address, fetch: true })?;
+        // Watching the code withdraws pointers to its page.
+        self.settle(memory);
+        self.jumps[(address >> 2) as usize % JUMPS] =
+            Jump { address, block, context, generation: self.tlb.fetch_generation };
+        Ok(block)
+    }
+
+    /// Applies all that memory dropped.
+    fn settle(&mut self, memory: &mut Memory) {
+        self.tlb.apply(memory);
+        if !self.tlb.code_dropped.is_empty() {
+            for line in ::core::mem::take(&mut self.tlb.code_dropped) {
+                self.blocks.drop_line(memory, line);
+            }
+            self.tlb.fetch_generation = self.tlb.fetch_generation.wrapping_add(1);
+            self.tlb.apply(memory);
+        }
+    }
+
+    fn deliver(&mut self, cpu: &mut Vcpu, trap: Trap, prefixed: bool) {
+        let vector = cpu.deliver(trap, prefixed);
+        self.exceptions[vector as usize] += 1;
+    }
+
+    /// Runs at most `left` instructions of a block; all of them if there is room, one by one otherwise.
+    fn run_block(
+        &mut self,
+        cpu: &mut Vcpu,
+        world: &mut World,
+        block: *const Block,
+        done: u64,
+        left: u64,
+    ) -> (u64, Option<Exit>) {
+        // SAFETY: the block was just found; blocks that are dropped while they run are freed later.
+        let block = unsafe { &*block };
+        let start = block.ops.as_ptr();
+        cpu.fast.block_address = cpu.regs.nia;
+        let mut run = Run {
+            block_count: world.count + done,
+            world,
+            tlb: &mut self.tlb,
+            full: self.tables.full.as_ptr(),
+            block: start,
+            trap: None,
+            exit: None,
+            slow: 0,
+        };
+        let stepping = cpu.regs.msr & msr::TE != 0;
+        let executed = if block.count as u64 <= left && !stepping {
+            // SAFETY: `start` is the first instruction of a block that ends with a terminator.
+            unsafe { ((*start).thread)(cpu, start, &mut run).offset_from(start) as u64 }
+        } else {
+            Self::step_block(cpu, &mut run, block, if stepping { 1 } else { left })
+        };
+        let (trap, mut exit) = (run.trap, run.exit);
+        self.slow += run.slow;
+        if let Some((trap, prefixed)) = trap {
+            self.deliver(cpu, trap, prefixed);
+        } else if stepping {
+            exit = self.trace(cpu, block, exit);
+        }
+        (executed, exit)
+    }
+
+    /// The first `left` instructions of a block, by the full reader.
+    fn step_block(cpu: &mut Vcpu, run: &mut Run, block: &Block, left: u64) -> u64 {
+        let mut executed = 0;
+        for op in &block.ops[..(block.count as usize).min(left as usize)] {
+            executed += 1;
+            match run.step_any(cpu, op) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(trap) => {
+                    run.trap = Some((trap, op.length == 8));
+                    break;
+                }
+            }
+        }
+        executed
+    }
+
+    /// The trace interrupt after a completed instruction (III 7.5.15): single step, or a branch.
+    fn trace(&mut self, cpu: &mut Vcpu, block: &Block, exit: Option<Exit>) -> Option<Exit> {
+        let op = &block.ops[0];
+        let flow = self.decoder.flow(&op.ops);
+        let name = self.decoder.entries()[op.ops.op as usize].name;
+        let untraced = matches!(name, "rfid" | "hrfid" | "rfscv" | "sc" | "scv" | "stop");
+        let branch = flow == timebase_isa::Flow::Branch;
+        if !untraced && (cpu.regs.msr & msr::SE != 0 || branch && cpu.regs.msr & msr::BE != 0) {
+            let resume = cpu.regs.nia;
+            cpu.spr.siar = cpu.regs.cia;
+            cpu.enter(Vector::Trace, resume, 0);
+            self.exceptions[Vector::Trace as usize] += 1;
+        }
+        exit
+    }
+}
+
+impl Engine for Interpreter {
+    fn name(&self) -> &'static str {
+        "interpreter"
+    }
+
+    fn run(&mut self, cpu: &mut Vcpu, world: &mut World, budget: u64) -> Outcome {
+        self.runs += 1;
+        self.blocks.free_dropped();
+        self.settle(world.memory);
+        // Another vCPU may have made its contexts resident where this one's were.
+        cpu.context_changed();
+        let mut executed = 0;
+        let outcome = |executed, exit| Outcome { executed, exit };
+        loop {
+            let block = match self.block(cpu, world.memory) {
+                Ok(block) => block,
+                Err(trap) => {
+                    cpu.regs.cia = cpu.regs.nia;
+                    self.deliver(cpu, trap, false);
+                    executed += 1;
+                    if executed == budget {
+                        return outcome(executed, Exit::Budget);
+                    }
+                    continue;
+                }
+            };
+            let (count, exit) = self.run_block(cpu, world, block, executed, budget - executed);
+            executed += count;
+            if !self.tlb.code_dropped.is_empty() || world.memory.has_dropped() {
+                self.settle(world.memory);
+            }
+            if let Some(exit) = exit {
+                return outcome(executed, exit);
+            }
+            if executed == budget {
+                return outcome(executed, Exit::Budget);
+            }
+            if cpu.interruptible() {
+                return outcome(executed, Exit::Look);
+            }
+        }
+    }
+
+    fn withdraw_writes(&mut self) {
+        self.tlb.withdraw_writes();
+    }
+
+    fn flush(&mut self, memory: &mut Memory) {
+        memory.take_dropped();
+        self.tlb.flush(memory);
+        self.tlb.forget_contexts();
+        self.blocks.flush(memory);
+        self.blocks.free_dropped();
+        memory.take_dropped();
+    }
+
+    fn exceptions(&self) -> BTreeMap<String, u64> {
+        Vector::ALL
+            .iter()
+            .filter(|&&vector| self.exceptions[vector as usize] != 0)
+            .map(|&vector| (String::from(vector.name()), self.exceptions[vector as usize]))
+            .collect()
+    }
+
+    fn counters(&self) -> BTreeMap<String, u64> {
+        [
+            ("blocks_decoded", self.blocks.decoded),
+            ("slow_instructions", self.slow),
+            ("tlb_fills", self.tlb.fills),
+            ("tlb_flushes", self.tlb.flushes),
+            ("runs", self.runs),
+        ]
+        .into_iter()
+        .map(|(name, count)| (String::from(name), count))
+        .collect()
+    }
+}

@@ -1,0 +1,360 @@
+//! Cached translations: pages of effective addresses to host pointers, for a few contexts at a time.
+//!
+//! An entry is valid only while what it was derived from is unchanged: table entries are watched, and each entry
+//! hangs in two chains, by the table entry that mapped it and by its real page, so that dropping costs what is
+//! dropped. All vCPUs share the contexts; nothing here depends on which vCPU runs but the pages that other vCPUs
+//! hold reserved, which are withdrawn at the start of a slice.
+
+use crate::Vcpu;
+use crate::mmu::{Access, Context, GROUP_WATCH, PAGE, Translation};
+use super::address_set::AddressSet;
+use alloc::{vec, vec::Vec};
+use timebase_isa::Trap;
+use timebase_memory::{Drop, Memory};
+
+/// Entries of a context.
+pub(crate) const ENTRIES: usize = 1024;
+/// Contexts that are resident.
+const CONTEXTS: usize = 32;
+/// A tag that no access can form: not a multiple of the page size.
+const NEVER: u64 = 1;
+
+/// What the fast paths look at. Tags are effective page addresses.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Entry {
+    pub read: u64,
+    pub write: u64,
+    /// Host address minus effective address.
+    pub addend: usize,
+    pub fetch: u64,
+}
+
+const INVALID: Entry = Entry { read: NEVER, write: NEVER, addend: 0, fetch: NEVER };
+
+/// The entries of a vCPU whose context is not known at the moment: none.
+pub(crate) static NONE: [Entry; ENTRIES] = [INVALID; ENTRIES];
+
+/// What the rest needs to know of an entry.
+#[derive(Clone, Copy)]
+struct Origin {
+    leaf: u64,
+    real: u64,
+    next_by_leaf: u32,
+    next_by_real: u32,
+    /// Tag of the effective page if stores are permitted and C is set.
+    writable: u64,
+    /// Stores must go through memory's store path.
+    watched: bool,
+    used: bool,
+}
+
+const END: u32 = u32::MAX;
+const HEADS: usize = 8192;
+
+const UNUSED: Origin = Origin { leaf: 0, real: 0, next_by_leaf: END, next_by_real: END, writable: NEVER, watched: false, used: false };
+
+fn bucket(address: u64) -> usize {
+    (address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 51) as usize % HEADS
+}
+
+/// Cached translations of all resident contexts.
+pub(crate) struct Tlb {
+    entries: Vec<Entry>,
+    origins: Vec<Origin>,
+    by_leaf: Vec<u32>,
+    by_real: Vec<u32>,
+    contexts: [Option<Context>; CONTEXTS],
+    used: [u64; CONTEXTS],
+    clock: u64,
+    /// Non-leaf table entries that some translation went through.
+    uppers: AddressSet,
+    /// Moves on whenever a fetch translation may have gone.
+    pub fetch_generation: u32,
+    /// Lines of code that changed; the engine drops what it decoded from them.
+    pub code_dropped: Vec<u64>,
+    pub fills: u64,
+    pub flushes: u64,
+}
+
+/// What a translation found: the real address of the byte.
+pub(crate) struct Real(pub u64);
+
+impl Tlb {
+    pub fn new() -> Tlb {
+        Tlb {
+            entries: vec![INVALID; ENTRIES * CONTEXTS],
+            origins: vec![UNUSED; ENTRIES * CONTEXTS],
+            by_leaf: vec![END; HEADS],
+            by_real: vec![END; HEADS],
+            contexts: [const { None }; CONTEXTS],
+            used: [0; CONTEXTS],
+            clock: 0,
+            uppers: AddressSet::new(),
+            code_dropped: Vec::new(),
+            fetch_generation: 1,
+            fills: 0,
+            flushes: 0,
+        }
+    }
+
+    /// The resident number of a context; makes room for a new one.
+    pub fn context(&mut self, context: Context) -> u32 {
+        self.clock += 1;
+        let known = self.contexts.iter().position(|c| c.as_ref() == Some(&context));
+        let n = known.unwrap_or_else(|| {
+            let n = (0..CONTEXTS).min_by_key(|&n| self.used[n]).unwrap_or(0);
+            self.drop_context(n);
+            self.contexts[n] = Some(context);
+            n
+        });
+        self.used[n] = self.clock;
+        n as u32
+    }
+
+    fn drop_context(&mut self, n: usize) {
+        if self.contexts[n].take().is_some() {
+            for slot in n * ENTRIES..(n + 1) * ENTRIES {
+                self.clear(slot);
+            }
+            self.fetch_generation += 1;
+        }
+    }
+
+    /// Pointer to the entries of context `n`.
+    pub fn entries_of(&self, n: u32) -> *const Entry {
+        self.entries[n as usize * ENTRIES..].as_ptr()
+    }
+
+    /// The resident number of a vCPU's data context.
+    #[inline]
+    pub fn data_context(&mut self, cpu: &mut Vcpu) -> u32 {
+        if let Some(n) = cpu.fast.data_context {
+            return n;
+        }
+        let n = self.context(cpu.context(Access::Load));
+        cpu.fast.data_context = Some(n);
+        cpu.fast.entries = self.entries_of(n);
+        n
+    }
+
+    /// The resident number of a vCPU's instruction context.
+    #[inline]
+    pub fn fetch_context(&mut self, cpu: &mut Vcpu) -> u32 {
+        if let Some(n) = cpu.fast.fetch_context {
+            return n;
+        }
+        let n = self.context(cpu.context(Access::Fetch));
+        cpu.fast.fetch_context = Some(n);
+        n
+    }
+
+    /// The translation of `ea` in the vCPU's present context, remembered or made.
+    #[inline]
+    pub fn lookup_or_fill(
+        &mut self,
+        cpu: &Vcpu,
+        memory: &mut Memory,
+        context: u32,
+        ea: u64,
+        access: Access,
+    ) -> Result<Real, Trap> {
+        let slot = Self::slot(context, ea);
+        let (entry, origin, tag) = (&self.entries[slot], &self.origins[slot], ea & !(PAGE - 1));
+        let known = match access {
+            Access::Load => entry.read == tag,
+            // A page that somebody watches has no pointer for writing but may be writable.
+            Access::Store => origin.used && origin.writable == tag,
+            Access::Fetch => entry.fetch == tag,
+        };
+        // A first store through a pointer that was withdrawn gets it back.
+        if known && !(access == Access::Store && entry.write != tag && !origin.watched) {
+            return Ok(Real(origin.real | ea & (PAGE - 1)));
+        }
+        self.fill(cpu, memory, context, ea, access)
+    }
+
+    fn slot(context: u32, ea: u64) -> usize {
+        context as usize * ENTRIES + (ea / PAGE) as usize % ENTRIES
+    }
+
+    /// Translates `ea` in the vCPU's present context, whose resident number is `context`, with all effects of the
+    /// access, and remembers it.
+    fn fill(
+        &mut self,
+        cpu: &Vcpu,
+        memory: &mut Memory,
+        context: u32,
+        ea: u64,
+        access: Access,
+    ) -> Result<Real, Trap> {
+        self.fills += 1;
+        let found = cpu.translate(memory, ea, access)?;
+        found.commit(memory);
+        // The update may have dropped what was derived from the line it changed.
+        self.apply(memory);
+        self.insert(memory, context, ea, access, &found);
+        Ok(Real(found.page | ea & (PAGE - 1)))
+    }
+
+    fn insert(&mut self, memory: &mut Memory, context: u32, ea: u64, access: Access, found: &Translation) {
+        let Some(read) = memory.page_for_read(found.page) else { return };
+        let write = if access == Access::Store && found.write { memory.page_for_write(found.page) } else { None };
+        self.watch(memory, found);
+        // Withdrawals caused by the pointers and watches just made come before the entry that holds them.
+        self.apply(memory);
+        let host = write.map_or_else(|| memory.page_for_read(found.page).unwrap_or(read), |w| w.cast_const());
+        let tag = ea & !(PAGE - 1);
+        let slot = Self::slot(context, ea);
+        let old = self.entries[slot];
+        let same = self.origins[slot].used && self.origins[slot].real == found.page && self.origins[slot].leaf == found.leaf;
+        let keep = |t: u64| if same && t == tag { t } else { NEVER };
+        let (kept_write, kept_fetch) = (keep(old.write), keep(old.fetch));
+        if !same {
+            self.clear(slot);
+            self.link(slot, found.leaf, found.page);
+        }
+        if access == Access::Store {
+            self.origins[slot].writable = tag;
+            self.origins[slot].watched = write.is_none();
+        }
+        self.entries[slot] = Entry {
+            read: if found.read { tag } else { NEVER },
+            write: if write.is_some() { tag } else { kept_write },
+            addend: (host as usize).wrapping_sub(tag as usize),
+            fetch: if access == Access::Fetch { tag } else { kept_fetch },
+        };
+    }
+
+    fn watch(&mut self, memory: &mut Memory, found: &Translation) {
+        let mut watch = |address: u64| {
+            memory.watch_table(address & !7);
+            if address & GROUP_WATCH != 0 {
+                memory.watch_table(address & !7 | 64);
+            }
+        };
+        if found.leaf != 0 {
+            watch(found.leaf);
+        }
+        for &upper in &found.uppers[..found.upper_count as usize] {
+            watch(upper);
+            self.uppers.insert(upper);
+        }
+    }
+
+    fn link(&mut self, slot: usize, leaf: u64, real: u64) {
+        let (l, r) = (bucket(leaf), bucket(real));
+        self.origins[slot] =
+            Origin { leaf, real, next_by_leaf: self.by_leaf[l], next_by_real: self.by_real[r], used: true, ..UNUSED };
+        self.by_leaf[l] = slot as u32;
+        self.by_real[r] = slot as u32;
+    }
+
+    /// Makes an entry invalid and takes it out of its chains.
+    fn clear(&mut self, slot: usize) {
+        if !self.origins[slot].used {
+            return;
+        }
+        if self.entries[slot].fetch != NEVER {
+            self.fetch_generation += 1;
+        }
+        self.entries[slot] = INVALID;
+        let origin = core::mem::replace(&mut self.origins[slot], UNUSED);
+        unlink(&mut self.by_leaf[bucket(origin.leaf)], &mut self.origins, slot, origin.next_by_leaf, |o| {
+            &mut o.next_by_leaf
+        });
+        unlink(&mut self.by_real[bucket(origin.real)], &mut self.origins, slot, origin.next_by_real, |o| {
+            &mut o.next_by_real
+        });
+    }
+
+    fn drop_leaf(&mut self, leaf: u64) {
+        let mut slot = self.by_leaf[bucket(leaf)];
+        while slot != END {
+            let origin = self.origins[slot as usize];
+            if origin.leaf == leaf {
+                self.clear(slot as usize);
+            }
+            slot = origin.next_by_leaf;
+        }
+    }
+
+    fn each_of_page(&mut self, real: u64, mut act: impl FnMut(&mut Tlb, usize)) {
+        let mut slot = self.by_real[bucket(real)];
+        while slot != END {
+            let origin = self.origins[slot as usize];
+            if origin.real == real {
+                act(self, slot as usize);
+            }
+            slot = origin.next_by_real;
+        }
+    }
+
+    /// Drops what memory says is no longer true. Lines of code are gathered in `code_dropped`.
+    #[inline(always)]
+    pub fn apply(&mut self, memory: &mut Memory) {
+        if memory.has_dropped() {
+            self.apply_dropped(memory);
+        }
+    }
+
+    #[cold]
+    fn apply_dropped(&mut self, memory: &mut Memory) {
+        for dropped in memory.take_dropped() {
+            match dropped {
+                Drop::Table(address) => {
+                    let group = address & !127 | GROUP_WATCH;
+                    if self.uppers.contains(address) || self.uppers.contains(group) {
+                        self.flush(memory);
+                    } else {
+                        self.drop_leaf(address);
+                        self.drop_leaf(group);
+                    }
+                }
+                Drop::Code(line) => self.code_dropped.push(line),
+                Drop::Writes(page) => self.each_of_page(page, |tlb, slot| tlb.entries[slot].write = NEVER),
+                Drop::Moved(page) => self.each_of_page(page, |tlb, slot| tlb.clear(slot)),
+            }
+        }
+    }
+
+    /// Gives back all pointers for writing.
+    pub fn withdraw_writes(&mut self) {
+        for entry in &mut self.entries {
+            entry.write = NEVER;
+        }
+    }
+
+    /// Forgets which contexts are resident.
+    pub fn forget_contexts(&mut self) {
+        self.contexts = [const { None }; CONTEXTS];
+    }
+
+    /// Forgets all translations, but not which contexts are resident.
+    pub fn flush(&mut self, memory: &mut Memory) {
+        memory.unwatch_tables();
+        self.flushes += 1;
+        self.entries.fill(INVALID);
+        self.origins.fill(UNUSED);
+        self.by_leaf.fill(END);
+        self.by_real.fill(END);
+        self.uppers.clear();
+        self.fetch_generation += 1;
+    }
+}
+
+fn unlink(head: &mut u32, origins: &mut [Origin], slot: usize, next: u32, link: fn(&mut Origin) -> &mut u32) {
+    if *head == slot as u32 {
+        *head = next;
+        return;
+    }
+    let mut at = *head;
+    while at != END {
+        let pointer = link(&mut origins[at as usize]);
+        if *pointer == slot as u32 {
+            *pointer = next;
+            return;
+        }
+        at = *pointer;
+    }
+}

@@ -1,0 +1,393 @@
+//! Interrupts: which are pending, which comes first, and how they are delivered (Power ISA Book III chapter 7).
+//!
+//! An asynchronous interrupt is taken between two instructions and counts as none. What POWER9 does and the book
+//! leaves open: an interrupt leaves no trace of a prefixed instruction but SRR1[34].
+
+use crate::bits::{lpcr, msr, srr1};
+use crate::{Model, Vcpu};
+use timebase_isa::Trap;
+use timebase_state::Instant;
+
+/// An interrupt, by the book's name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+#[expect(missing_docs, reason = "the book's names say it")]
+pub enum Vector {
+    SystemReset,
+    MachineCheck,
+    DataStorage,
+    DataSegment,
+    InstructionStorage,
+    InstructionSegment,
+    External,
+    Alignment,
+    Program,
+    FloatingPointUnavailable,
+    Decrementer,
+    HypervisorDecrementer,
+    DirectedPrivilegedDoorbell,
+    SystemCall,
+    Trace,
+    HypervisorDataStorage,
+    HypervisorInstructionStorage,
+    HypervisorEmulationAssistance,
+    DirectedHypervisorDoorbell,
+    PerformanceMonitor,
+    VectorUnavailable,
+    VsxUnavailable,
+    FacilityUnavailable,
+    HypervisorFacilityUnavailable,
+    SystemCallVectored,
+}
+
+use Vector::*;
+
+impl Vector {
+    /// How many there are.
+    pub const COUNT: usize = SystemCallVectored as usize + 1;
+
+    /// All of them.
+    pub const ALL: [Vector; Vector::COUNT] = [
+        SystemReset,
+        MachineCheck,
+        DataStorage,
+        DataSegment,
+        InstructionStorage,
+        InstructionSegment,
+        External,
+        Alignment,
+        Program,
+        FloatingPointUnavailable,
+        Decrementer,
+        HypervisorDecrementer,
+        DirectedPrivilegedDoorbell,
+        SystemCall,
+        Trace,
+        HypervisorDataStorage,
+        HypervisorInstructionStorage,
+        HypervisorEmulationAssistance,
+        DirectedHypervisorDoorbell,
+        PerformanceMonitor,
+        VectorUnavailable,
+        VsxUnavailable,
+        FacilityUnavailable,
+        HypervisorFacilityUnavailable,
+        SystemCallVectored,
+    ];
+
+    /// The book's name in lower case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            SystemReset => "system-reset",
+            MachineCheck => "machine-check",
+            DataStorage => "data-storage",
+            DataSegment => "data-segment",
+            InstructionStorage => "instruction-storage",
+            InstructionSegment => "instruction-segment",
+            External => "external",
+            Alignment => "alignment",
+            Program => "program",
+            FloatingPointUnavailable => "floating-point-unavailable",
+            Decrementer => "decrementer",
+            HypervisorDecrementer => "hypervisor-decrementer",
+            DirectedPrivilegedDoorbell => "directed-privileged-doorbell",
+            SystemCall => "system-call",
+            Trace => "trace",
+            HypervisorDataStorage => "hypervisor-data-storage",
+            HypervisorInstructionStorage => "hypervisor-instruction-storage",
+            HypervisorEmulationAssistance => "hypervisor-emulation-assistance",
+            DirectedHypervisorDoorbell => "directed-hypervisor-doorbell",
+            PerformanceMonitor => "performance-monitor",
+            VectorUnavailable => "vector-unavailable",
+            VsxUnavailable => "vsx-unavailable",
+            FacilityUnavailable => "facility-unavailable",
+            HypervisorFacilityUnavailable => "hypervisor-facility-unavailable",
+            SystemCallVectored => "system-call-vectored",
+        }
+    }
+
+    /// Effective address of the vector, relocation off.
+    pub const fn offset(self) -> u64 {
+        match self {
+            SystemReset => 0x100,
+            MachineCheck => 0x200,
+            DataStorage => 0x300,
+            DataSegment => 0x380,
+            InstructionStorage => 0x400,
+            InstructionSegment => 0x480,
+            External => 0x500,
+            Alignment => 0x600,
+            Program => 0x700,
+            FloatingPointUnavailable => 0x800,
+            Decrementer => 0x900,
+            HypervisorDecrementer => 0x980,
+            DirectedPrivilegedDoorbell => 0xa00,
+            SystemCall => 0xc00,
+            Trace => 0xd00,
+            HypervisorDataStorage => 0xe00,
+            HypervisorInstructionStorage => 0xe20,
+            HypervisorEmulationAssistance => 0xe40,
+            DirectedHypervisorDoorbell => 0xe80,
+            PerformanceMonitor => 0xf00,
+            VectorUnavailable => 0xf20,
+            VsxUnavailable => 0xf40,
+            FacilityUnavailable => 0xf60,
+            HypervisorFacilityUnavailable => 0xf80,
+            SystemCallVectored => 0x1_7000,
+        }
+    }
+
+    /// The interrupt saves into HSRR0/1.
+    const fn hypervisor(self) -> bool {
+        matches!(
+            self,
+            HypervisorDecrementer
+                | HypervisorDataStorage
+                | HypervisorInstructionStorage
+                | HypervisorEmulationAssistance
+                | DirectedHypervisorDoorbell
+                | HypervisorFacilityUnavailable
+        )
+    }
+
+    /// LPCR[AIL] moves it.
+    const fn relocatable(self) -> bool {
+        !matches!(self, SystemReset | MachineCheck)
+    }
+}
+
+/// What could interrupt a vCPU, enabled or not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Pending(u32);
+
+impl Pending {
+    const SYSTEM_RESET: u32 = 1;
+    const EXTERNAL: u32 = 2;
+    const DECREMENTER: u32 = 4;
+    const DOORBELL: u32 = 8;
+    const HYPERVISOR_DECREMENTER: u32 = 16;
+    const HYPERVISOR_DOORBELL: u32 = 32;
+    /// Those that MSR[EE] enables.
+    const BY_EE: u32 = Self::EXTERNAL | Self::DECREMENTER | Self::DOORBELL;
+    /// Those that MSR[EE] or leaving hypervisor state enables.
+    const BY_EE_OR_GUEST: u32 = Self::HYPERVISOR_DECREMENTER | Self::HYPERVISOR_DOORBELL;
+}
+
+/// Bits of SRR1 that do not come from MSR: 33:36 and 42:47.
+const SRR1_CAUSE: u64 = 0x783f_0000;
+
+impl Vcpu {
+    /// Looks at everything that could interrupt at `now`. To be called whenever time or a line may have moved.
+    pub fn look(&mut self, now: Instant) {
+        let mut pending = 0;
+        let mut add = |condition, bit| pending |= if condition { bit } else { 0 };
+        add(self.system_reset, Pending::SYSTEM_RESET);
+        add(self.external, Pending::EXTERNAL);
+        add(self.dec_exception(now), Pending::DECREMENTER);
+        add(self.doorbell, Pending::DOORBELL);
+        add(self.hdec_latched && self.spr.lpcr & lpcr::HDICE != 0, Pending::HYPERVISOR_DECREMENTER);
+        add(self.hypervisor_doorbell, Pending::HYPERVISOR_DOORBELL);
+        self.pending = Pending(pending);
+    }
+
+    /// Something is pending and enabled.
+    #[inline(always)]
+    pub fn interruptible(&self) -> bool {
+        self.pending.0 != 0 && self.enabled() != 0
+    }
+
+    fn enabled(&self) -> u32 {
+        let mut enabled = Pending::SYSTEM_RESET;
+        let ee = self.regs.msr & msr::EE != 0;
+        if ee {
+            enabled |= Pending::BY_EE;
+        }
+        if ee || self.regs.msr & msr::HV == 0 {
+            enabled |= Pending::BY_EE_OR_GUEST;
+        }
+        self.pending.0 & enabled
+    }
+
+    /// Something is pending that ends a rest (H_CEDE, `stop`), enabled or not.
+    pub fn wakes(&self) -> bool {
+        self.pending.0 != 0
+    }
+
+    /// Takes the most important interrupt that is pending and enabled, at the boundary before NIA.
+    /// [`Vcpu::look`] must have been called for this instant.
+    pub fn take_interrupt(&mut self) -> Option<Vector> {
+        let enabled = self.enabled();
+        let has = |bit| enabled & bit != 0;
+        let vector = if has(Pending::SYSTEM_RESET) {
+            self.system_reset = false;
+            SystemReset
+        } else if has(Pending::HYPERVISOR_DECREMENTER) {
+            self.hdec_latched = false;
+            HypervisorDecrementer
+        } else if has(Pending::EXTERNAL) {
+            External
+        } else if has(Pending::DECREMENTER) {
+            Decrementer
+        } else if has(Pending::DOORBELL) {
+            self.doorbell = false;
+            DirectedPrivilegedDoorbell
+        } else if has(Pending::HYPERVISOR_DOORBELL) {
+            self.hypervisor_doorbell = false;
+            DirectedHypervisorDoorbell
+        } else {
+            return None;
+        };
+        self.enter(vector, self.regs.nia, 0);
+        Some(vector)
+    }
+
+    /// Delivers the synchronous interrupt that the instruction at CIA (NIA: the one after it) raised.
+    /// `prefixed`: it has two words.
+    pub(crate) fn deliver(&mut self, trap: Trap, prefixed: bool) -> Vector {
+        let here = self.regs.cia;
+        let prefix = if prefixed { srr1::PREFIXED } else { 0 };
+        let program = |cause| (Program, cause);
+        let (vector, cause) = match trap {
+            Trap::Illegal if self.has_hypervisor => (HypervisorEmulationAssistance, 0),
+            Trap::Illegal => program(srr1::PROGRAM_ILLEGAL),
+            Trap::Privileged => program(srr1::PROGRAM_PRIVILEGED),
+            Trap::TrapInstruction => program(srr1::PROGRAM_TRAP),
+            Trap::FpEnabled => program(srr1::PROGRAM_FP),
+            Trap::FpUnavailable => (FloatingPointUnavailable, 0),
+            Trap::VectorUnavailable => (VectorUnavailable, 0),
+            Trap::VsxUnavailable => (VsxUnavailable, 0),
+            Trap::Facility(cause) => {
+                self.spr.fscr = self.spr.fscr & !(0xff << 56) | (cause as u64) << 56;
+                (FacilityUnavailable, 0)
+            }
+            Trap::HypervisorFacility(cause) => {
+                self.spr.hfscr = self.spr.hfscr & !(0xff << 56) | (cause as u64) << 56;
+                (HypervisorFacilityUnavailable, 0)
+            }
+            Trap::Alignment { ea } => {
+                self.spr.dar = ea;
+                self.spr.dsisr = 0;
+                (Alignment, prefix)
+            }
+            Trap::DataStorage { ea, dsisr } => {
+                self.spr.dar = ea;
+                self.spr.dsisr = dsisr as u64;
+                (DataStorage, prefix)
+            }
+            Trap::DataSegment { ea } => {
+                self.spr.dar = ea;
+                (DataSegment, prefix)
+            }
+            Trap::InstructionStorage { srr1 } => (InstructionStorage, srr1),
+            Trap::InstructionSegment => (InstructionSegment, 0),
+            Trap::HypervisorDataStorage { ea, gra, hdsisr } => {
+                self.spr.hdar = ea;
+                self.spr.hdsisr = hdsisr as u64;
+                self.spr.asdr = gra;
+                (HypervisorDataStorage, 0)
+            }
+            Trap::HypervisorInstructionStorage { gra, hsrr1 } => {
+                self.spr.asdr = gra;
+                (HypervisorInstructionStorage, hsrr1)
+            }
+            Trap::SystemCall { .. } => (SystemCall, 0),
+            Trap::SystemCallVectored { lev } => {
+                self.enter_vectored(lev);
+                return SystemCallVectored;
+            }
+            Trap::MachineCheck { ea, fetch } => {
+                if !fetch {
+                    self.spr.dar = ea;
+                    self.spr.dsisr = 0x8000;
+                }
+                (MachineCheck, if fetch { 0x8_0000 } else { 1 << 21 })
+            }
+        };
+        let resume = match trap {
+            Trap::SystemCall { .. } => self.regs.nia,
+            _ => here,
+        };
+        self.enter(vector, resume, cause);
+        vector
+    }
+
+    /// Enters an interrupt handler: saves where to resume and MSR, and makes the new MSR and NIA.
+    pub(crate) fn enter(&mut self, vector: Vector, resume: u64, cause: u64) {
+        let old = self.regs.msr;
+        let saved = old & !SRR1_CAUSE | cause;
+        let to_hypervisor = self.has_hypervisor && (vector.hypervisor() || self.hypervisor_takes(vector));
+        if vector.hypervisor() || (to_hypervisor && vector == External) {
+            self.spr.hsrr0 = resume;
+            self.spr.hsrr1 = saved;
+        } else {
+            self.spr.srr0 = resume;
+            self.spr.srr1 = saved;
+        }
+        let mut new = msr::SF | old & (msr::ME | msr::HV);
+        if to_hypervisor {
+            new |= msr::HV;
+        }
+        if vector == MachineCheck {
+            new &= !msr::ME;
+        }
+        let little = if new & msr::HV != 0 { self.spr.hid0 >> 59 & 1 != 0 } else { self.spr.lpcr & lpcr::ILE != 0 };
+        if little {
+            new |= msr::LE;
+        }
+        let (base, relocated) = self.location(vector, old, new);
+        if relocated {
+            new |= msr::IR | msr::DR;
+        }
+        self.set_msr(new);
+        self.regs.nia = base + vector.offset();
+    }
+
+    /// Interrupts that go to hypervisor state where there is one.
+    fn hypervisor_takes(&self, vector: Vector) -> bool {
+        match vector {
+            SystemReset | MachineCheck => true,
+            External => self.spr.lpcr & lpcr::LPES == 0,
+            _ => false,
+        }
+    }
+
+    /// Where the handlers are (LPCR[AIL], LPCR[HAIL]) and whether they run relocated.
+    fn location(&self, vector: Vector, old: u64, new: u64) -> (u64, bool) {
+        let both = msr::IR | msr::DR;
+        if !vector.relocatable() || old & both != both || old & msr::HV != new & msr::HV {
+            return (0, false);
+        }
+        let ail = if self.model == Model::Power10 && new & msr::HV != 0 {
+            if self.spr.lpcr & lpcr::HAIL != 0 { 3 } else { 0 }
+        } else {
+            (self.spr.lpcr & lpcr::AIL) >> lpcr::AIL_SHIFT
+        };
+        match ail {
+            2 => (0x1_8000, true),
+            3 => (0xc000_0000_0000_4000, true),
+            _ => (0, false),
+        }
+    }
+
+    /// `scv` (III 7.5.27): LR and CTR keep what SRR0 and SRR1 would; EE and RI stay.
+    fn enter_vectored(&mut self, lev: u8) {
+        let old = self.regs.msr;
+        self.regs.lr = self.regs.nia;
+        self.regs.ctr = old & !SRR1_CAUSE;
+        let mut new = msr::SF | old & (msr::ME | msr::HV | msr::EE | msr::RI);
+        if self.spr.lpcr & lpcr::ILE != 0 && new & msr::HV == 0 || self.spr.hid0 >> 59 & 1 != 0 && new & msr::HV != 0 {
+            new |= msr::LE;
+        }
+        let (base, relocated) = self.location(SystemCallVectored, old, new);
+        let base = match base {
+            0xc000_0000_0000_4000 => 0xc000_0000_0000_3000,
+            0x1_8000 => 0x1_7000 + 0x1_8000,
+            _ => 0x1_7000,
+        };
+        if relocated {
+            new |= msr::IR | msr::DR;
+        }
+        self.set_msr(new);
+        self.regs.nia = base + 0x20 * lev as u64;
+    }
+}

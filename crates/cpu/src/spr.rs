@@ -1,0 +1,442 @@
+//! Special purpose registers: number, privilege and implemented bits of each (Power ISA Book III 5.4.4, "Move
+//! To/From System Register"), and what `mtspr` and `mfspr` do with those that are more than storage.
+
+use crate::bits::{lpcr, msr};
+use crate::interpreter::Core;
+use crate::{Exit, Model, Vcpu};
+use timebase_isa::{Ops, Trap};
+use timebase_state::State;
+
+/// Who may use an SPR number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Privilege {
+    /// Problem state.
+    U,
+    /// Privileged.
+    S,
+    /// Hypervisor.
+    H,
+    /// Nobody.
+    N,
+}
+use Privilege::{H, N, S, U};
+
+/// One number of a register that is plain storage.
+pub(crate) struct Row {
+    pub read: Privilege,
+    pub write: Privilege,
+    /// Implemented bits; the others read as 0.
+    pub mask: u64,
+    pub get: fn(&mut Sprs) -> &mut u64,
+    /// First ISA level.
+    pub since: u16,
+}
+
+macro_rules! sprs {
+    ($($(#[$doc:meta])* $field:ident $mask:literal $(since $since:literal)? : $($number:literal $read:ident $write:ident),+;)*) => {
+        /// Registers that are plain storage.
+        #[derive(State, Clone, Default, Debug, PartialEq, Eq)]
+        pub struct Sprs { $($(#[$doc])* pub $field: u64,)* }
+
+        /// The row of an SPR number.
+        pub(crate) fn row(number: u64) -> Option<Row> {
+            match number {
+                $($($number => Some(Row {
+                    read: $read, write: $write, mask: $mask, get: |s| &mut s.$field,
+                    since: 0 $(+ $since)?,
+                }),)+)*
+                _ => None,
+            }
+        }
+    };
+}
+
+const ALL: u64 = u64::MAX;
+
+sprs! {
+    /// Data stream control.
+    dscr 0x1ff_ffff: 3 U U, 17 S S;
+    /// Data storage interrupt status.
+    dsisr 0xffff_ffff: 18 S S;
+    /// Data address.
+    dar 0xffff_ffff_ffff_ffff: 19 S S;
+    /// Save/restore 0.
+    srr0 0xffff_ffff_ffff_ffff: 26 S S;
+    /// Save/restore 1.
+    srr1 0xffff_ffff_ffff_ffff: 27 S S;
+    /// Authority mask.
+    amr 0xffff_ffff_ffff_ffff: 13 U U, 29 S S;
+    /// Process id.
+    pidr 0xffff_ffff: 48 S S;
+    /// Instruction authority mask.
+    iamr 0xffff_ffff_ffff_ffff: 61 S S;
+    /// Transaction failure handler address.
+    tfhar 0xffff_ffff_ffff_fffc: 128 U U;
+    /// Transaction failure instruction address.
+    tfiar 0xffff_ffff_ffff_ffff: 129 U U;
+    /// Transaction exception and summary.
+    texasr 0xffff_ffff_ffff_ffff: 130 U U;
+    /// Control: the run latch.
+    ctrl 1: 136 U N, 152 N S;
+    /// Facility status and control.
+    fscr 0xff00_0000_0000_3fff: 153 S S;
+    /// User authority mask override.
+    uamor 0xffff_ffff_ffff_ffff: 157 S S;
+    /// Problem state priority boost.
+    pspb 0xffff_ffff: 159 S S;
+    /// Directed privileged doorbell exception state is in the vCPU; this is DAWR0.
+    dawr0 0xffff_ffff_ffff_fff8: 180 H H;
+    /// Data address watchpoint 1.
+    dawr1 0xffff_ffff_ffff_fff8 since 310: 181 H H;
+    /// Relative priority.
+    rpr 0xffff_ffff_ffff_ffff: 186 H H;
+    /// Completed instruction address breakpoint.
+    ciabr 0xffff_ffff_ffff_ffff: 187 H H;
+    /// Data address watchpoint extension 0.
+    dawrx0 0xffff_ffff: 188 H H;
+    /// Data address watchpoint extension 1.
+    dawrx1 0xffff_ffff since 310: 189 H H;
+    /// Hypervisor facility status and control.
+    hfscr 0xffff_ffff_ffff_ffff: 190 H H;
+    /// Software use 0.
+    sprg0 0xffff_ffff_ffff_ffff: 272 S S;
+    /// Software use 1.
+    sprg1 0xffff_ffff_ffff_ffff: 273 S S;
+    /// Software use 2.
+    sprg2 0xffff_ffff_ffff_ffff: 274 S S;
+    /// Software use 3, readable by problem state as 259.
+    sprg3 0xffff_ffff_ffff_ffff: 275 S S, 259 U N;
+    /// Hypervisor software use 0.
+    hsprg0 0xffff_ffff_ffff_ffff: 304 H H;
+    /// Hypervisor software use 1.
+    hsprg1 0xffff_ffff_ffff_ffff: 305 H H;
+    /// Hypervisor DSISR.
+    hdsisr 0xffff_ffff: 306 H H;
+    /// Hypervisor DAR.
+    hdar 0xffff_ffff_ffff_ffff: 307 H H;
+    /// Hypervisor real mode offset.
+    hrmor 0x000f_ffff_fff0_0000: 313 H H;
+    /// Hypervisor save/restore 0.
+    hsrr0 0xffff_ffff_ffff_ffff: 314 H H;
+    /// Hypervisor save/restore 1.
+    hsrr1 0xffff_ffff_ffff_ffff: 315 H H;
+    /// Logical partitioning control.
+    lpcr 0xffff_ffff_ffff_ffff: 318 H H;
+    /// Logical partition id.
+    lpidr 0xfff: 319 H H;
+    /// Hypervisor maintenance exception.
+    hmer 0xffff_ffff_ffff_ffff: 336 H H;
+    /// Hypervisor maintenance exception enable.
+    hmeer 0xffff_ffff_ffff_ffff: 337 H H;
+    /// Processor compatibility.
+    pcr 0xffff_ffff_ffff_ffff: 338 H H;
+    /// Hypervisor emulation instruction.
+    heir 0xffff_ffff_ffff_ffff: 339 H H;
+    /// Authority mask override.
+    amor 0xffff_ffff_ffff_ffff: 349 H H;
+    /// DEXCR.
+    dexcr 0xffff_ffff_ffff_ffff since 310: 828 S S, 812 U N;
+    /// HDEXCR.
+    hdexcr 0xffff_ffff_ffff_ffff since 310: 455 H H, 471 U N;
+    /// Hash key.
+    hashkeyr 0xffff_ffff_ffff_ffff since 310: 468 H H;
+    /// Privileged hash key.
+    hashpkeyr 0xffff_ffff_ffff_ffff since 310: 469 H H;
+    /// Partition table control.
+    ptcr 0x0fff_ffff_ffff_f01f: 464 H H;
+    /// Sampled instruction event, 2 and 3 on POWER10.
+    sier 0xffff_ffff_ffff_ffff: 768 U N, 784 S S;
+    /// SIER2.
+    sier2 0xffff_ffff_ffff_ffff since 310: 736 U N, 752 S S;
+    /// SIER3.
+    sier3 0xffff_ffff_ffff_ffff since 310: 737 U N, 753 S S;
+    /// Monitor mode control 3.
+    mmcr3 0xffff_ffff_ffff_ffff since 310: 738 U N, 754 S S;
+    /// Monitor mode control 2.
+    mmcr2 0xffff_ffff_ffff_ffff: 769 U U, 785 S S;
+    /// Monitor mode control A.
+    mmcra 0xffff_ffff_ffff_ffff: 770 U U, 786 S S;
+    /// Performance monitor counter 1.
+    pmc1 0xffff_ffff: 771 U U, 787 S S;
+    /// Performance monitor counter 2.
+    pmc2 0xffff_ffff: 772 U U, 788 S S;
+    /// Performance monitor counter 3.
+    pmc3 0xffff_ffff: 773 U U, 789 S S;
+    /// Performance monitor counter 4.
+    pmc4 0xffff_ffff: 774 U U, 790 S S;
+    /// Performance monitor counter 5.
+    pmc5 0xffff_ffff: 775 U U, 791 S S;
+    /// Performance monitor counter 6.
+    pmc6 0xffff_ffff: 776 U U, 792 S S;
+    /// Monitor mode control 0.
+    mmcr0 0xffff_ffff: 779 U U, 795 S S;
+    /// Sampled instruction address.
+    siar 0xffff_ffff_ffff_ffff: 780 U N, 796 S S;
+    /// Sampled data address.
+    sdar 0xffff_ffff_ffff_ffff: 781 U N, 797 S S;
+    /// Monitor mode control 1.
+    mmcr1 0xffff_ffff_ffff_ffff: 782 U N, 798 S S;
+    /// Event-based branch handler.
+    ebbhr 0xffff_ffff_ffff_fffc: 804 U U;
+    /// Event-based branch return.
+    ebbrr 0xffff_ffff_ffff_fffc: 805 U U;
+    /// Branch event status and control.
+    bescr 0xffff_ffff_ffff_ffff: 806 U U;
+    /// Access segment descriptor.
+    asdr 0xffff_ffff_ffff_ffff: 816 H H;
+    /// Processor stop status and control.
+    psscr 0xffff_ffff_ffff_ffff: 823 S S, 855 H H;
+    /// Instruction counter.
+    ic 0xffff_ffff_ffff_ffff: 848 S H;
+    /// LD base address.
+    ldbar 0xffff_ffff_ffff_ffff: 850 H H;
+    /// Monitor mode control C.
+    mmcrc 0xffff_ffff: 851 H H;
+    /// Power management idle control.
+    pmicr 0xffff_ffff_ffff_ffff: 852 H H;
+    /// Power management status.
+    pmsr 0xffff_ffff_ffff_ffff: 853 H N;
+    /// Power management memory activity.
+    pmmar 0xffff_ffff_ffff_ffff: 854 H H;
+    /// L2 quality of service.
+    l2qosr 0xffff_ffff_ffff_ffff: 861 N H;
+    /// Workload optimisation.
+    wort 0xffff_ffff_ffff_ffff: 895 S S;
+    /// Trigger 0.
+    trig0 0xffff_ffff_ffff_ffff: 880 N S;
+    /// Trigger 1.
+    trig1 0xffff_ffff_ffff_ffff: 881 N S;
+    /// Trigger 2.
+    trig2 0xffff_ffff_ffff_ffff: 882 N S;
+    /// Program priority; 898 is its upper half.
+    ppr 0x001c_0000_0000_0000: 896 U U;
+    /// Thread switch control.
+    tscr 0xffff_ffff: 921 H H;
+    /// Thread switch timeout.
+    ttr 0xffff_ffff_ffff_ffff: 922 H H;
+    /// Hardware implementation dependent 0.
+    hid0 0xffff_ffff_ffff_ffff: 1008 H H;
+    /// Hardware implementation dependent 1.
+    hid1 0xffff_ffff_ffff_ffff: 1009 H H;
+    /// Hardware implementation dependent 4.
+    hid4 0xffff_ffff_ffff_ffff: 1012 H H;
+    /// Hardware implementation dependent 5.
+    hid5 0xffff_ffff_ffff_ffff: 1014 H H;
+    /// Processor id.
+    pir 0xffff: 1023 S N;
+    /// Thread id.
+    tir 0xff: 446 S N;
+    /// Processor version.
+    pvr 0xffff_ffff: 287 S N;
+    /// Scratch of the service processor, indirect.
+    sprc 0xffff_ffff_ffff_ffff: 276 H H;
+    /// Data of the same.
+    sprd 0xffff_ffff_ffff_ffff: 277 H H;
+    /// Hypervisor real-mode caching inhibited.
+    rmmr 0xffff_ffff_ffff_ffff: 1010 H H;
+    /// IMC: access control.
+    usprg 0xffff_ffff_ffff_ffff: 282 H H;
+}
+
+impl Sprs {
+    /// Power-on values.
+    pub fn cold(index: u32, model: Model) -> Sprs {
+        Sprs {
+            pvr: model.pvr() as u64,
+            pir: index as u64,
+            ctrl: 1,
+            // What a hypervisor gives a guest: every facility.
+            hfscr: 0x3fff,
+            ppr: 4 << 50,
+            mmcr0: 0x8000_0000,
+            ..Sprs::default()
+        }
+    }
+}
+
+/// FSCR bit numbers (from the least significant), which are also the causes in FSCR[IC].
+pub(crate) mod facility {
+    pub const TM: u8 = 5;
+    pub const SCV: u8 = 12;
+    pub const PREFIX: u8 = 13;
+    pub const DSCR: u8 = 2;
+    pub const EBB: u8 = 7;
+    pub const TAR: u8 = 8;
+}
+
+/// The facility that problem state needs for an SPR.
+fn needs(number: u64) -> Option<u8> {
+    match number {
+        3 => Some(facility::DSCR),
+        800..=806 => Some(facility::EBB),
+        815 => Some(facility::TAR),
+        _ => None,
+    }
+}
+
+impl Core<'_, '_, '_> {
+    /// An access to a number that does not exist, or not for this privilege (III 5.4.4).
+    fn no_such_spr(&self, number: u64) -> Result<(), Trap> {
+        if self.cpu.problem() {
+            return Err(if number & 16 != 0 { Trap::Privileged } else { Trap::Illegal });
+        }
+        match number {
+            0 | 4 | 5 | 6 => Err(Trap::Illegal),
+            _ if self.cpu.spr.lpcr & lpcr::EVIRT != 0 && self.cpu.has_hypervisor && !self.cpu.hypervisor() => {
+                Err(Trap::Illegal)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn allowed(&self, privilege: Privilege) -> bool {
+        match privilege {
+            U => true,
+            S => !self.cpu.problem(),
+            H => self.cpu.hypervisor(),
+            N => false,
+        }
+    }
+
+    fn check_facility(&self, number: u64) -> Result<(), Trap> {
+        match needs(number) {
+            Some(bit) if self.cpu.problem() && self.cpu.spr.fscr >> bit & 1 == 0 => Err(Trap::Facility(bit)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The privilege for reading and writing of a number that is more than storage.
+    fn special(number: u64) -> Option<(Privilege, Privilege)> {
+        Some(match number {
+            22 => (S, S),
+            28 => (S, S),
+            131 => (U, U),
+            268 | 269 => (U, N),
+            284 | 285 => (N, H),
+            286 => (N, H),
+            308 | 309 => (S, H),
+            310 => (H, H),
+            176 => (S, H),
+            800..=803 | 815 => (U, U),
+            849 => (S, H),
+            898 => (U, U),
+            _ => return None,
+        })
+    }
+
+    /// `mfspr`, `mftb`.
+    pub(crate) fn mfspr(&mut self, i: &Ops) -> Result<(), Trap> {
+        let number = i.imm;
+        let now = self.now();
+        if let Some((read, _)) = Self::special(number) {
+            if !self.allowed(read) {
+                return self.no_such_spr(number);
+            }
+            self.check_facility(number)?;
+            let cpu = &mut *self.cpu;
+            cpu.regs.gpr[i.t as usize] = match number {
+                22 => cpu.dec(now),
+                28 => cpu.regs.cfar,
+                131 => cpu.spr.texasr >> 32,
+                268 => cpu.tb(now),
+                269 => cpu.tb(now) >> 32,
+                308 | 309 => cpu.purr(now),
+                310 => cpu.hdec(now),
+                176 => cpu.doorbell as u64,
+                801 | 803 => cpu.spr.bescr >> 32,
+                800 | 802 => cpu.spr.bescr,
+                815 => cpu.regs.tar,
+                849 => cpu.vtb(now),
+                _ => cpu.spr.ppr >> 32,
+            };
+            return Ok(());
+        }
+        match row(number) {
+            Some(row) if self.allowed(row.read) && row.since <= self.cpu.model.level() => {
+                self.check_facility(number)?;
+                self.cpu.regs.gpr[i.t as usize] = *(row.get)(&mut self.cpu.spr);
+                Ok(())
+            }
+            _ => self.no_such_spr(number),
+        }
+    }
+
+    /// `mtspr`.
+    pub(crate) fn mtspr(&mut self, i: &Ops) -> Result<(), Trap> {
+        let number = i.imm;
+        let value = self.cpu.regs.gpr[i.t as usize];
+        let now = self.now();
+        if let Some((_, write)) = Self::special(number) {
+            if !self.allowed(write) {
+                return self.no_such_spr(number);
+            }
+            self.check_facility(number)?;
+            let cpu = &mut *self.cpu;
+            match number {
+                22 => {
+                    cpu.set_dec(value, now);
+                    self.run.exit(Exit::Look);
+                }
+                28 => cpu.regs.cfar = value,
+                131 => cpu.spr.texasr = cpu.spr.texasr & 0xffff_ffff | value << 32,
+                284 => cpu.set_tb(cpu.tb(now) & !0xffff_ffff | value & 0xffff_ffff, now),
+                285 => cpu.set_tb(cpu.tb(now) & 0xffff_ffff | value << 32, now),
+                286 => cpu.set_tb(cpu.tb(now) & 0xff_ffff | value & !0xff_ffff, now),
+                308 | 309 => cpu.purr_zero = timebase_state::Instant::from_ticks(now.ticks().wrapping_sub(value)),
+                310 => {
+                    cpu.set_hdec(value, now);
+                    self.run.exit(Exit::Look);
+                }
+                176 => {
+                    cpu.doorbell = value & 1 != 0;
+                    self.run.exit(Exit::Look);
+                }
+                800 => cpu.spr.bescr |= value,
+                801 => cpu.spr.bescr |= value << 32,
+                802 => cpu.spr.bescr &= !value,
+                803 => cpu.spr.bescr &= !(value << 32),
+                815 => cpu.regs.tar = value,
+                849 => cpu.vtb_zero = timebase_state::Instant::from_ticks(now.ticks().wrapping_sub(value)),
+                _ => cpu.spr.ppr = value << 32 & 0x001c_0000_0000_0000,
+            }
+            return Ok(());
+        }
+        match row(number) {
+            Some(row) if self.allowed(row.write) && row.since <= self.cpu.model.level() => {
+                self.check_facility(number)?;
+                let value = self.permitted(number, value & row.mask);
+                *(row.get)(&mut self.cpu.spr) = value;
+                match number {
+                    13 | 29 | 48 | 61 | 313 | 318 | 319 | 464 => self.cpu.context_changed(),
+                    _ => {}
+                }
+                if number == 318 {
+                    self.run.exit(Exit::Look);
+                }
+                Ok(())
+            }
+            _ => self.no_such_spr(number),
+        }
+    }
+
+    /// What a write may change of the authority masks: UAMOR limits problem state, AMOR privileged state.
+    fn permitted(&mut self, number: u64, value: u64) -> u64 {
+        let cpu = &*self.cpu;
+        let limit = |old: u64, mask: u64| old & !mask | value & mask;
+        let amor = if cpu.has_hypervisor { cpu.spr.amor } else { ALL };
+        match number {
+            13 if cpu.problem() => limit(cpu.spr.amr, cpu.spr.uamor & amor),
+            13 | 29 if !cpu.hypervisor() => limit(cpu.spr.amr, amor),
+            61 if !cpu.hypervisor() => limit(cpu.spr.iamr, amor),
+            157 if !cpu.hypervisor() => limit(cpu.spr.uamor, amor),
+            _ => value,
+        }
+    }
+}
+
+impl Vcpu {
+    /// FSCR makes the facility available to problem state; other states need no leave.
+    pub(crate) fn facility(&self, bit: u8) -> bool {
+        self.spr.fscr >> bit & 1 != 0 || self.regs.msr & msr::PR == 0
+    }
+}

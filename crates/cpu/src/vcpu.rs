@@ -1,0 +1,167 @@
+//! One virtual CPU: all of its architected state.
+
+use crate::interrupt::Pending;
+use crate::mmu::{Partition, Slb};
+use crate::spr::Sprs;
+use crate::{bits::msr, interpreter::Fast};
+use timebase_isa::Regs;
+use timebase_state::{Instant, State};
+
+/// A CPU model.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Model {
+    /// POWER9 DD2.2, ISA 3.0B.
+    Power9,
+    /// POWER10 DD2.0, ISA 3.1.
+    Power10,
+}
+
+impl Model {
+    /// The model of this command-line name.
+    pub fn named(name: &str) -> Option<Model> {
+        match name {
+            "power9" => Some(Model::Power9),
+            "power10" => Some(Model::Power10),
+            _ => None,
+        }
+    }
+    /// ISA level: 300 or 310.
+    pub const fn level(self) -> u16 {
+        match self {
+            Model::Power9 => 300,
+            Model::Power10 => 310,
+        }
+    }
+    /// Processor version register.
+    pub const fn pvr(self) -> u32 {
+        match self {
+            Model::Power9 => 0x004e_1202,
+            Model::Power10 => 0x0080_0200,
+        }
+    }
+}
+
+/// A virtual CPU.
+#[derive(State)]
+pub struct Vcpu {
+    /// User-level registers and MSR.
+    pub regs: Regs,
+    /// Special purpose registers that are plain storage.
+    pub spr: Sprs,
+    /// Segment lookaside buffer (hash).
+    pub slb: Slb,
+    /// The partition this vCPU is in, where no hypervisor code runs under it.
+    pub partition: Partition,
+    /// When TB read 0; a whole tick.
+    pub tb_zero: Instant,
+    /// When DEC reads 0; a whole tick.
+    pub dec_zero: Instant,
+    /// When HDEC reads 0; a whole tick.
+    pub hdec_zero: Instant,
+    /// HDEC went negative and the interrupt has not been taken.
+    pub hdec_latched: bool,
+    /// When VTB read 0; a whole tick.
+    pub vtb_zero: Instant,
+    /// When PURR and SPURR read 0; a whole tick.
+    pub purr_zero: Instant,
+    /// The external interrupt line.
+    pub external: bool,
+    /// A system reset interrupt is requested.
+    pub system_reset: bool,
+    /// Doorbells latched: directed privileged (msgsndp), hypervisor (msgsnd).
+    pub doorbell: bool,
+    /// Hypervisor doorbell latched.
+    pub hypervisor_doorbell: bool,
+    /// What can interrupt now, enabled or not: from the fields above and the time.
+    #[cache("made by `look` before each run")]
+    pub(crate) pending: Pending,
+    /// Random numbers drawn by `darn`.
+    pub random: u64,
+    /// A paste buffer holds a copied block.
+    pub copy_pending: bool,
+    /// Its index.
+    #[wiring("from the configuration")]
+    pub index: u32,
+    /// Its model.
+    #[wiring("from the configuration")]
+    pub model: Model,
+    /// Hypervisor state exists (powernv); without it the partition is given by the machine.
+    #[wiring("from the configuration")]
+    pub has_hypervisor: bool,
+    #[cache("translations of the current context")]
+    pub(crate) fast: Fast,
+}
+
+impl Vcpu {
+    /// Power-on state at `now` of vCPU `index`.
+    pub fn cold(index: u32, model: Model, has_hypervisor: bool, seed: u64, now: Instant) -> Vcpu {
+        let mut regs = Regs::cold(model.level() as u64);
+        regs.msr = msr::SF | msr::ME | if has_hypervisor { msr::HV } else { 0 };
+        let never = Instant::from_ticks(now.ticks() + 0x7fff_ffff);
+        Vcpu {
+            regs,
+            spr: Sprs::cold(index, model),
+            slb: Slb::cold(),
+            partition: Partition::cold(),
+            tb_zero: now,
+            dec_zero: never,
+            hdec_zero: never,
+            hdec_latched: false,
+            vtb_zero: now,
+            purr_zero: now,
+            external: false,
+            system_reset: false,
+            doorbell: false,
+            hypervisor_doorbell: false,
+            pending: Pending::default(),
+            random: seed ^ (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            copy_pending: false,
+            index,
+            model,
+            has_hypervisor,
+            fast: Fast::default(),
+        }
+    }
+
+    /// The context that cached translations belong to may have changed; they are looked up again.
+    #[inline(always)]
+    pub fn context_changed(&mut self) {
+        self.fast.forget();
+    }
+
+    /// Problem state.
+    #[inline(always)]
+    pub fn problem(&self) -> bool {
+        self.regs.msr & msr::PR != 0
+    }
+
+    /// Hypervisor state (and not problem state).
+    #[inline(always)]
+    pub fn hypervisor(&self) -> bool {
+        self.regs.msr & (msr::HV | msr::PR) == msr::HV
+    }
+
+    /// Little-endian mode.
+    #[inline(always)]
+    pub fn little_endian(&self) -> bool {
+        self.regs.msr & msr::LE != 0
+    }
+
+    /// Writes MSR as it is, with all consequences for translation.
+    pub fn set_msr(&mut self, value: u64) {
+        const CONTEXT: u64 = msr::SF | msr::HV | msr::PR | msr::IR | msr::DR | msr::LE;
+        if (self.regs.msr ^ value) & CONTEXT != 0 {
+            self.context_changed();
+        }
+        self.regs.msr = value;
+    }
+
+    /// The next random number (a 64-bit splitmix generator over state that is saved).
+    pub fn draw(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+}
