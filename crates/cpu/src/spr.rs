@@ -33,7 +33,7 @@ pub(crate) struct Row {
 }
 
 macro_rules! sprs {
-    ($($(#[$doc:meta])* $field:ident $mask:literal $(since $since:literal)? : $($number:literal $read:ident $write:ident),+;)*) => {
+    ($($(#[$doc:meta])* $field:ident $mask:literal since $since:literal : $($number:literal $read:ident $write:ident),+;)*) => {
         /// Registers that are plain storage.
         #[derive(State, Clone, Default, Debug, PartialEq, Eq)]
         pub struct Sprs { $($(#[$doc])* pub $field: u64,)* }
@@ -43,7 +43,7 @@ macro_rules! sprs {
             match number {
                 $($($number => Some(Row {
                     read: $read, write: $write, mask: $mask, get: |s| &mut s.$field,
-                    since: 0 $(+ $since)?,
+                    since: $since,
                 }),)+)*
                 _ => None,
             }
@@ -55,85 +55,85 @@ const ALL: u64 = u64::MAX;
 
 sprs! {
     /// Data stream control.
-    dscr 0x1ff_ffff: 3 U U, 17 S S;
+    dscr 0x1ff_ffff since 300: 3 U U, 17 S S;
     /// Data storage interrupt status.
-    dsisr 0xffff_ffff: 18 S S;
+    dsisr 0xffff_ffff since 300: 18 S S;
     /// Data address.
-    dar 0xffff_ffff_ffff_ffff: 19 S S;
+    dar 0xffff_ffff_ffff_ffff since 300: 19 S S;
     /// Save/restore 0.
-    srr0 0xffff_ffff_ffff_ffff: 26 S S;
+    srr0 0xffff_ffff_ffff_ffff since 300: 26 S S;
     /// Save/restore 1.
-    srr1 0xffff_ffff_ffff_ffff: 27 S S;
+    srr1 0xffff_ffff_ffff_ffff since 300: 27 S S;
     /// Authority mask.
-    amr 0xffff_ffff_ffff_ffff: 13 U U, 29 S S;
+    amr 0xffff_ffff_ffff_ffff since 300: 13 U U, 29 S S;
     /// Process id.
-    pidr 0xffff_ffff: 48 S S;
+    pidr 0xffff_ffff since 300: 48 S S;
     /// Instruction authority mask.
-    iamr 0xffff_ffff_ffff_ffff: 61 S S;
+    iamr 0xffff_ffff_ffff_ffff since 300: 61 S S;
     /// Transaction failure handler address.
-    tfhar 0xffff_ffff_ffff_fffc: 128 U U;
+    tfhar 0xffff_ffff_ffff_fffc since 300: 128 U U;
     /// Transaction failure instruction address.
-    tfiar 0xffff_ffff_ffff_ffff: 129 U U;
+    tfiar 0xffff_ffff_ffff_ffff since 300: 129 U U;
     /// Transaction exception and summary.
-    texasr 0xffff_ffff_ffff_ffff: 130 U U;
+    texasr 0xffff_ffff_ffff_ffff since 300: 130 U U;
     /// Control: the run latch.
-    ctrl 1: 136 U N, 152 N S;
+    ctrl 1 since 300: 136 U N, 152 N S;
     /// Facility status and control.
-    fscr 0xff00_0000_0000_3fff: 153 S S;
+    fscr 0xff00_0000_0000_3fff since 300: 153 S S;
     /// User authority mask override.
-    uamor 0xffff_ffff_ffff_ffff: 157 S S;
+    uamor 0xffff_ffff_ffff_ffff since 300: 157 S S;
     /// Problem state priority boost.
-    pspb 0xffff_ffff: 159 S S;
+    pspb 0xffff_ffff since 300: 159 S S;
     /// Directed privileged doorbell exception state is in the vCPU; this is DAWR0.
-    dawr0 0xffff_ffff_ffff_fff8: 180 H H;
+    dawr0 0xffff_ffff_ffff_fff8 since 300: 180 H H;
     /// Data address watchpoint 1.
     dawr1 0xffff_ffff_ffff_fff8 since 310: 181 H H;
     /// Relative priority.
-    rpr 0xffff_ffff_ffff_ffff: 186 H H;
+    rpr 0xffff_ffff_ffff_ffff since 300: 186 H H;
     /// Completed instruction address breakpoint.
-    ciabr 0xffff_ffff_ffff_ffff: 187 H H;
+    ciabr 0xffff_ffff_ffff_ffff since 300: 187 H H;
     /// Data address watchpoint extension 0.
-    dawrx0 0xffff_ffff: 188 H H;
+    dawrx0 0xffff_ffff since 300: 188 H H;
     /// Data address watchpoint extension 1.
     dawrx1 0xffff_ffff since 310: 189 H H;
     /// Hypervisor facility status and control.
-    hfscr 0xffff_ffff_ffff_ffff: 190 H H;
+    hfscr 0xffff_ffff_ffff_ffff since 300: 190 H H;
     /// Software use 0.
-    sprg0 0xffff_ffff_ffff_ffff: 272 S S;
+    sprg0 0xffff_ffff_ffff_ffff since 300: 272 S S;
     /// Software use 1.
-    sprg1 0xffff_ffff_ffff_ffff: 273 S S;
+    sprg1 0xffff_ffff_ffff_ffff since 300: 273 S S;
     /// Software use 2.
-    sprg2 0xffff_ffff_ffff_ffff: 274 S S;
+    sprg2 0xffff_ffff_ffff_ffff since 300: 274 S S;
     /// Software use 3, readable by problem state as 259.
-    sprg3 0xffff_ffff_ffff_ffff: 275 S S, 259 U N;
+    sprg3 0xffff_ffff_ffff_ffff since 300: 275 S S, 259 U N;
     /// Hypervisor software use 0.
-    hsprg0 0xffff_ffff_ffff_ffff: 304 H H;
+    hsprg0 0xffff_ffff_ffff_ffff since 300: 304 H H;
     /// Hypervisor software use 1.
-    hsprg1 0xffff_ffff_ffff_ffff: 305 H H;
+    hsprg1 0xffff_ffff_ffff_ffff since 300: 305 H H;
     /// Hypervisor DSISR.
-    hdsisr 0xffff_ffff: 306 H H;
+    hdsisr 0xffff_ffff since 300: 306 H H;
     /// Hypervisor DAR.
-    hdar 0xffff_ffff_ffff_ffff: 307 H H;
+    hdar 0xffff_ffff_ffff_ffff since 300: 307 H H;
     /// Hypervisor real mode offset.
-    hrmor 0x000f_ffff_fff0_0000: 313 H H;
+    hrmor 0x000f_ffff_fff0_0000 since 300: 313 H H;
     /// Hypervisor save/restore 0.
-    hsrr0 0xffff_ffff_ffff_ffff: 314 H H;
+    hsrr0 0xffff_ffff_ffff_ffff since 300: 314 H H;
     /// Hypervisor save/restore 1.
-    hsrr1 0xffff_ffff_ffff_ffff: 315 H H;
+    hsrr1 0xffff_ffff_ffff_ffff since 300: 315 H H;
     /// Logical partitioning control.
-    lpcr 0xffff_ffff_ffff_ffff: 318 H H;
+    lpcr 0xffff_ffff_ffff_ffff since 300: 318 H H;
     /// Logical partition id.
-    lpidr 0xfff: 319 H H;
+    lpidr 0xfff since 300: 319 H H;
     /// Hypervisor maintenance exception.
-    hmer 0xffff_ffff_ffff_ffff: 336 H H;
+    hmer 0xffff_ffff_ffff_ffff since 300: 336 H H;
     /// Hypervisor maintenance exception enable.
-    hmeer 0xffff_ffff_ffff_ffff: 337 H H;
+    hmeer 0xffff_ffff_ffff_ffff since 300: 337 H H;
     /// Processor compatibility.
-    pcr 0xffff_ffff_ffff_ffff: 338 H H;
+    pcr 0xffff_ffff_ffff_ffff since 300: 338 H H;
     /// Hypervisor emulation instruction.
-    heir 0xffff_ffff_ffff_ffff: 339 H H;
+    heir 0xffff_ffff_ffff_ffff since 300: 339 H H;
     /// Authority mask override.
-    amor 0xffff_ffff_ffff_ffff: 349 H H;
+    amor 0xffff_ffff_ffff_ffff since 300: 349 H H;
     /// DEXCR.
     dexcr 0xffff_ffff_ffff_ffff since 310: 828 S S, 812 U N;
     /// HDEXCR.
@@ -143,9 +143,9 @@ sprs! {
     /// Privileged hash key.
     hashpkeyr 0xffff_ffff_ffff_ffff since 310: 469 H H;
     /// Partition table control.
-    ptcr 0x0fff_ffff_ffff_f01f: 464 H H;
+    ptcr 0x0fff_ffff_ffff_f01f since 300: 464 H H;
     /// Sampled instruction event, 2 and 3 on POWER10.
-    sier 0xffff_ffff_ffff_ffff: 768 U N, 784 S S;
+    sier 0xffff_ffff_ffff_ffff since 300: 768 U N, 784 S S;
     /// SIER2.
     sier2 0xffff_ffff_ffff_ffff since 310: 736 U N, 752 S S;
     /// SIER3.
@@ -153,89 +153,89 @@ sprs! {
     /// Monitor mode control 3.
     mmcr3 0xffff_ffff_ffff_ffff since 310: 738 U N, 754 S S;
     /// Monitor mode control 2.
-    mmcr2 0xffff_ffff_ffff_ffff: 769 U U, 785 S S;
+    mmcr2 0xffff_ffff_ffff_ffff since 300: 769 U U, 785 S S;
     /// Monitor mode control A.
-    mmcra 0xffff_ffff_ffff_ffff: 770 U U, 786 S S;
+    mmcra 0xffff_ffff_ffff_ffff since 300: 770 U U, 786 S S;
     /// Performance monitor counter 1.
-    pmc1 0xffff_ffff: 771 U U, 787 S S;
+    pmc1 0xffff_ffff since 300: 771 U U, 787 S S;
     /// Performance monitor counter 2.
-    pmc2 0xffff_ffff: 772 U U, 788 S S;
+    pmc2 0xffff_ffff since 300: 772 U U, 788 S S;
     /// Performance monitor counter 3.
-    pmc3 0xffff_ffff: 773 U U, 789 S S;
+    pmc3 0xffff_ffff since 300: 773 U U, 789 S S;
     /// Performance monitor counter 4.
-    pmc4 0xffff_ffff: 774 U U, 790 S S;
+    pmc4 0xffff_ffff since 300: 774 U U, 790 S S;
     /// Performance monitor counter 5.
-    pmc5 0xffff_ffff: 775 U U, 791 S S;
+    pmc5 0xffff_ffff since 300: 775 U U, 791 S S;
     /// Performance monitor counter 6.
-    pmc6 0xffff_ffff: 776 U U, 792 S S;
+    pmc6 0xffff_ffff since 300: 776 U U, 792 S S;
     /// Monitor mode control 0.
-    mmcr0 0xffff_ffff: 779 U U, 795 S S;
+    mmcr0 0xffff_ffff since 300: 779 U U, 795 S S;
     /// Sampled instruction address.
-    siar 0xffff_ffff_ffff_ffff: 780 U N, 796 S S;
+    siar 0xffff_ffff_ffff_ffff since 300: 780 U N, 796 S S;
     /// Sampled data address.
-    sdar 0xffff_ffff_ffff_ffff: 781 U N, 797 S S;
+    sdar 0xffff_ffff_ffff_ffff since 300: 781 U N, 797 S S;
     /// Monitor mode control 1.
-    mmcr1 0xffff_ffff_ffff_ffff: 782 U N, 798 S S;
+    mmcr1 0xffff_ffff_ffff_ffff since 300: 782 U N, 798 S S;
     /// Event-based branch handler.
-    ebbhr 0xffff_ffff_ffff_fffc: 804 U U;
+    ebbhr 0xffff_ffff_ffff_fffc since 300: 804 U U;
     /// Event-based branch return.
-    ebbrr 0xffff_ffff_ffff_fffc: 805 U U;
+    ebbrr 0xffff_ffff_ffff_fffc since 300: 805 U U;
     /// Branch event status and control.
-    bescr 0xffff_ffff_ffff_ffff: 806 U U;
+    bescr 0xffff_ffff_ffff_ffff since 300: 806 U U;
     /// Access segment descriptor.
-    asdr 0xffff_ffff_ffff_ffff: 816 H H;
+    asdr 0xffff_ffff_ffff_ffff since 300: 816 H H;
     /// Processor stop status and control.
-    psscr 0xffff_ffff_ffff_ffff: 823 S S, 855 H H;
+    psscr 0xffff_ffff_ffff_ffff since 300: 823 S S, 855 H H;
     /// Instruction counter.
-    ic 0xffff_ffff_ffff_ffff: 848 S H;
+    ic 0xffff_ffff_ffff_ffff since 300: 848 S H;
     /// LD base address.
-    ldbar 0xffff_ffff_ffff_ffff: 850 H H;
+    ldbar 0xffff_ffff_ffff_ffff since 300: 850 H H;
     /// Monitor mode control C.
-    mmcrc 0xffff_ffff: 851 H H;
+    mmcrc 0xffff_ffff since 300: 851 H H;
     /// Power management idle control.
-    pmicr 0xffff_ffff_ffff_ffff: 852 H H;
+    pmicr 0xffff_ffff_ffff_ffff since 300: 852 H H;
     /// Power management status.
-    pmsr 0xffff_ffff_ffff_ffff: 853 H N;
+    pmsr 0xffff_ffff_ffff_ffff since 300: 853 H N;
     /// Power management memory activity.
-    pmmar 0xffff_ffff_ffff_ffff: 854 H H;
+    pmmar 0xffff_ffff_ffff_ffff since 300: 854 H H;
     /// L2 quality of service.
-    l2qosr 0xffff_ffff_ffff_ffff: 861 N H;
+    l2qosr 0xffff_ffff_ffff_ffff since 300: 861 N H;
     /// Workload optimisation.
-    wort 0xffff_ffff_ffff_ffff: 895 S S;
+    wort 0xffff_ffff_ffff_ffff since 300: 895 S S;
     /// Trigger 0.
-    trig0 0xffff_ffff_ffff_ffff: 880 N S;
+    trig0 0xffff_ffff_ffff_ffff since 300: 880 N S;
     /// Trigger 1.
-    trig1 0xffff_ffff_ffff_ffff: 881 N S;
+    trig1 0xffff_ffff_ffff_ffff since 300: 881 N S;
     /// Trigger 2.
-    trig2 0xffff_ffff_ffff_ffff: 882 N S;
+    trig2 0xffff_ffff_ffff_ffff since 300: 882 N S;
     /// Program priority; 898 is its upper half.
-    ppr 0x001c_0000_0000_0000: 896 U U;
+    ppr 0x001c_0000_0000_0000 since 300: 896 U U;
     /// Thread switch control.
-    tscr 0xffff_ffff: 921 H H;
+    tscr 0xffff_ffff since 300: 921 H H;
     /// Thread switch timeout.
-    ttr 0xffff_ffff_ffff_ffff: 922 H H;
+    ttr 0xffff_ffff_ffff_ffff since 300: 922 H H;
     /// Hardware implementation dependent 0.
-    hid0 0xffff_ffff_ffff_ffff: 1008 H H;
+    hid0 0xffff_ffff_ffff_ffff since 300: 1008 H H;
     /// Hardware implementation dependent 1.
-    hid1 0xffff_ffff_ffff_ffff: 1009 H H;
+    hid1 0xffff_ffff_ffff_ffff since 300: 1009 H H;
     /// Hardware implementation dependent 4.
-    hid4 0xffff_ffff_ffff_ffff: 1012 H H;
+    hid4 0xffff_ffff_ffff_ffff since 300: 1012 H H;
     /// Hardware implementation dependent 5.
-    hid5 0xffff_ffff_ffff_ffff: 1014 H H;
+    hid5 0xffff_ffff_ffff_ffff since 300: 1014 H H;
     /// Processor id.
-    pir 0xffff: 1023 S N;
+    pir 0xffff since 300: 1023 S N;
     /// Thread id.
-    tir 0xff: 446 S N;
+    tir 0xff since 300: 446 S N;
     /// Processor version.
-    pvr 0xffff_ffff: 287 S N;
+    pvr 0xffff_ffff since 300: 287 S N;
     /// Scratch of the service processor, indirect.
-    sprc 0xffff_ffff_ffff_ffff: 276 H H;
+    sprc 0xffff_ffff_ffff_ffff since 300: 276 H H;
     /// Data of the same.
-    sprd 0xffff_ffff_ffff_ffff: 277 H H;
+    sprd 0xffff_ffff_ffff_ffff since 300: 277 H H;
     /// Hypervisor real-mode caching inhibited.
-    rmmr 0xffff_ffff_ffff_ffff: 1010 H H;
+    rmmr 0xffff_ffff_ffff_ffff since 300: 1010 H H;
     /// IMC: access control.
-    usprg 0xffff_ffff_ffff_ffff: 282 H H;
+    usprg 0xffff_ffff_ffff_ffff since 300: 282 H H;
 }
 
 impl Sprs {

@@ -5,7 +5,7 @@ use crate::bits::{lpcr, msr};
 use crate::interpreter::Core;
 use crate::mmu::Access;
 use crate::spr::facility;
-use timebase_isa::{Ops, Semantics, SystemOp, Trap};
+use timebase_isa::{N, Ops, Semantics, SystemOp, Trap};
 use timebase_memory::{GRANULE, Reservation, Writer};
 
 type Outcome = Result<(), Trap>;
@@ -397,7 +397,7 @@ fn store_string(core: &mut Core, i: &Ops) -> Outcome {
         word.copy_from_slice(&value.to_be_bytes());
     }
     if bytes != 0 {
-        core.probe(crate::interpreter::N(ea), bytes as u32, true)?;
+        core.probe(N(ea), bytes as u32, true)?;
     }
     for (n, chunk) in buffer[..bytes].chunks(16).enumerate() {
         core.write_bytes(ea.wrapping_add(16 * n as u64), chunk)?;

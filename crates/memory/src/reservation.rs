@@ -7,7 +7,7 @@ pub const GRANULE: u64 = 128;
 
 /// What a vCPU holds reserved: a granule by its real address and the size of the access. Never a value: a store
 /// of the same value by another clears it all the same.
-#[derive(State, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(State, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Reservation {
     /// 0: none.
     bytes: u8,

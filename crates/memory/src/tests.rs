@@ -24,7 +24,7 @@ fn s11_a_store_of_the_same_value_by_another_clears_the_reservation() {
     memory.set_reservation(0, Reservation::new(0x108, 8));
     memory.store(0x180, &[0], Writer::Other).unwrap();
     assert!(memory.reservation(0).matches(0x108, 8), "another granule");
-    memory.store(0x7e, &[0, 0, 0], Writer::Other).unwrap();
+    memory.store(0xfe, &[0, 0, 0], Writer::Other).unwrap();
     assert_eq!(memory.reservation(0), Reservation::NONE, "a store that reaches into it");
 }
 

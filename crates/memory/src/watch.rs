@@ -1,6 +1,6 @@
 //! Which lines of which pages something was derived from. A cache: it is made by those who derive.
 
-use crate::{Drop, PAGE, Writer};
+use crate::{Drop, Writer};
 use alloc::vec::Vec;
 
 /// Bytes of a watched line.

@@ -4,13 +4,12 @@ use super::blocks::Op;
 use super::fast::order;
 use super::thread::{CROSSING_PREFIX, Full};
 use super::tlb::{Real, Tlb};
-use super::value::N;
 use crate::bits::msr;
 use crate::mmu::{Access, PAGE};
 use crate::spr::facility;
 use crate::{Exit, Vcpu, World};
 use timebase_isa::semantics::{Compute, Facility};
-use timebase_isa::{Mem, Ops, Reg, Semantics, SystemOp, Trap};
+use timebase_isa::{Mem, N, Ops, Reg, Semantics, SystemOp, Trap};
 use timebase_memory::Writer;
 use timebase_state::Instant;
 

@@ -2,11 +2,10 @@
 
 use super::blocks::Op;
 use super::tlb::{self, ENTRIES, Entry};
-use super::value::N;
 use crate::Vcpu;
 use crate::bits::msr;
 use timebase_isa::semantics::{Compute, Facility};
-use timebase_isa::{Mem, Ops, Reg, Semantics, SystemOp, Trap};
+use timebase_isa::{Mem, N, Ops, Reg, Semantics, SystemOp, Trap};
 
 /// What of a vCPU exists only for fast execution.
 pub struct Fast {

@@ -6,11 +6,9 @@ mod core;
 mod fast;
 mod thread;
 mod tlb;
-mod value;
 
 pub(crate) use self::core::{Core, Run};
 pub(crate) use fast::Fast;
-pub(crate) use value::N;
 
 use crate::bits::msr;
 use crate::interrupt::Vector;

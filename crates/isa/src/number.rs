@@ -1,7 +1,7 @@
-//! The interpreter's values: numbers.
+//! The values of readers that execute: numbers.
 
 use core::ops::{Add, BitAnd, BitOr, BitXor, Mul, Not, Shl, Shr, Sub};
-use timebase_isa::{Binary, Condition, Relation, Unary, Value};
+use crate::{Binary, Condition, Relation, Unary, Value};
 
 /// A guest value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
