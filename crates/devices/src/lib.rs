@@ -1,3 +1,16 @@
-//! TODO
+//! Device models. Each is plain state with methods; none knows the CPU, a clock or a host.
+//!
+//! A device tells what it wants through what its methods return or through lines that its owner reads. Wiring is a
+//! number, never a pointer.
 #![no_std]
 extern crate alloc;
+
+pub mod nvram;
+pub mod rtc;
+pub mod vty;
+pub mod xics;
+
+pub use nvram::Nvram;
+pub use rtc::Rtc;
+pub use vty::Vty;
+pub use xics::Xics;

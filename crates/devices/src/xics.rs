@@ -1,0 +1,338 @@
+//! XICS: the interrupt presentation and source layers of PAPR (LoPAR chapter "Interrupt Controller").
+//!
+//! A source sends its interrupt to the presentation controller of one server (vCPU). That holds at most one
+//! interrupt; a better one pushes it back to its source, which sends it again when the server's priority allows.
+//! Priorities: 0 is the most favoured, 0xff is masked.
+//!
+//! Left out: global servers (ibm,ppc-interrupt-gserver#s), which no guest of this machine is told of.
+
+use alloc::{collections::BTreeMap, vec, vec::Vec};
+use timebase_state::State;
+
+/// The interrupt number of an inter-processor interrupt.
+pub const IPI: u32 = 2;
+/// The priority that masks.
+pub const MASKED: u8 = 0xff;
+const NUMBER: u32 = 0x00ff_ffff;
+
+/// Presentation controller of one server.
+#[derive(State, Clone, Debug, Default, PartialEq, Eq)]
+struct Presentation {
+    /// Current processor priority in the top byte, presented interrupt in the other three.
+    xirr: u32,
+    /// Priority of the presented interrupt.
+    pending: u8,
+    /// Most favoured request: the priority of an IPI.
+    mfrr: u8,
+}
+
+impl Presentation {
+    const COLD: Presentation = Presentation { xirr: 0, pending: MASKED, mfrr: MASKED };
+
+    fn cppr(&self) -> u8 {
+        (self.xirr >> 24) as u8
+    }
+    fn presented(&self) -> u32 {
+        self.xirr & NUMBER
+    }
+    fn present(&mut self, number: u32, priority: u8) {
+        self.xirr = self.xirr & !NUMBER | number;
+        self.pending = priority;
+    }
+}
+
+/// An interrupt source.
+#[derive(State, Clone, Debug, Default, PartialEq, Eq)]
+struct Source {
+    level: bool,
+    server: u32,
+    priority: u8,
+    /// What `ibm,int-on` restores.
+    saved_priority: u8,
+    /// The line of a level source.
+    asserted: bool,
+    /// A level source has sent its interrupt and not seen its end.
+    sent: bool,
+    /// A message source's interrupt was pushed back.
+    rejected: bool,
+    /// A message source was triggered while masked.
+    pending: bool,
+}
+
+/// What `ibm,get-xive` tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Xive {
+    /// Server the source sends to.
+    pub server: u32,
+    /// Its priority.
+    pub priority: u8,
+}
+
+/// No such source or server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoSuch;
+
+/// The controller.
+#[derive(State, Clone, Debug, PartialEq, Eq)]
+pub struct Xics {
+    presentations: Vec<Presentation>,
+    sources: BTreeMap<u32, Source>,
+}
+
+impl Xics {
+    /// Power-on state for `servers` vCPUs, with level and message sources of these numbers, masked.
+    pub fn cold(servers: u32, level: &[u32], message: &[u32]) -> Xics {
+        let source = |level| Source { level, priority: MASKED, saved_priority: MASKED, ..Source::default() };
+        let of = |numbers: &[u32], level| numbers.iter().map(move |&n| (n, source(level))).collect::<Vec<_>>();
+        Xics {
+            presentations: vec![Presentation::COLD; servers as usize],
+            sources: of(level, true).into_iter().chain(of(message, false)).collect(),
+        }
+    }
+
+    /// The external interrupt line of `server`.
+    pub fn line(&self, server: u32) -> bool {
+        self.presentations.get(server as usize).is_some_and(|p| p.presented() != 0)
+    }
+
+    fn presentation(&mut self, server: u32) -> Option<&mut Presentation> {
+        self.presentations.get_mut(server as usize)
+    }
+
+    /// Drives the line of a level source; triggers a message source when `value`.
+    pub fn set(&mut self, number: u32, value: bool) {
+        let Some(source) = self.sources.get_mut(&number) else { return };
+        if source.level {
+            source.asserted = value;
+            self.send_level(number);
+        } else if value {
+            if source.priority == MASKED {
+                source.pending = true;
+            } else {
+                self.deliver(number);
+            }
+        }
+    }
+
+    fn send_level(&mut self, number: u32) {
+        let Some(source) = self.sources.get_mut(&number) else { return };
+        if source.priority != MASKED && source.asserted && !source.sent {
+            source.sent = true;
+            self.deliver(number);
+        }
+    }
+
+    /// Offers a source's interrupt to its server.
+    fn deliver(&mut self, number: u32) {
+        let Some(source) = self.sources.get(&number) else { return };
+        let (server, priority) = (source.server, source.priority);
+        let Some(presentation) = self.presentation(server) else { return self.reject(number) };
+        let presented = presentation.presented();
+        if priority >= presentation.cppr() || presented != 0 && presentation.pending <= priority {
+            return self.reject(number);
+        }
+        presentation.present(number, priority);
+        self.reject(presented);
+    }
+
+    /// Pushes an interrupt back to its source. IPIs stay in MFRR.
+    fn reject(&mut self, number: u32) {
+        if let Some(source) = self.sources.get_mut(&number) {
+            if source.level {
+                source.sent = false;
+            } else {
+                source.rejected = true;
+            }
+        }
+    }
+
+    fn check_ipi(&mut self, server: u32) {
+        let Some(presentation) = self.presentation(server) else { return };
+        let presented = presentation.presented();
+        if presentation.mfrr >= presentation.cppr() || presented != 0 && presentation.pending <= presentation.mfrr {
+            return;
+        }
+        let mfrr = presentation.mfrr;
+        presentation.present(IPI, mfrr);
+        self.reject(presented);
+    }
+
+    /// Everything that waits for `server` is offered again.
+    fn resend(&mut self, server: u32) {
+        self.check_ipi(server);
+        let waiting: Vec<u32> =
+            self.sources.iter().filter(|(_, source)| source.server == server).map(|(&n, _)| n).collect();
+        for number in waiting {
+            self.resend_source(number);
+        }
+    }
+
+    fn resend_source(&mut self, number: u32) {
+        let Some(source) = self.sources.get_mut(&number) else { return };
+        if source.level {
+            self.send_level(number);
+        } else if source.rejected && source.priority != MASKED {
+            source.rejected = false;
+            self.deliver(number);
+        }
+    }
+
+    /// H_CPPR: sets the priority below which `server` accepts.
+    pub fn set_cppr(&mut self, server: u32, cppr: u8) {
+        let Some(presentation) = self.presentation(server) else { return };
+        let old = presentation.cppr();
+        presentation.xirr = presentation.xirr & NUMBER | (cppr as u32) << 24;
+        if cppr < old {
+            if presentation.presented() != 0 && cppr <= presentation.pending {
+                let pushed = presentation.presented();
+                presentation.present(0, MASKED);
+                self.reject(pushed);
+            }
+        } else if presentation.presented() == 0 {
+            self.resend(server);
+        }
+    }
+
+    /// H_IPI: requests an inter-processor interrupt of `server`.
+    pub fn set_mfrr(&mut self, server: u32, mfrr: u8) -> Result<(), NoSuch> {
+        self.presentation(server).ok_or(NoSuch)?.mfrr = mfrr;
+        self.check_ipi(server);
+        Ok(())
+    }
+
+    /// H_XIRR: accepts what is presented to `server`.
+    pub fn accept(&mut self, server: u32) -> u32 {
+        let Some(presentation) = self.presentation(server) else { return 0 };
+        let xirr = presentation.xirr;
+        if xirr & NUMBER != 0 {
+            presentation.xirr = (presentation.pending as u32) << 24;
+            presentation.pending = MASKED;
+        }
+        xirr
+    }
+
+    /// H_IPOLL: XIRR and MFRR of `server`, without effect.
+    pub fn poll(&self, server: u32) -> Result<(u32, u8), NoSuch> {
+        self.presentations.get(server as usize).map(|p| (p.xirr, p.mfrr)).ok_or(NoSuch)
+    }
+
+    /// H_EOI: `xirr` is what H_XIRR gave.
+    pub fn end_of_interrupt(&mut self, server: u32, xirr: u32) {
+        if let Some(source) = self.sources.get_mut(&(xirr & NUMBER)) {
+            source.sent = false;
+        }
+        let Some(presentation) = self.presentation(server) else { return };
+        presentation.xirr = presentation.xirr & NUMBER | xirr & !NUMBER;
+        if presentation.presented() == 0 {
+            self.resend(server);
+        }
+    }
+
+    /// `ibm,set-xive`.
+    pub fn set_xive(&mut self, number: u32, server: u32, priority: u8) -> Result<(), NoSuch> {
+        if server as usize >= self.presentations.len() {
+            return Err(NoSuch);
+        }
+        self.configure(number, server, priority, priority)
+    }
+
+    /// `ibm,int-off`: masks, remembering the priority.
+    pub fn mask(&mut self, number: u32) -> Result<(), NoSuch> {
+        let source = self.sources.get(&number).ok_or(NoSuch)?;
+        self.configure(number, source.server, MASKED, source.priority)
+    }
+
+    /// `ibm,int-on`: the priority that masking remembered.
+    pub fn unmask(&mut self, number: u32) -> Result<(), NoSuch> {
+        let source = self.sources.get(&number).ok_or(NoSuch)?;
+        self.configure(number, source.server, source.saved_priority, source.saved_priority)
+    }
+
+    fn configure(&mut self, number: u32, server: u32, priority: u8, saved_priority: u8) -> Result<(), NoSuch> {
+        let source = self.sources.get_mut(&number).ok_or(NoSuch)?;
+        (source.server, source.priority, source.saved_priority) = (server, priority, saved_priority);
+        if source.level {
+            self.send_level(number);
+        } else if priority != MASKED && (source.pending || source.rejected) {
+            (source.pending, source.rejected) = (false, false);
+            self.deliver(number);
+        }
+        Ok(())
+    }
+
+    /// `ibm,get-xive`.
+    pub fn xive(&self, number: u32) -> Result<Xive, NoSuch> {
+        self.sources.get(&number).map(|s| Xive { server: s.server, priority: s.priority }).ok_or(NoSuch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn controller() -> Xics {
+        let mut xics = Xics::cold(2, &[0x1100], &[0x1000]);
+        xics.set_cppr(0, 0xff);
+        xics.set_cppr(1, 0xff);
+        xics
+    }
+
+    #[test]
+    fn a_level_source_is_presented_again_until_its_line_falls() {
+        let mut xics = controller();
+        xics.set_xive(0x1100, 0, 5).unwrap();
+        xics.set(0x1100, true);
+        assert!(xics.line(0));
+        let xirr = xics.accept(0);
+        assert_eq!(xirr & 0xff_ffff, 0x1100);
+        assert!(!xics.line(0), "accepted");
+        xics.end_of_interrupt(0, xirr);
+        assert!(xics.line(0), "the line is still up");
+        let xirr = xics.accept(0);
+        xics.set(0x1100, false);
+        xics.end_of_interrupt(0, xirr);
+        assert!(!xics.line(0));
+    }
+
+    #[test]
+    fn a_masked_message_is_kept_and_a_better_one_pushes_it_back() {
+        let mut xics = controller();
+        xics.set(0x1000, true);
+        assert!(!xics.line(1));
+        xics.set_xive(0x1000, 1, 6).unwrap();
+        assert!(xics.line(1));
+        xics.set_mfrr(1, 4).unwrap();
+        let ipi = xics.accept(1);
+        assert_eq!(ipi & 0xff_ffff, IPI);
+        xics.set_mfrr(1, 0xff).unwrap();
+        assert!(!xics.line(1), "priority 6 does not interrupt priority 4");
+        xics.end_of_interrupt(1, ipi);
+        assert_eq!(xics.accept(1) & 0xff_ffff, 0x1000, "it was sent again");
+    }
+
+    #[test]
+    fn raising_the_priority_takes_back_what_was_presented() {
+        let mut xics = controller();
+        xics.set_xive(0x1000, 0, 5).unwrap();
+        xics.set(0x1000, true);
+        xics.set_cppr(0, 5);
+        assert!(!xics.line(0));
+        xics.set_cppr(0, 6);
+        assert!(xics.line(0));
+    }
+
+    #[test]
+    fn int_off_and_on_keep_the_priority() {
+        let mut xics = controller();
+        xics.set_xive(0x1000, 1, 7).unwrap();
+        xics.mask(0x1000).unwrap();
+        assert_eq!(xics.xive(0x1000), Ok(Xive { server: 1, priority: MASKED }));
+        xics.set(0x1000, true);
+        assert!(!xics.line(1));
+        xics.unmask(0x1000).unwrap();
+        assert_eq!(xics.xive(0x1000), Ok(Xive { server: 1, priority: 7 }));
+        assert!(xics.line(1));
+        assert_eq!(xics.set_xive(0x1000, 2, 0), Err(NoSuch));
+        assert_eq!(xics.xive(9), Err(NoSuch));
+    }
+}
