@@ -17,10 +17,10 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Starts at instant 0, count 0, with one tick per `instructions` / `ticks` instructions.
-    pub fn cold(instructions: u32, ticks: u32) -> Clock {
-        let mut clock = Clock { base: Instant::default(), base_count: 0, rate: 0 };
-        clock.set_rate(0, instructions, ticks, 1);
+    /// Starts at instant `now` and count `count`, with `ticks` ticks per `instructions` instructions.
+    pub fn cold(instructions: u32, ticks: u32, count: u64, now: Instant) -> Clock {
+        let mut clock = Clock { base: now, base_count: count, rate: 0 };
+        clock.share(count, instructions, ticks, 1);
         clock
     }
 
@@ -31,11 +31,14 @@ impl Clock {
     }
 
     /// From `count` on, `runnable` vCPUs share the time: an instruction of one of them takes 1/`runnable` of what it
-    /// would take alone.
-    pub fn set_rate(&mut self, count: u64, instructions: u32, ticks: u32, runnable: u32) {
-        self.base = self.at(count);
-        self.base_count = count;
-        self.rate = ((ticks as u128) << 64) / (instructions.max(1) as u128 * runnable.max(1) as u128);
+    /// would take alone. Nothing is re-based where the rate stays.
+    pub fn share(&mut self, count: u64, instructions: u32, ticks: u32, runnable: u32) {
+        let rate = ((ticks as u128) << 64) / (instructions.max(1) as u128 * runnable.max(1) as u128);
+        if rate != self.rate {
+            self.base = self.at(count);
+            self.base_count = count;
+            self.rate = rate;
+        }
     }
 
     /// Idle: time becomes `instant` without an instruction.

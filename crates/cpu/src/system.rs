@@ -1,7 +1,7 @@
 //! The operations of the whole CPU that instruction bodies name ([`SystemOp`]).
 
 use crate::Exit;
-use crate::bits::{lpcr, msr};
+use crate::bits::msr;
 use crate::interpreter::Core;
 use crate::mmu::Access;
 use crate::spr::facility;
@@ -506,6 +506,3 @@ impl Core<'_, '_, '_> {
         self.mode_address(self.gpr_value(i.a).wrapping_add(self.gpr_value(i.b)))
     }
 }
-
-/// LPCR bits that a guest's H_SET_MODE may change.
-pub const GUEST_MODE: u64 = lpcr::AIL | lpcr::ILE;

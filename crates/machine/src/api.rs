@@ -151,6 +151,8 @@ pub trait Machine: Send {
     fn end_idle(&mut self);
     /// After [`Stop::Idle`]: time advances to `until`, not past the deadline; the sequence moves on by one.
     fn cut_idle(&mut self, until: Instant);
+    /// After [`Stop::Panic`]: the guest goes on after its report.
+    fn resume(&mut self);
     /// After [`Stop::Reset`]: everything but the named survivors returns to its cold state. Position goes on.
     fn reset(&mut self);
     /// Everything emitted since the last call, in order.
@@ -163,9 +165,11 @@ pub trait Machine: Send {
     fn digest(&mut self) -> timebase_state::Digest;
     /// The whole state as (path, value) leaves in walking order, for diffs.
     fn differences(&mut self, other: &Snapshot) -> Vec<timebase_state::Difference>;
-    /// Changes the `n`th leaf of the state (modulo their number) and returns its path: for tests that prove the
-    /// digest sees everything.
-    fn perturb(&mut self, n: u64) -> String;
+    /// Digest of the names and kinds of all leaves: snapshots are exchanged only between equal ones.
+    fn schema(&mut self) -> timebase_state::Digest;
+    /// Changes the `n`th leaf of the digested state a little and returns its path; None if there are not so many.
+    /// For tests that prove the digest sees everything.
+    fn perturb(&mut self, n: u64) -> Option<String>;
     /// Drops every cache; no digest may change (tests call it at random).
     fn flush_caches(&mut self);
     /// Runs are cut into pieces of at most this many instructions; invisible to the guest (tests vary it).

@@ -1,3 +1,41 @@
-//! TODO
+//! Machines: wiring, firmware interfaces, scheduling of vCPUs.
+//!
+//! A machine is a pure object ([`Machine`]): it runs up to a count, takes inputs at positions, gives outputs. What
+//! is common to all machines stands here; each machine has a folder.
 #![no_std]
 extern crate alloc;
+
+pub mod api;
+mod image;
+pub mod pseries;
+mod schedule;
+mod tree;
+
+pub use api::*;
+
+use alloc::boxed::Box;
+use alloc::format;
+use timebase_cpu::{Engine, Interpreter, Model};
+
+/// Builds the machine that `config` names, run by the engine for it.
+pub fn build(config: &Config, images: Images) -> Result<BoxedMachine, ConfigError> {
+    let model = model(config)?;
+    with_engine(config, images, Box::new(Interpreter::new(model)))
+}
+
+fn model(config: &Config) -> Result<Model, ConfigError> {
+    Model::named(&config.cpu)
+        .ok_or_else(|| ConfigError(format!("unknown CPU `{}`: use power9 or power10", config.cpu)))
+}
+
+/// Builds the machine that `config` names, run by `engine`.
+pub fn with_engine(
+    config: &Config,
+    images: Images,
+    engine: Box<dyn Engine>,
+) -> Result<BoxedMachine, ConfigError> {
+    match config.machine.as_str() {
+        "pseries" => Ok(Box::new(pseries::Pseries::cold(config, images, model(config)?, engine)?)),
+        other => Err(ConfigError(format!("unknown machine `{other}`: use pseries"))),
+    }
+}

@@ -503,3 +503,14 @@ pub fn schema(state: &mut (impl State + ?Sized)) -> Digest {
     let _ = state.walk(&mut schema);
     Digest(*schema.hasher.finalize().as_bytes())
 }
+
+/// A running hash: `before` with `parts` added, each with its length.
+pub fn chain(before: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(before);
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    *hasher.finalize().as_bytes()
+}

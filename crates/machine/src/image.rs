@@ -1,0 +1,75 @@
+//! Images: from a file's bytes to what is loaded where.
+
+use alloc::{format, string::String, vec::Vec};
+use object::elf::{EM_PPC, EM_PPC64, FileHeader32, FileHeader64, Machine, PT_LOAD};
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{Endianness, FileKind};
+
+/// Where kernels that can run anywhere are loaded.
+pub(crate) const KERNEL_BASE: u64 = 0x40_0000;
+
+/// A piece of an image.
+pub(crate) struct Segment<'a> {
+    pub address: u64,
+    pub bytes: &'a [u8],
+    /// Length in memory; what is beyond `bytes` is zero.
+    pub memory_bytes: u64,
+}
+
+/// An image taken apart.
+pub(crate) struct Image<'a> {
+    pub segments: Vec<Segment<'a>>,
+    pub entry: u64,
+}
+
+impl Image<'_> {
+    /// The first address after everything that is loaded.
+    pub fn end(&self) -> u64 {
+        self.segments.iter().map(|s| s.address.saturating_add(s.memory_bytes)).max().unwrap_or(0)
+    }
+}
+
+/// An image linked at kernel addresses (0xc000...) runs anywhere and is loaded at [`KERNEL_BASE`]; any other is
+/// loaded where it was linked.
+fn place(address: u64) -> u64 {
+    if address >> 60 == 0xc { (address & 0x0fff_ffff_ffff_ffff).wrapping_add(KERNEL_BASE) } else { address }
+}
+
+fn parse_elf<'a, E: FileHeader<Endian = Endianness>>(data: &'a [u8], machine: Machine) -> Result<Image<'a>, String> {
+    let damaged = |e: object::read::Error| format!("it is a damaged ELF file: {e}");
+    let header = E::parse(data).map_err(damaged)?;
+    let endian = header.endian().map_err(damaged)?;
+    if header.e_machine(endian) != machine {
+        return Err(format!("it is an ELF file for machine {}, not for Power", header.e_machine(endian).0));
+    }
+    let mut segments = Vec::new();
+    for program in header.program_headers(endian, data).map_err(damaged)? {
+        if program.p_type(endian) != PT_LOAD {
+            continue;
+        }
+        let bytes = program.data(endian, data).map_err(|()| String::from("it is a damaged ELF file: cut short"))?;
+        let memory_bytes: u64 = program.p_memsz(endian).into();
+        if memory_bytes != 0 {
+            let address = place(program.p_vaddr(endian).into());
+            segments.push(Segment { address, bytes, memory_bytes: memory_bytes.max(bytes.len() as u64) });
+        }
+    }
+    if segments.is_empty() {
+        return Err("it is an ELF file with nothing to load".into());
+    }
+    let mut entry: u64 = header.e_entry(endian).into();
+    // ELFv1 (big-endian) kernels name a function descriptor only where the flags say so; Linux names code.
+    if entry == 0 {
+        entry = segments[0].address;
+    }
+    Ok(Image { segments, entry: place(entry) })
+}
+
+/// Takes `data` apart: ELF for Power of either width and byte order. The error completes "kernel: ...".
+pub(crate) fn parse(data: &[u8]) -> Result<Image<'_>, String> {
+    match FileKind::parse(data) {
+        Ok(FileKind::Elf64) => parse_elf::<FileHeader64<Endianness>>(data, EM_PPC64),
+        Ok(FileKind::Elf32) => parse_elf::<FileHeader32<Endianness>>(data, EM_PPC),
+        _ => Err("it is not an ELF file; give a vmlinux, zImage or bare-metal ELF image for Power".into()),
+    }
+}

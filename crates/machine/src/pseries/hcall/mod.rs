@@ -1,0 +1,127 @@
+//! Hypervisor calls (LoPAR chapter "Hypervisor Call Functions"), a file per family.
+//!
+//! r3 names the call, r4 to r12 are its arguments; r3 returns a status, r4 to r12 values. Nothing else of the vCPU
+//! changes but what the call's definition says.
+
+mod console;
+mod interrupt;
+mod memory;
+mod mode;
+mod page_table;
+mod processor;
+
+use super::Pseries;
+use alloc::format;
+use timebase_cpu::bits::msr;
+
+/// Statuses (LoPAR "Hcall Status Codes").
+pub(super) mod status {
+    pub const SUCCESS: i64 = 0;
+    pub const HARDWARE: i64 = -1;
+    pub const FUNCTION: i64 = -2;
+    pub const PRIVILEGE: i64 = -3;
+    pub const PARAMETER: i64 = -4;
+    pub const PTEG_FULL: i64 = -6;
+    pub const NOT_FOUND: i64 = -7;
+    pub const RESOURCE: i64 = -16;
+    pub const P2: i64 = -55;
+    pub const P3: i64 = -56;
+    pub const P4: i64 = -57;
+    pub const P5: i64 = -58;
+    pub const UNSUPPORTED_FLAG: i64 = -256;
+}
+
+/// One call: the machine, the calling vCPU, its arguments.
+pub(super) struct Call<'a> {
+    pub machine: &'a mut Pseries,
+    /// Index of the caller.
+    pub n: usize,
+    /// r4 to r12.
+    pub args: [u64; 9],
+}
+
+impl Call<'_> {
+    /// Returns a value in r4 + `k`.
+    pub fn give(&mut self, k: usize, value: u64) {
+        self.machine.board.cpu[self.n].vcpu.regs.gpr[4 + k] = value;
+    }
+}
+
+/// What a call does; gives its status.
+type Function = fn(&mut Call) -> i64;
+
+/// All calls: number, PAPR name, function.
+const CALLS: &[(u64, &str, Function)] = &[
+    (0x04, "H_REMOVE", page_table::remove),
+    (0x08, "H_ENTER", page_table::enter),
+    (0x0c, "H_READ", page_table::read),
+    (0x10, "H_CLEAR_MOD", page_table::clear_modified),
+    (0x14, "H_CLEAR_REF", page_table::clear_referenced),
+    (0x18, "H_PROTECT", page_table::protect),
+    (0x24, "H_SET_SPRG0", mode::set_sprg0),
+    (0x28, "H_SET_DABR", mode::set_dabr),
+    (0x2c, "H_PAGE_INIT", memory::page_init),
+    (0x3c, "H_LOGICAL_CI_LOAD", memory::logical_ci_load),
+    (0x40, "H_LOGICAL_CI_STORE", memory::logical_ci_store),
+    (0x44, "H_LOGICAL_CACHE_LOAD", memory::logical_ci_load),
+    (0x48, "H_LOGICAL_CACHE_STORE", memory::logical_ci_store),
+    (0x4c, "H_LOGICAL_ICBI", memory::nothing),
+    (0x50, "H_LOGICAL_DCBF", memory::nothing),
+    (0x54, "H_GET_TERM_CHAR", console::get_term_char),
+    (0x58, "H_PUT_TERM_CHAR", console::put_term_char),
+    (0x64, "H_EOI", interrupt::eoi),
+    (0x68, "H_CPPR", interrupt::cppr),
+    (0x6c, "H_IPI", interrupt::ipi),
+    (0x70, "H_IPOLL", interrupt::ipoll),
+    (0x74, "H_XIRR", interrupt::xirr),
+    (0xdc, "H_REGISTER_VPA", mode::register_vpa),
+    (0xe0, "H_CEDE", processor::cede),
+    (0xe4, "H_CONFER", processor::confer),
+    (0xe8, "H_PROD", processor::prod),
+    (0x104, "H_VIO_SIGNAL", interrupt::vio_signal),
+    (0x124, "H_BULK_REMOVE", page_table::bulk_remove),
+    (0x134, "H_SET_XDABR", mode::set_xdabr),
+    (0x298, "H_JOIN", processor::join),
+    (0x2ec, "H_HOME_NODE_ASSOCIATIVITY", processor::home_node),
+    (0x2fc, "H_XIRR_X", interrupt::xirr_x),
+    (0x300, "H_RANDOM", processor::random),
+    (0x31c, "H_SET_MODE", mode::set_mode),
+    (0x374, "H_CLEAN_SLB", memory::nothing),
+    (0x378, "H_INVALIDATE_PID", memory::nothing),
+    (0x37c, "H_REGISTER_PROC_TBL", mode::register_process_table),
+    (0x380, "H_SIGNAL_SYS_RESET", processor::signal_system_reset),
+    (0x1c8, "H_GET_CPU_CHARACTERISTICS", processor::characteristics),
+    (0x448, "H_RPT_INVALIDATE", memory::nothing),
+    (0xf000, "KVMPPC_H_RTAS", |call| call.machine.run_time_service(call.n) as i64),
+    (0xf001, "KVMPPC_H_LOGICAL_MEMOP", memory::logical_memop),
+    (0xf002, "KVMPPC_H_CAS", memory::client_architecture_support),
+    (0xf003, "KVMPPC_H_UPDATE_DT", memory::update_device_tree),
+    (0xf005, "KVMPPC_H_VOF_CLIENT", |call| call.machine.client_interface(call.n) as i64),
+];
+
+impl Pseries {
+    /// `sc 1` of vCPU `n`.
+    pub(super) fn hypercall(&mut self, n: usize) {
+        let regs = &self.board.cpu[n].vcpu.regs;
+        let number = regs.gpr[3];
+        let mut args = [0; 9];
+        args.copy_from_slice(&regs.gpr[4..13]);
+        let problem = regs.msr & msr::PR != 0;
+        let found = CALLS.iter().find(|call| call.0 == number);
+        match found {
+            Some((_, name, _)) => match self.hcalls.get_mut(*name) {
+                Some(count) => *count += 1,
+                None => {
+                    self.hcalls.insert((*name).into(), 1);
+                }
+            },
+            None => *self.hcalls.entry(format!("{number:#x}")).or_default() += 1,
+        }
+        let status = match found {
+            _ if problem => status::PRIVILEGE,
+            Some((.., function)) => function(&mut Call { machine: self, n, args }),
+            None => status::FUNCTION,
+        };
+        self.board.cpu[n].vcpu.regs.gpr[3] = status as u64;
+    }
+}

@@ -1,0 +1,594 @@
+//! `pseries`: a logical partition as PAPR describes it (LoPAR), with its hypervisor built in.
+//!
+//! The machine is the hypervisor: `sc 1` comes here ([`hcall`]), and no guest code runs in hypervisor state.
+
+mod cas;
+mod describe;
+mod hcall;
+mod open_firmware;
+mod rtas;
+
+use crate::image::{self, KERNEL_BASE};
+use crate::schedule::Schedule;
+use crate::tree::Tree;
+use crate::{
+    Config, ConfigError, Firmware, Images, InputError, InstructionCount, Machine, Output, Port, Position, Statistics,
+    Stop,
+};
+use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec, vec::Vec};
+use open_firmware::OpenFirmware;
+use timebase_cpu::bits::{lpcr, msr};
+use timebase_cpu::{Bus, BusError, Clock, Engine, Exit, Model, Partition, Vcpu, World};
+use timebase_devices::{Nvram, Rtc, Vty, Xics};
+use timebase_memory::{Memory, PAGE, Writer};
+use timebase_state::{Difference, Digest, Instant, LoadError, Snapshot, State};
+
+/// Interrupt of environmental and power warnings.
+const IRQ_EPOW: u32 = 0x1000;
+/// Interrupt of hot-plug events.
+const IRQ_HOTPLUG: u32 = 0x1001;
+/// Interrupt of the NVRAM node, never raised.
+const IRQ_NVRAM: u32 = 0x1100;
+/// Interrupt of the console.
+const IRQ_VTY: u32 = 0x1101;
+
+/// Real address of the hash page table, outside of what the guest can name.
+const HPT_BASE: u64 = 1 << 50;
+
+/// The port of the console.
+const CONSOLE: &str = "console0";
+/// The port of the operator's system reset request.
+const NMI: &str = "nmi";
+
+/// What a vCPU is doing.
+#[derive(State, Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Activity {
+    /// Stopped, as RTAS `stop-self` leaves it and secondary vCPUs begin.
+    #[default]
+    Stopped,
+    /// It runs when its turn comes.
+    Running,
+    /// It ceded: until something is pending or it is prodded.
+    Ceded,
+    /// It joined the others: until it is prodded.
+    Joined,
+    /// It checkstopped.
+    Dead,
+}
+
+/// A vCPU and what the hypervisor knows of it.
+#[derive(State)]
+struct Slot {
+    vcpu: Vcpu,
+    activity: Activity,
+    /// H_PROD came while it was not ceded.
+    prodded: bool,
+    /// Registered virtual processor area, SLB shadow and dispatch trace log: address and length, 0 for none.
+    vpa: u64,
+    slb_shadow: (u64, u64),
+    dispatch_log: (u64, u64),
+}
+
+/// Devices behind real addresses and hcalls.
+#[derive(State)]
+struct Devices {
+    xics: Xics,
+    vty: Vty,
+    nvram: Nvram,
+    rtc: Rtc,
+}
+
+impl Bus for Devices {
+    fn load(&mut self, _: u32, _: u64, _: u8, _: Instant, _: &mut Memory) -> Result<u64, BusError> {
+        Err(BusError)
+    }
+    fn store(&mut self, _: u32, _: u64, _: u8, _: u64, _: Instant, _: &mut Memory) -> Result<(), BusError> {
+        Err(BusError)
+    }
+}
+
+/// What the guest asked of the machine as a whole.
+#[derive(State, Clone, Debug, Default, PartialEq, Eq)]
+enum Request {
+    #[default]
+    None,
+    Reset,
+    PowerOff,
+    Panic(String),
+}
+
+/// All state of the machine.
+#[derive(State)]
+struct Board {
+    memory: Memory,
+    cpu: Box<[Slot]>,
+    clock: Clock,
+    schedule: Schedule,
+    devices: Devices,
+    tree: Tree,
+    firmware: OpenFirmware,
+    request: Request,
+    /// State of H_RANDOM.
+    random: u64,
+    /// Running hash of all output.
+    output: [u8; 32],
+    #[undigested("a position")]
+    count: InstructionCount,
+    #[undigested("a position")]
+    sequence: u32,
+}
+
+/// The machine.
+pub struct Pseries {
+    board: Board,
+    config: Config,
+    images: Images,
+    model: Model,
+    engine: Box<dyn Engine>,
+    quantum: u64,
+    emitted: Vec<Output>,
+    interrupts: BTreeMap<&'static str, u64>,
+    hcalls: BTreeMap<String, u64>,
+    rtas: BTreeMap<String, u64>,
+}
+
+impl Pseries {
+    /// The machine at power-on.
+    pub fn cold(
+        config: &Config,
+        images: Images,
+        model: Model,
+        engine: Box<dyn Engine>,
+    ) -> Result<Pseries, ConfigError> {
+        check(config)?;
+        let board = Board::cold(config, model, &Survivors::cold(config), 0, Instant::default())?;
+        let mut machine = Pseries {
+            board,
+            config: config.clone(),
+            images,
+            model,
+            engine,
+            quantum: u64::MAX,
+            emitted: Vec::new(),
+            interrupts: BTreeMap::new(),
+            hcalls: BTreeMap::new(),
+            rtas: BTreeMap::new(),
+        };
+        machine.load_images()?;
+        Ok(machine)
+    }
+
+    /// Loads the images and enters the guest as the firmware of the configuration does.
+    fn load_images(&mut self) -> Result<(), ConfigError> {
+        let images = core::mem::take(&mut self.images);
+        let result = self.board.load(&self.config, &images);
+        self.images = images;
+        result
+    }
+
+    /// Looks at what is due, lets ceded vCPUs wake, and brings the lines of devices to the vCPUs.
+    fn settle(&mut self) {
+        let board = &mut self.board;
+        let now = board.clock.at(board.count);
+        board.devices.xics.set(IRQ_VTY, board.devices.vty.line());
+        let mut runnable = 0;
+        for (n, slot) in board.cpu.iter_mut().enumerate() {
+            slot.vcpu.external = board.devices.xics.line(n as u32);
+            slot.vcpu.look(now);
+            let woken = match slot.activity {
+                Activity::Ceded => slot.vcpu.wakes() || slot.prodded,
+                Activity::Joined => slot.prodded || slot.vcpu.system_reset,
+                _ => false,
+            };
+            if woken {
+                slot.activity = Activity::Running;
+                slot.prodded = false;
+            }
+            runnable += (slot.activity == Activity::Running) as u32;
+        }
+        let rate = (self.config.rate_numerator, self.config.rate_denominator);
+        board.clock.share(board.count, rate.0, rate.1, runnable);
+    }
+
+    /// The next instant at which something happens by itself.
+    fn deadline(&self) -> Option<Instant> {
+        let now = self.now();
+        let waits = |slot: &&Slot| matches!(slot.activity, Activity::Running | Activity::Ceded);
+        self.board.cpu.iter().filter(waits).map(|slot| slot.vcpu.dec_deadline(now)).min()
+    }
+
+    /// Runs the vCPU that is on, up to `limit`.
+    fn run_slice(&mut self, limit: InstructionCount) {
+        let board = &mut self.board;
+        let n = board.schedule.current as usize;
+        while let Some(vector) = board.cpu[n].vcpu.take_interrupt() {
+            *self.interrupts.entry(vector.name()).or_default() += 1;
+        }
+        let now = board.clock.at(board.count);
+        let waits = |slot: &&Slot| matches!(slot.activity, Activity::Running | Activity::Ceded);
+        let due = board.cpu.iter().filter(waits).map(|slot| slot.vcpu.dec_deadline(now)).min();
+        let due = due.map_or(u64::MAX, |deadline| board.clock.count_of(deadline));
+        let budget = (limit.min(due) - board.count).min(board.schedule.left).min(self.quantum).max(1);
+        let mut world = World {
+            memory: &mut board.memory,
+            bus: &mut board.devices,
+            clock: board.clock,
+            count: board.count,
+        };
+        let outcome = self.engine.run(&mut board.cpu[n].vcpu, &mut world, budget);
+        board.count += outcome.executed;
+        board.sequence = 0;
+        board.schedule.left -= outcome.executed.min(board.schedule.left);
+        match outcome.exit {
+            Exit::Budget | Exit::Look => {}
+            Exit::Hypercall => self.hypercall(n),
+            Exit::Rest => self.rest(n),
+            Exit::Yield => self.board.schedule.end_slice(),
+            Exit::Doorbell { message, .. } => {
+                // On this machine threads are cores: a directed doorbell reaches its sender only.
+                if message & 0x7f == 0 {
+                    self.board.cpu[n].vcpu.doorbell = true;
+                }
+            }
+            Exit::Checkstop => {
+                self.board.cpu[n].activity = Activity::Dead;
+                self.board.request = Request::Panic(format!("vCPU {n} checkstopped"));
+            }
+        }
+    }
+
+    /// vCPU `n` gives way until something is pending.
+    fn rest(&mut self, n: usize) {
+        self.board.cpu[n].activity = Activity::Ceded;
+        self.board.schedule.end_slice();
+    }
+
+    /// Emits bytes on a port.
+    fn emit(&mut self, port: &str, bytes: &[u8]) {
+        self.board.output = timebase_state::chain(&self.board.output, &[port.as_bytes(), bytes]);
+        self.emitted.push(Output { port: port.into(), bytes: bytes.into() });
+    }
+
+    /// The partition's translation changed.
+    fn forget_translations(&mut self) {
+        self.engine.flush(&mut self.board.memory);
+        for slot in &mut self.board.cpu {
+            slot.vcpu.context_changed();
+        }
+    }
+
+    /// Bulk storage is about to be hashed or shared.
+    fn seal(&mut self) {
+        self.engine.withdraw_writes();
+    }
+}
+
+/// What a reset keeps.
+struct Survivors {
+    nvram: Nvram,
+    rtc: Rtc,
+    random: u64,
+    output: [u8; 32],
+}
+
+impl Survivors {
+    fn cold(config: &Config) -> Survivors {
+        Survivors {
+            nvram: Nvram::cold(),
+            rtc: Rtc::cold(config.rtc_seconds, Instant::default()),
+            random: config.seed,
+            output: [0; 32],
+        }
+    }
+}
+
+/// Refuses configurations that make no machine.
+fn check(config: &Config) -> Result<(), ConfigError> {
+    let bad = |text: String| Err(ConfigError(text));
+    if !(1..=256).contains(&config.cpus) {
+        return bad(format!("{} CPUs: this machine has 1 to 256", config.cpus));
+    }
+    let mib = 1 << 20;
+    if config.memory_bytes < 64 * mib || config.memory_bytes % (16 * mib) != 0 || config.memory_bytes > 1 << 40 {
+        return bad(format!(
+            "memory of {} MiB: give a multiple of 16 MiB between 64 MiB and 1 TiB",
+            config.memory_bytes / mib
+        ));
+    }
+    if config.rate_numerator == 0 || config.rate_denominator == 0 {
+        return bad("the instruction rate must not be 0".into());
+    }
+    Ok(())
+}
+
+impl Board {
+    /// Everything as after power-on at `now`, but for the survivors.
+    fn cold(
+        config: &Config,
+        model: Model,
+        kept: &Survivors,
+        count: InstructionCount,
+        now: Instant,
+    ) -> Result<Board, ConfigError> {
+        let mut memory = Memory::new(config.memory_bytes, config.cpus);
+        let hpt_shift = hpt_shift(config.memory_bytes);
+        memory.attach(HPT_BASE, 1 << hpt_shift);
+        let cpu = (0..config.cpus)
+            .map(|n| {
+                let mut vcpu = Vcpu::cold(n, model, false, kept.random, now);
+                vcpu.spr.lpcr = lpcr::LPES | lpcr::LD | lpcr::ONL;
+                vcpu.partition = Partition { hpt: HPT_BASE, hpt_shift, ..Partition::cold() };
+                Slot {
+                    vcpu,
+                    activity: Activity::Stopped,
+                    prodded: false,
+                    vpa: 0,
+                    slb_shadow: (0, 0),
+                    dispatch_log: (0, 0),
+                }
+            })
+            .collect();
+        let sources = [IRQ_EPOW, IRQ_HOTPLUG];
+        Ok(Board {
+            memory,
+            cpu,
+            clock: Clock::cold(config.rate_numerator, config.rate_denominator, count, now),
+            schedule: Schedule::cold(config.schedule_seed),
+            devices: Devices {
+                xics: Xics::cold(config.cpus, &[IRQ_NVRAM, IRQ_VTY], &sources),
+                vty: Vty::cold(),
+                nvram: kept.nvram.clone(),
+                rtc: kept.rtc.clone(),
+            },
+            tree: Tree::new(),
+            firmware: OpenFirmware::cold(),
+            request: Request::None,
+            random: kept.random,
+            output: kept.output,
+            count,
+            sequence: 0,
+        })
+    }
+
+    /// Puts an image's bytes into memory.
+    fn place(&mut self, what: &str, address: u64, bytes: &[u8], memory_bytes: u64) -> Result<(), ConfigError> {
+        let room = self.memory.bytes();
+        let fits = address.checked_add(memory_bytes).is_some_and(|end| end <= room);
+        if !fits || self.memory.store(address, bytes, Writer::Other).is_err() {
+            return Err(ConfigError(format!(
+                "{what}: it needs memory up to {:#x}, there is {room:#x}: use a larger --memory",
+                address.saturating_add(memory_bytes)
+            )));
+        }
+        Ok(())
+    }
+
+    /// Loads the images and sets vCPU 0 on its way.
+    fn load(&mut self, config: &Config, images: &Images) -> Result<(), ConfigError> {
+        let mut entry = 0;
+        let mut end = KERNEL_BASE;
+        if let Some(kernel) = &images.kernel {
+            let image = image::parse(kernel).map_err(|why| ConfigError(format!("kernel: {why}")))?;
+            for segment in &image.segments {
+                self.place("kernel", segment.address, segment.bytes, segment.memory_bytes)?;
+            }
+            (entry, end) = (image.entry, image.end());
+        } else if config.firmware != Firmware::Image {
+            return Err(ConfigError("no kernel: give --kernel FILE (or --firmware FILE)".into()));
+        }
+        let mut initrd = (0, 0);
+        if let Some(bytes) = &images.initrd {
+            let base = (end + 0x2_0000).next_multiple_of(0x1_0000);
+            self.place("initrd", base, bytes, bytes.len() as u64)?;
+            initrd = (base, bytes.len() as u64);
+        }
+        self.tree = describe::tree(config, initrd);
+        match config.firmware {
+            Firmware::BuiltIn => {
+                self.firmware.install(&mut self.memory, &mut self.tree, &[(KERNEL_BASE.min(entry), end), (initrd.0, initrd.0 + initrd.1)]);
+                self.enter(entry, [initrd.0, initrd.1, open_firmware::ENTRY]);
+                self.cpu[0].vcpu.regs.gpr[1] = open_firmware::STACK;
+            }
+            Firmware::None => {
+                cas::settle_without_negotiation(config, &mut self.tree);
+                let address = rtas::install(&mut self.memory, &mut self.tree);
+                let tree = self.place_tree(address)?;
+                self.enter(entry, [tree, 0, 0]);
+            }
+            Firmware::Image => {
+                let rom = images.firmware.as_ref().ok_or_else(|| ConfigError("no firmware image".into()))?;
+                self.place("firmware", 0, rom, rom.len() as u64)?;
+                let tree = self.place_tree(self.memory.bytes().min(1 << 28))?;
+                self.enter(0x100, [tree, 0, 0]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the flattened tree below `top`.
+    fn place_tree(&mut self, top: u64) -> Result<u64, ConfigError> {
+        let flat = self.tree.flatten().map_err(|e| ConfigError(format!("device tree: {e}")))?;
+        let address = (top - flat.len() as u64 - PAGE) & !0xffff;
+        self.place("device tree", address, &flat, flat.len() as u64)?;
+        Ok(address)
+    }
+
+    /// vCPU 0 begins at `entry` with r3 to r5.
+    fn enter(&mut self, entry: u64, [r3, r4, r5]: [u64; 3]) {
+        let slot = &mut self.cpu[0];
+        slot.activity = Activity::Running;
+        let regs = &mut slot.vcpu.regs;
+        regs.nia = entry;
+        (regs.gpr[3], regs.gpr[4], regs.gpr[5]) = (r3, r4, r5);
+        slot.vcpu.set_msr(msr::SF | msr::ME);
+    }
+}
+
+/// log2 of the bytes of the hash page table: 1/128 of memory, rounded up, at least 256 KiB (PAPR's minimum).
+fn hpt_shift(memory_bytes: u64) -> u8 {
+    (memory_bytes.next_power_of_two().trailing_zeros() as u8).saturating_sub(7).max(18)
+}
+
+impl Machine for Pseries {
+    fn position(&self) -> Position {
+        Position { count: self.board.count, sequence: self.board.sequence }
+    }
+
+    fn now(&self) -> Instant {
+        self.board.clock.at(self.board.count)
+    }
+
+    fn run(&mut self, limit: InstructionCount) -> Stop {
+        loop {
+            if !self.emitted.is_empty() {
+                return Stop::Output;
+            }
+            match &self.board.request {
+                Request::None => {}
+                Request::Reset => return Stop::Reset,
+                Request::PowerOff => return Stop::PowerOff,
+                Request::Panic(text) => return Stop::Panic(text.clone()),
+            }
+            self.settle();
+            if self.board.count >= limit {
+                return Stop::Limit;
+            }
+            let board = &mut self.board;
+            let able = |n: u32| board.cpu[n as usize].activity == Activity::Running;
+            match board.schedule.choose(board.cpu.len() as u32, able) {
+                None => return Stop::Idle { deadline: self.deadline() },
+                Some(true) => board.memory.begin_slice(board.schedule.current),
+                Some(false) => {}
+            }
+            self.run_slice(limit);
+        }
+    }
+
+    fn input(&mut self, port: &str, payload: &[u8]) -> Result<(), InputError> {
+        match port {
+            CONSOLE => {
+                // Bytes beyond the buffer are lost, as on a line without flow control.
+                self.board.devices.vty.type_in(payload);
+            }
+            NMI => {
+                for slot in self.board.cpu.iter_mut().filter(|slot| slot.activity != Activity::Stopped) {
+                    slot.vcpu.system_reset = true;
+                }
+            }
+            _ => return Err(InputError::UnknownPort(port.into())),
+        }
+        self.board.sequence += 1;
+        Ok(())
+    }
+
+    fn input_ports(&self) -> Vec<Port> {
+        vec![CONSOLE.into(), NMI.into()]
+    }
+
+    fn end_idle(&mut self) {
+        if let Some(deadline) = self.deadline() {
+            self.cut_idle(deadline);
+        }
+    }
+
+    fn cut_idle(&mut self, until: Instant) {
+        self.board.clock.advance(self.board.count, until);
+        self.board.sequence += 1;
+    }
+
+    fn resume(&mut self) {
+        self.board.request = Request::None;
+    }
+
+    fn reset(&mut self) {
+        let now = Instant::from_ticks(self.now().ticks() + 1);
+        let kept = Survivors {
+            nvram: self.board.devices.nvram.clone(),
+            rtc: self.board.devices.rtc.clone(),
+            random: self.config.seed,
+            output: self.board.output,
+        };
+        // The configuration and the images made a machine before, so they do again.
+        let count = self.board.count;
+        let Ok(board) = Board::cold(&self.config, self.model, &kept, count, now) else { return };
+        self.board = Board { sequence: self.board.sequence + 1, ..board };
+        let _ = self.load_images();
+        self.flush_caches();
+    }
+
+    fn take_output(&mut self) -> Vec<Output> {
+        core::mem::take(&mut self.emitted)
+    }
+
+    fn snapshot(&mut self) -> Snapshot {
+        self.seal();
+        timebase_state::save(&mut self.board)
+    }
+
+    fn restore(&mut self, snapshot: &Snapshot) -> Result<(), LoadError> {
+        timebase_state::load(&mut self.board, snapshot)?;
+        self.emitted.clear();
+        self.flush_caches();
+        let current = self.board.schedule.current;
+        self.board.memory.begin_slice(current);
+        Ok(())
+    }
+
+    fn digest(&mut self) -> Digest {
+        self.seal();
+        let now = self.now();
+        timebase_state::digest(&mut self.board, now)
+    }
+
+    fn differences(&mut self, other: &Snapshot) -> Vec<Difference> {
+        self.seal();
+        let Ok(mut board) =
+            Board::cold(&self.config, self.model, &Survivors::cold(&self.config), 0, Instant::default())
+        else {
+            return Vec::new();
+        };
+        if let Err(error) = timebase_state::load(&mut board, other) {
+            return vec![Difference { path: error.path, left: String::new(), right: error.what.into() }];
+        }
+        let (now, then) = (self.now(), board.clock.at(board.count));
+        timebase_state::diff(&mut self.board, &mut board, now, then)
+    }
+
+    fn schema(&mut self) -> Digest {
+        let cold = Board::cold(&self.config, self.model, &Survivors::cold(&self.config), 0, Instant::default());
+        cold.map(|mut board| timebase_state::schema(&mut board)).unwrap_or_default()
+    }
+
+    fn perturb(&mut self, n: u64) -> Option<String> {
+        self.seal();
+        let path = timebase_state::perturb(&mut self.board, n);
+        self.flush_caches();
+        path
+    }
+
+    fn flush_caches(&mut self) {
+        self.forget_translations();
+    }
+
+    fn set_quantum(&mut self, instructions: u64) {
+        self.quantum = instructions.max(1);
+    }
+
+    fn statistics(&self) -> Statistics {
+        Statistics {
+            exceptions: self.engine.exceptions(),
+            interrupts: self.interrupts.iter().map(|(&name, &count)| (name.into(), count)).collect(),
+            hcalls: self.hcalls.clone(),
+            rtas: self.rtas.clone(),
+            engine: self.engine.counters(),
+        }
+    }
+
+    fn engine(&self) -> &'static str {
+        self.engine.name()
+    }
+
+    fn config(&self) -> &Config {
+        &self.config
+    }
+}

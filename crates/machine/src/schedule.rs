@@ -1,0 +1,51 @@
+//! Which vCPU runs next: deterministic round robin in slices whose lengths a seed varies.
+
+use timebase_state::State;
+
+/// Instructions in a slice on average.
+const SLICE: u64 = 16_384;
+
+/// The scheduler's state.
+#[derive(State, Clone, Debug)]
+pub(crate) struct Schedule {
+    /// The vCPU that is on.
+    pub current: u32,
+    /// Instructions left of its slice.
+    pub left: u64,
+    random: u64,
+}
+
+impl Schedule {
+    /// vCPU 0 is on.
+    pub fn cold(seed: u64) -> Schedule {
+        let mut schedule = Schedule { current: 0, left: 0, random: seed };
+        schedule.left = schedule.slice();
+        schedule
+    }
+
+    /// The length of the next slice: between half and one and a half times the average (splitmix64).
+    fn slice(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        SLICE / 2 + (z ^ z >> 31) % SLICE
+    }
+
+    /// Ends the slice of the vCPU that is on.
+    pub fn end_slice(&mut self) {
+        self.left = 0;
+    }
+
+    /// Chooses who runs: who is on, while its slice lasts; else the next that is able to. Some(true): another slice
+    /// begins. None: nobody can run.
+    pub fn choose(&mut self, cpus: u32, able: impl Fn(u32) -> bool) -> Option<bool> {
+        if self.left != 0 && able(self.current) {
+            return Some(false);
+        }
+        let next = (1..=cpus).map(|n| (self.current + n) % cpus).find(|&n| able(n))?;
+        self.current = next;
+        self.left = self.slice();
+        Some(true)
+    }
+}
