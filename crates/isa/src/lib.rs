@@ -22,6 +22,7 @@ pub mod semantics;
 pub mod storage;
 pub mod system;
 pub mod trap;
+pub mod vector;
 
 pub use decode::Decoder;
 pub use encoding::{Encoding, Flow};
@@ -40,5 +41,6 @@ pub fn each(visitor: &mut impl Visitor) {
     branch::each(visitor);
     condition::each(visitor);
     storage::each(visitor);
+    vector::each(visitor);
     system::each(visitor);
 }

@@ -244,6 +244,8 @@ pub trait Semantics: Sized {
     fn system(&mut self, op: SystemOp, i: &Ops) -> Done<Self>;
     /// MSR[SF]: 64-bit mode. A constant of the code being read.
     fn mode64(&self) -> bool;
+    /// MSR[LE]: little-endian mode. A constant of the code being read.
+    fn little_endian(&self) -> bool;
     /// The instruction raises `trap` if `condition`.
     fn trap_if(&mut self, condition: Self::C, trap: Trap) -> Done<Self>;
 

@@ -257,6 +257,10 @@ impl Semantics for Core<'_, '_, '_> {
         self.cpu.regs.msr & msr::SF != 0
     }
     #[inline(always)]
+    fn little_endian(&self) -> bool {
+        self.cpu.regs.msr & msr::LE != 0
+    }
+    #[inline(always)]
     fn trap_if(&mut self, condition: bool, trap: Trap) -> Result<(), Trap> {
         if condition { Err(trap) } else { Ok(()) }
     }

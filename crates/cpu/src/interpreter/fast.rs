@@ -222,6 +222,10 @@ impl<const LITTLE: bool> Semantics for FastReader<'_, LITTLE> {
         true
     }
     #[inline(always)]
+    fn little_endian(&self) -> bool {
+        LITTLE
+    }
+    #[inline(always)]
     fn trap_if(&mut self, condition: bool, _: Trap) -> Result<(), Slow> {
         if condition { Err(Slow::Again) } else { Ok(()) }
     }
