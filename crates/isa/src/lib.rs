@@ -14,6 +14,7 @@ pub mod condition;
 pub mod decode;
 pub mod encoding;
 pub mod fixed;
+pub mod float;
 pub mod instruction;
 pub mod number;
 pub mod operands;
@@ -23,6 +24,7 @@ pub mod storage;
 pub mod system;
 pub mod trap;
 pub mod vector;
+pub mod vsx;
 
 pub use decode::Decoder;
 pub use encoding::{Encoding, Flow};
@@ -38,6 +40,9 @@ pub use trap::Trap;
 /// ([`Ops::op`]).
 pub fn each(visitor: &mut impl Visitor) {
     fixed::each(visitor);
+    float::each(visitor);
+    vector::each(visitor);
+    vsx::each(visitor);
     branch::each(visitor);
     condition::each(visitor);
     storage::each(visitor);

@@ -230,6 +230,11 @@ pub trait Semantics: Sized {
     fn load16(&mut self, ea: Self::V) -> Result<(Self::V, Self::V), Self::Stop>;
     /// Stores 16 bytes, all or none.
     fn store16(&mut self, ea: Self::V, high: Self::V, low: Self::V) -> Done<Self>;
+    /// Loads the first `count` (0 to 16) bytes in storage order: the first one is the most significant of the first
+    /// doubleword, the bytes that are not loaded are 0. Nothing is accessed if `count` is 0.
+    fn load_bytes(&mut self, ea: Self::V, count: Self::V) -> Result<(Self::V, Self::V), Self::Stop>;
+    /// Stores `count` (0 to 16) bytes, taken as [`Semantics::load_bytes`] gives them, all or none.
+    fn store_bytes(&mut self, ea: Self::V, count: Self::V, first: Self::V, second: Self::V) -> Done<Self>;
     /// Stops as a store (or load) of `bytes` bytes at the effective address would, without doing it.
     fn probe(&mut self, ea: Self::V, bytes: u32, write: bool) -> Done<Self>;
     /// Stops unless the facility is available.

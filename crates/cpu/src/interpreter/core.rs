@@ -219,6 +219,21 @@ impl Semantics for Core<'_, '_, '_> {
         let bytes = if self.cpu.little_endian() { value.to_le_bytes() } else { value.to_be_bytes() };
         self.write_bytes(ea.0, &bytes)
     }
+    fn load_bytes(&mut self, ea: N, count: N) -> Result<(N, N), Trap> {
+        let mut bytes = [0; 16];
+        if count.0 != 0 {
+            self.read_bytes(ea.0, &mut bytes[..count.0.min(16) as usize])?;
+        }
+        let value = u128::from_be_bytes(bytes);
+        Ok((N((value >> 64) as u64), N(value as u64)))
+    }
+    fn store_bytes(&mut self, ea: N, count: N, first: N, second: N) -> Result<(), Trap> {
+        let value = (first.0 as u128) << 64 | second.0 as u128;
+        if count.0 == 0 {
+            return Ok(());
+        }
+        self.write_bytes(ea.0, &value.to_be_bytes()[..count.0.min(16) as usize])
+    }
     fn probe(&mut self, ea: N, bytes: u32, write: bool) -> Result<(), Trap> {
         let ea = self.effective(ea.0);
         self.pieces(ea, bytes as usize, if write { Access::Store } else { Access::Load })?;

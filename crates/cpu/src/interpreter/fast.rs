@@ -182,6 +182,28 @@ impl<const LITTLE: bool> Semantics for FastReader<'_, LITTLE> {
         Ok(())
     }
     #[inline(always)]
+    fn load_bytes(&mut self, ea: N, count: N) -> Result<(N, N), Slow> {
+        if count.0 != 16 {
+            return Err(Slow::Again);
+        }
+        let host = self.host::<false>(ea.0, 16)?;
+        // SAFETY: as for `load`.
+        Ok(unsafe { (N(read(host, Mem::D, true)), N(read(host + 8, Mem::D, true))) })
+    }
+    #[inline(always)]
+    fn store_bytes(&mut self, ea: N, count: N, first: N, second: N) -> Result<(), Slow> {
+        if count.0 != 16 {
+            return Err(Slow::Again);
+        }
+        let host = self.host::<true>(ea.0, 16)?;
+        // SAFETY: as for `store`.
+        unsafe {
+            write(host, first.0, Mem::D, true);
+            write(host + 8, second.0, Mem::D, true);
+        }
+        Ok(())
+    }
+    #[inline(always)]
     fn probe(&mut self, ea: N, bytes: u32, write: bool) -> Result<(), Slow> {
         if write { self.host::<true>(ea.0, bytes as u64)? } else { self.host::<false>(ea.0, bytes as u64)? };
         Ok(())

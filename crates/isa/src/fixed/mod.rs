@@ -8,6 +8,8 @@ pub mod moves;
 pub mod prefixed;
 pub mod rotate;
 
+pub(crate) use load_store::prefixed_ea;
+
 use crate::Visitor;
 
 /// Shows the instructions of this chapter to `visitor`.

@@ -1,0 +1,205 @@
+//! FPSCR and the instructions that move it (Power ISA Book I 4.2.2 and 4.6.10).
+//!
+//! VX is the OR of the invalid operation bits and FEX of the enabled exceptions: neither is written, both follow.
+//! An enabled exception raises the program interrupt if MSR[FE0] or MSR[FE1] is 1 (always precisely), also when an
+//! instruction of this file makes it so.
+#![expect(non_camel_case_types, reason = "instructions are types named by their mnemonics")]
+
+use crate::encoding::*;
+use crate::instruction::instructions;
+use crate::semantics::Facility;
+use crate::{Encoding, Ops, Regs, Trap};
+
+/// Bits of FPSCR.
+pub(crate) mod bit {
+    pub const FX: u64 = 1 << 31;
+    pub const FEX: u64 = 1 << 30;
+    pub const VX: u64 = 1 << 29;
+    /// OX, UX, ZX, XX.
+    pub const OX: u64 = 1 << 28;
+    pub const UX: u64 = 1 << 27;
+    pub const ZX: u64 = 1 << 26;
+    pub const XX: u64 = 1 << 25;
+    /// The invalid operation exceptions.
+    pub const VXSNAN: u64 = 1 << 24;
+    pub const VXISI: u64 = 1 << 23;
+    pub const VXIDI: u64 = 1 << 22;
+    pub const VXZDZ: u64 = 1 << 21;
+    pub const VXIMZ: u64 = 1 << 20;
+    pub const VXVC: u64 = 1 << 19;
+    pub const VXSOFT: u64 = 1 << 10;
+    pub const VXSQRT: u64 = 1 << 9;
+    pub const VXCVI: u64 = 1 << 8;
+    pub const VX_ALL: u64 = VXSNAN | VXISI | VXIDI | VXZDZ | VXIMZ | VXVC | VXSOFT | VXSQRT | VXCVI;
+    /// Everything that sets FX when it becomes 1.
+    pub const EXCEPTIONS: u64 = OX | UX | ZX | XX | VX_ALL;
+    /// Fraction rounded, fraction inexact, result flags.
+    pub const FR: u64 = 1 << 18;
+    pub const FI: u64 = 1 << 17;
+    pub const FPRF: u64 = 31 << 12;
+    pub const FPCC: u64 = 15 << 12;
+    /// Enables.
+    pub const VE: u64 = 1 << 7;
+    pub const OE: u64 = 1 << 6;
+    pub const UE: u64 = 1 << 5;
+    pub const ZE: u64 = 1 << 4;
+    pub const XE: u64 = 1 << 3;
+    /// Rounding mode.
+    pub const RN: u64 = 3;
+    /// Decimal rounding mode.
+    pub const DRN: u64 = 7 << 32;
+    /// All that exist; bit 52 (0x800) is reserved.
+    pub const ALL: u64 = DRN | 0xffff_f7ff;
+}
+
+/// MSR[FE0] and MSR[FE1].
+const FE: u64 = 1 << 11 | 1 << 8;
+
+impl Regs {
+    /// FPSCR := value, with VX and FEX made to follow.
+    pub(crate) fn set_fpscr(&mut self, value: u64) {
+        let value = value & bit::ALL & !(bit::VX | bit::FEX);
+        let vx = if value & bit::VX_ALL != 0 { bit::VX } else { 0 };
+        // The enables VE OE UE ZE XE stand in the same order as VX OX UX ZX XX.
+        let enabled = (value | vx) >> 25 & value >> 3 & 31;
+        self.fpscr = value | vx | if enabled != 0 { bit::FEX } else { 0 };
+    }
+
+    /// Raises the exceptions `which`: they become 1, and FX if one was 0.
+    pub(crate) fn raise(&mut self, which: u64) {
+        let fx = if which & !self.fpscr & bit::EXCEPTIONS != 0 { bit::FX } else { 0 };
+        self.set_fpscr(self.fpscr | which | fx);
+    }
+
+    /// The end of an instruction that may have raised floating-point exceptions.
+    #[inline]
+    pub(crate) fn fp_done(&self) -> Result<(), Trap> {
+        if self.fpscr & bit::FEX != 0 && self.msr & FE != 0 { Err(Trap::FpEnabled) } else { Ok(()) }
+    }
+
+    /// CR1 := FX FEX VX OX.
+    #[inline]
+    pub(crate) fn set_cr1(&mut self) {
+        self.cr[1] = self.fpscr >> 28 & 15;
+    }
+
+    /// FPR `n` := value.
+    #[inline]
+    pub(crate) fn set_fpr(&mut self, n: u8, value: u64) {
+        self.vsr[n as usize & 63] = [value, 0];
+    }
+}
+
+fn recorded(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
+    if i.rc {
+        regs.set_cr1();
+    }
+    regs.fp_done()
+}
+
+/// FPSCR := value under mask.
+fn write(regs: &mut Regs, i: &Ops, value: u64, mask: u64) -> Result<(), Trap> {
+    regs.set_fpscr(regs.fpscr & !mask | value & mask);
+    recorded(regs, i)
+}
+
+/// Fields of FPSCR: FLM in `imm`, L in `oe`, W in `c`.
+fn move_to_fields(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
+    let value = regs.vsr[i.b as usize & 63][0];
+    if i.oe {
+        return write(regs, i, value, u64::MAX);
+    }
+    let mask = (0..8).filter(|n| i.imm >> n & 1 != 0).fold(0u64, |mask, n| mask | 15 << (4 * n));
+    write(regs, i, value, if i.c != 0 { mask << 32 } else { mask })
+}
+
+/// Field BF := U.
+fn move_to_field_immediate(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
+    let shift = 4 * (7 - i.t as u32) + if i.c != 0 { 32 } else { 0 };
+    write(regs, i, i.imm << shift, 15 << shift)
+}
+
+fn clear_bit(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
+    write(regs, i, 0, 1 << (31 - i.t))
+}
+
+fn set_bit(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
+    regs.raise(1 << (31 - i.t));
+    recorded(regs, i)
+}
+
+/// `mcrfs`: CR field BF := FPSCR field BFA, whose exception bits become 0.
+fn move_to_cr(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
+    let shift = 4 * (7 - i.a as u32);
+    regs.cr[i.t as usize] = regs.fpscr >> shift & 15;
+    regs.set_fpscr(regs.fpscr & !(15 << shift & (bit::EXCEPTIONS | bit::FX)));
+    Ok(())
+}
+
+fn move_from(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
+    regs.set_fpr(i.t, regs.fpscr);
+    if i.rc {
+        regs.set_cr1();
+    }
+    Ok(())
+}
+
+/// Control bits, in the places that the newer `mffs` forms return.
+const CONTROL: u64 = bit::DRN | 0xff;
+
+/// FRT := the control bits, which then change under `mask` to `value`.
+fn exchange(regs: &mut Regs, i: &Ops, value: u64, mask: u64) -> Result<(), Trap> {
+    let old = regs.fpscr;
+    regs.set_fpr(i.t, old & CONTROL);
+    regs.set_fpscr(old & !mask | value & mask);
+    Ok(())
+}
+
+fn move_from_and_clear_enables(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
+    let old = regs.fpscr;
+    regs.set_fpr(i.t, old);
+    regs.set_fpscr(old & !0xf8);
+    Ok(())
+}
+fn exchange_decimal_rounding(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
+    exchange(regs, i, regs.vsr[i.b as usize & 63][0], bit::DRN)
+}
+fn exchange_decimal_rounding_immediate(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
+    exchange(regs, i, (i.b as u64 & 7) << 32, bit::DRN)
+}
+fn exchange_rounding(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
+    exchange(regs, i, regs.vsr[i.b as usize & 63][0], bit::RN)
+}
+fn exchange_rounding_immediate(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
+    exchange(regs, i, i.b as u64, bit::RN)
+}
+fn move_from_light(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
+    regs.set_fpr(i.t, regs.fpscr & (CONTROL | bit::FR | bit::FI | bit::FPRF));
+    Ok(())
+}
+
+const fn mffs_sub(sub: u64) -> Encoding {
+    x(63, 583).field(16, 5, sub)
+}
+
+macro_rules! fp {
+    ($s:ident, $i:ident, $f:ident) => {{
+        $s.require(Facility::Fp)?;
+        $s.compute($f, $i)?
+    }};
+}
+
+instructions! { "I 4.6.10";
+    mffs = mffs_sub(0), "mffs[.] FRT", |s, i| { fp!(s, i, move_from); }
+    mffsce = mffs_sub(1), "mffsce FRT", |s, i| { fp!(s, i, move_from_and_clear_enables); }
+    mffscdrn = mffs_sub(20), "mffscdrn FRT,FRB", |s, i| { fp!(s, i, exchange_decimal_rounding); }
+    mffscdrni = mffs_sub(21), "mffscdrni FRT,DRM", |s, i| { fp!(s, i, exchange_decimal_rounding_immediate); }
+    mffscrn = mffs_sub(22), "mffscrn FRT,FRB", |s, i| { fp!(s, i, exchange_rounding); }
+    mffscrni = mffs_sub(23), "mffscrni FRT,RM", |s, i| { fp!(s, i, exchange_rounding_immediate); }
+    mffsl = mffs_sub(24), "mffsl FRT", |s, i| { fp!(s, i, move_from_light); }
+    mcrfs = x(63, 64).operands(|w| Ops { t: f(w, 23, 3), a: f(w, 18, 3), rc: false, ..tab(w) }), "mcrfs BF,BFA", |s, i| { fp!(s, i, move_to_cr); }
+    mtfsfi = x(63, 134).operands(|w| Ops { t: f(w, 23, 3), c: f(w, 16, 1), imm: w >> 12 & 15, ..tab(w) }), "mtfsfi[.] BF,U,W", |s, i| { fp!(s, i, move_to_field_immediate); }
+    mtfsf = x(63, 711).operands(|w| Ops { oe: w >> 25 & 1 != 0, c: f(w, 16, 1), imm: w >> 17 & 255, ..tab(w) }), "mtfsf[.] FLM,FRB,L,W", |s, i| { fp!(s, i, move_to_fields); }
+    mtfsb0 = x(63, 70), "mtfsb0[.] BT", |s, i| { fp!(s, i, clear_bit); }
+    mtfsb1 = x(63, 38), "mtfsb1[.] BT", |s, i| { fp!(s, i, set_bit); }
+}
