@@ -187,7 +187,8 @@ impl Board {
                 let previous = if arg(1)? == 0 { String::new() } else { self.string(arg(1)?)? };
                 let next = self.tree.next_property(self.node(call, 0)?, &previous).map(String::from);
                 let text = alloc::format!("{}\0", next.as_deref().unwrap_or(""));
-                self.copy_out(text.as_bytes(), arg(2)?, 32)?;
+                // IEEE 1275 names have at most 31 characters, PAPR has longer ones, and clients make room for them.
+                self.copy_out(text.as_bytes(), arg(2)?, 64)?;
                 next.is_some() as u32
             }
             "setprop" => {
