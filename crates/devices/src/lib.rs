@@ -9,8 +9,10 @@ pub mod nvram;
 pub mod rtc;
 pub mod vty;
 pub mod xics;
+pub mod xive;
 
 pub use nvram::Nvram;
 pub use rtc::Rtc;
 pub use vty::Vty;
 pub use xics::Xics;
+pub use xive::Xive;

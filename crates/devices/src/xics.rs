@@ -83,7 +83,8 @@ impl Xics {
     /// Power-on state for `servers` vCPUs, with level and message sources of these numbers, masked.
     pub fn cold(servers: u32, level: &[u32], message: &[u32]) -> Xics {
         let source = |level| Source { level, priority: MASKED, saved_priority: MASKED, ..Source::default() };
-        let of = |numbers: &[u32], level| numbers.iter().map(move |&n| (n, source(level))).collect::<Vec<_>>();
+        let of =
+            |numbers: &[u32], level| numbers.iter().map(move |&n| (n, source(level))).collect::<Vec<_>>();
         Xics {
             presentations: vec![Presentation::COLD; servers as usize],
             sources: of(level, true).into_iter().chain(of(message, false)).collect(),
@@ -132,7 +133,15 @@ impl Xics {
             return self.reject(number);
         }
         presentation.present(number, priority);
-        self.reject(presented);
+        self.push_back(presented, server);
+    }
+
+    /// What was presented to `server` goes back to its source, which may belong to another server by now.
+    fn push_back(&mut self, number: u32, server: u32) {
+        self.reject(number);
+        if self.sources.get(&number).is_some_and(|source| source.server != server) {
+            self.resend_source(number);
+        }
     }
 
     /// Pushes an interrupt back to its source. IPIs stay in MFRR.
@@ -149,12 +158,14 @@ impl Xics {
     fn check_ipi(&mut self, server: u32) {
         let Some(presentation) = self.presentation(server) else { return };
         let presented = presentation.presented();
-        if presentation.mfrr >= presentation.cppr() || presented != 0 && presentation.pending <= presentation.mfrr {
+        if presentation.mfrr >= presentation.cppr()
+            || presented != 0 && presentation.pending <= presentation.mfrr
+        {
             return;
         }
         let mfrr = presentation.mfrr;
         presentation.present(IPI, mfrr);
-        self.reject(presented);
+        self.push_back(presented, server);
     }
 
     /// Everything that waits for `server` is offered again.
@@ -186,7 +197,7 @@ impl Xics {
             if presentation.presented() != 0 && cppr <= presentation.pending {
                 let pushed = presentation.presented();
                 presentation.present(0, MASKED);
-                self.reject(pushed);
+                self.push_back(pushed, server);
             }
         } else if presentation.presented() == 0 {
             self.resend(server);
@@ -221,11 +232,14 @@ impl Xics {
         if let Some(source) = self.sources.get_mut(&(xirr & NUMBER)) {
             source.sent = false;
         }
-        let Some(presentation) = self.presentation(server) else { return };
-        presentation.xirr = presentation.xirr & NUMBER | xirr & !NUMBER;
-        if presentation.presented() == 0 {
-            self.resend(server);
+        if let Some(presentation) = self.presentation(server) {
+            presentation.xirr = presentation.xirr & NUMBER | xirr & !NUMBER;
+            if presentation.presented() == 0 {
+                self.resend(server);
+            }
         }
+        // The source may belong to another server by now.
+        self.send_level(xirr & NUMBER);
     }
 
     /// `ibm,set-xive`.
@@ -248,7 +262,13 @@ impl Xics {
         self.configure(number, source.server, source.saved_priority, source.saved_priority)
     }
 
-    fn configure(&mut self, number: u32, server: u32, priority: u8, saved_priority: u8) -> Result<(), NoSuch> {
+    fn configure(
+        &mut self,
+        number: u32,
+        server: u32,
+        priority: u8,
+        saved_priority: u8,
+    ) -> Result<(), NoSuch> {
         let source = self.sources.get_mut(&number).ok_or(NoSuch)?;
         (source.server, source.priority, source.saved_priority) = (server, priority, saved_priority);
         if source.level {
@@ -269,6 +289,7 @@ impl Xics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn controller() -> Xics {
         let mut xics = Xics::cold(2, &[0x1100], &[0x1000]);
@@ -334,5 +355,114 @@ mod tests {
         assert!(xics.line(1));
         assert_eq!(xics.set_xive(0x1000, 2, 0), Err(NoSuch));
         assert_eq!(xics.xive(9), Err(NoSuch));
+    }
+
+    const SOURCES: [u32; 4] = [0x1000, 0x1001, 0x1100, 0x1101];
+
+    fn is_level(n: usize) -> bool {
+        n >= 2
+    }
+
+    /// Two servers, two message and two level sources; per source how often it was triggered, how often it was
+    /// taken, and whether something happened after it was last taken.
+    struct Watched {
+        xics: Xics,
+        triggered: [u32; 4],
+        taken: [u32; 4],
+        unseen: [bool; 4],
+        /// A handler that has been interrupted by a better one ends later: its XIRR, by server.
+        stacked: [Vec<u32>; 2],
+    }
+
+    impl Watched {
+        fn trigger(&mut self, n: usize) {
+            self.triggered[n] += 1;
+            self.unseen[n] = true;
+            self.xics.set(SOURCES[n], true);
+        }
+
+        fn take(&mut self, server: u32) {
+            let xirr = self.xics.accept(server);
+            if xirr & NUMBER == 0 {
+                return;
+            }
+            let n = SOURCES.iter().position(|&number| number == xirr & NUMBER).unwrap();
+            self.taken[n] += 1;
+            assert!(self.taken[n] <= self.triggered[n], "{:#x} came without a cause", SOURCES[n]);
+            self.unseen[n] = false;
+            if is_level(n) {
+                self.xics.set(SOURCES[n], false);
+            }
+            self.stacked[server as usize].push(xirr);
+        }
+
+        fn end(&mut self, server: u32) {
+            if let Some(xirr) = self.stacked[server as usize].pop() {
+                self.xics.end_of_interrupt(server, xirr);
+            }
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Trigger(usize),
+        Take(u32),
+        End(u32),
+        Aim(usize, u32, u8),
+        Mask(usize),
+        Unmask(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            3 => (0..4usize).prop_map(Step::Trigger),
+            3 => (0..2u32).prop_map(Step::Take),
+            3 => (0..2u32).prop_map(Step::End),
+            1 => (0..4usize, 0..2u32, 3..6u8).prop_map(|(n, server, priority)| Step::Aim(n, server, priority)),
+            1 => (0..4usize).prop_map(Step::Mask),
+            1 => (0..4usize).prop_map(Step::Unmask),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_interrupt_is_lost_and_none_comes_without_a_cause(steps in prop::collection::vec(step(), 1..300)) {
+            let mut xics = Xics::cold(2, &SOURCES[2..], &SOURCES[..2]);
+            for number in SOURCES {
+                xics.set_xive(number, 0, 5).unwrap();
+            }
+            xics.set_cppr(0, 0xff);
+            xics.set_cppr(1, 0xff);
+            let mut watched =
+                Watched { xics, triggered: [0; 4], taken: [0; 4], unseen: [false; 4], stacked: [vec![], vec![]] };
+            for step in steps {
+                match step {
+                    // A level that is up already tells nothing new.
+                    Step::Trigger(n) if is_level(n) && watched.unseen[n] => {}
+                    Step::Trigger(n) => watched.trigger(n),
+                    Step::Take(server) => watched.take(server),
+                    Step::End(server) => watched.end(server),
+                    Step::Aim(n, server, priority) => {
+                        watched.xics.set_xive(SOURCES[n], server, priority).unwrap();
+                    }
+                    Step::Mask(n) => watched.xics.mask(SOURCES[n]).unwrap(),
+                    Step::Unmask(n) => watched.xics.unmask(SOURCES[n]).unwrap(),
+                }
+            }
+            // Only what is masked is touched: everything else must come by itself.
+            for number in SOURCES {
+                if watched.xics.xive(number).unwrap().priority == MASKED {
+                    watched.xics.set_xive(number, 1, 5).unwrap();
+                }
+            }
+            for _ in 0..64 {
+                for server in 0..2 {
+                    watched.take(server);
+                    watched.end(server);
+                }
+            }
+            prop_assert_eq!(watched.unseen, [false; 4]);
+            prop_assert!(!watched.xics.line(0) && !watched.xics.line(1));
+        }
     }
 }
