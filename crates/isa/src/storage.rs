@@ -32,6 +32,10 @@ instructions! {
     icbt = x0(31, 22), "icbt CT,RA,RB", |s, i| { nothing!(s, i) }
     dcbt = x0(31, 278), "dcbt RA,RB,TH", |s, i| { nothing!(s, i) }
     dcbtst = x0(31, 246), "dcbtst RA,RB,TH", |s, i| { nothing!(s, i) }
+    // The data streams of before ISA 2.07: POWER9 and POWER10 do nothing.
+    dss = x0(31, 822), "dss STRM,A", |s, i| { nothing!(s, i) }
+    dst = x0(31, 342), "dst RA,RB,STRM,T", |s, i| { nothing!(s, i) }
+    dstst = x0(31, 374), "dstst RA,RB,STRM,T", |s, i| { nothing!(s, i) }
     dcbz = x0(31, 1014), "dcbz RA,RB", |s, i| { s.system(SystemOp::Dcbz, i)?; }
     dcbst = x0(31, 54), "dcbst RA,RB", |s, i| { s.system(SystemOp::Dcbst, i)?; }
     dcbf = x0(31, 86), "dcbf RA,RB,L", |s, i| { s.system(SystemOp::Dcbst, i)?; }
