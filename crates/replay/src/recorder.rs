@@ -1,0 +1,255 @@
+//! Writes a recording.
+//!
+//! The file grows in place, so that what was flushed is there whatever happens to the process; a complete recording
+//! is one that has an end record. What is written is not synchronised to the disk: a killed program loses nothing
+//! that it flushed, a machine that loses power may.
+
+use crate::chunk::{self, Kind, Packer};
+use crate::event::{Event, Header, Image, Record, Role};
+use crate::{BUILD, SEMANTICS_EPOCH, Transcript};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use timebase_machine::api::{Config, Images, Position};
+use timebase_state::{Digest, Instant};
+
+/// Bytes of an input at most.
+pub const LONGEST_INPUT: usize = 1 << 20;
+
+/// A recording that cannot be begun.
+#[derive(Debug)]
+pub enum CreateError {
+    /// The file exists and is none of ours.
+    NotOurs(PathBuf),
+    /// Another process is writing it.
+    Busy(PathBuf),
+    /// It cannot be opened or written.
+    Io(PathBuf, io::Error),
+}
+
+impl fmt::Display for CreateError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            CreateError::NotOurs(path) => {
+                write!(
+                    f,
+                    "{} exists and is not a recording: choose another name, or remove it",
+                    path.display()
+                )
+            }
+            CreateError::Busy(path) => {
+                write!(f, "{} is being recorded by another process: choose another name", path.display())
+            }
+            CreateError::Io(path, error) => {
+                write!(f, "cannot write {}: {error}: record to another place", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for CreateError {}
+
+/// A recording that cannot go on. What was flushed before stays good; it has no end record.
+#[derive(Debug)]
+pub struct WriteError {
+    path: PathBuf,
+    error: io::Error,
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let WriteError { path, error } = self;
+        write!(f, "cannot go on recording to {}: {error}: what was written so far replays", path.display())
+    }
+}
+
+impl std::error::Error for WriteError {}
+
+/// A recording being made.
+pub struct Recorder {
+    path: PathBuf,
+    file: File,
+    packer: Packer,
+    /// Bytes of the file that are whole chunks.
+    sound: u64,
+    pending: Vec<u8>,
+    /// The position of the latest record.
+    known: Position,
+    interval: u64,
+    next_digest: u64,
+}
+
+impl Recorder {
+    /// Begins a recording of a machine of `config` and `images` at `path`, whose schema is `schema`, with a digest
+    /// every `interval` instructions. The header and the images are in the file when this returns. An older
+    /// recording of that name is overwritten, any other file is not.
+    pub fn create(
+        path: &Path,
+        config: &Config,
+        images: &Images,
+        schema: Digest,
+        interval: u64,
+    ) -> Result<Recorder, CreateError> {
+        let failed = |error| CreateError::Io(path.into(), error);
+        let existed = path.exists();
+        let mut options = File::options();
+        let mut file =
+            options.read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(CreateError::Busy(path.into())),
+            // A file system without locks: go on without.
+            Ok(()) | Err(TryLockError::Error(_)) => {}
+        }
+        let metadata = file.metadata().map_err(failed)?;
+        if metadata.is_file() && metadata.len() > 0 {
+            let mut signature = Vec::new();
+            (&mut file).take(8).read_to_end(&mut signature).map_err(failed)?;
+            if signature != chunk::SIGNATURE {
+                return Err(CreateError::NotOurs(path.into()));
+            }
+            file.rewind().map_err(failed)?;
+            file.set_len(0).map_err(failed)?;
+        }
+        let mut recorder = Recorder {
+            path: path.into(),
+            file,
+            packer: Packer::new().map_err(failed)?,
+            sound: 0,
+            pending: Vec::new(),
+            known: Position::default(),
+            interval: interval.max(1),
+            next_digest: interval.max(1),
+        };
+        recorder.begin(config, images, schema).map_err(|error| {
+            if !existed {
+                // Nothing in it is worth anything. If it cannot be removed, it still says that it was cut.
+                let _ = std::fs::remove_file(path);
+            }
+            failed(error)
+        })?;
+        Ok(recorder)
+    }
+
+    fn begin(&mut self, config: &Config, images: &Images, schema: Digest) -> io::Result<()> {
+        let contents: Vec<(Role, &[u8])> = Role::ALL
+            .into_iter()
+            .filter_map(|role| {
+                let image = match role {
+                    Role::Kernel => &images.kernel,
+                    Role::Initrd => &images.initrd,
+                    Role::Firmware => &images.firmware,
+                };
+                image.as_ref().map(|bytes| (role, &bytes[..]))
+            })
+            .collect();
+        let named: Vec<Image> = contents
+            .iter()
+            .map(|&(role, bytes)| Image {
+                role,
+                hash: *blake3::hash(bytes).as_bytes(),
+                bytes: bytes.len() as u64,
+            })
+            .collect();
+        let header = Header {
+            build: BUILD.into(),
+            epoch: SEMANTICS_EPOCH,
+            schema,
+            digest_interval: self.interval,
+            config: config.clone(),
+            images: named.clone(),
+        };
+        self.file.write_all(&chunk::preamble())?;
+        self.sound = chunk::PREAMBLE as u64;
+        self.chunk(Kind::Header, &header.encode())?;
+        let mut stored = BTreeSet::new();
+        for (image, (_, content)) in named.iter().zip(&contents) {
+            if !stored.insert(image.hash) {
+                continue;
+            }
+            for piece in content.chunks(1 << 20) {
+                let mut payload = image.hash.to_vec();
+                payload.extend_from_slice(piece);
+                self.chunk(Kind::Image, &payload)?;
+            }
+        }
+        self.chunk(Kind::Start, &[])
+    }
+
+    fn chunk(&mut self, kind: Kind, payload: &[u8]) -> io::Result<()> {
+        let before = self.sound;
+        let written = self.packer.write(&mut self.file, kind, payload);
+        if written.is_err() {
+            // The file is full or gone: at least end it after a whole chunk. It would be read as cut anyway.
+            let _ = self.file.set_len(before);
+        }
+        written?;
+        self.sound = self.file.stream_position().unwrap_or(before);
+        Ok(())
+    }
+
+    fn push(&mut self, at: Position, event: Event) {
+        self.known = at;
+        Record { at, event }.encode(&mut self.pending);
+    }
+
+    /// An input of at most [`LONGEST_INPUT`] bytes was taken at `at`.
+    pub fn input(&mut self, at: Position, port: &str, payload: &[u8]) -> Result<(), WriteError> {
+        // Records are not split over chunks, so what is pending stays below a chunk's size.
+        if self.pending.len() + payload.len() > chunk::LARGEST / 2 {
+            self.write_pending()?;
+        }
+        self.push(at, Event::Input { port: port.into(), payload: payload.into() });
+        Ok(())
+    }
+
+    /// Idle time was cut short at `at`.
+    pub fn cut_idle(&mut self, at: Position, until: Instant) {
+        self.push(at, Event::CutIdle { until });
+    }
+
+    /// A reset was carried out at `at`.
+    pub fn reset(&mut self, at: Position) {
+        self.push(at, Event::Reset);
+    }
+
+    /// The count at which the next digest is due.
+    pub fn next_digest(&self) -> u64 {
+        self.next_digest
+    }
+
+    /// The digest that was due.
+    pub fn digest(&mut self, at: Position, digest: Digest) {
+        self.push(at, Event::Digest(digest));
+        self.next_digest = self.next_digest.saturating_add(self.interval);
+    }
+
+    /// Writes what happened up to `at`, so that a killed program loses nothing of it.
+    pub fn flush(&mut self, at: Position) -> Result<(), WriteError> {
+        if at > self.known {
+            self.push(at, Event::Progress);
+        }
+        self.write_pending()
+    }
+
+    /// The run ended in order.
+    pub fn end(
+        mut self,
+        at: Position,
+        digest: Digest,
+        ended: &str,
+        transcript: &Transcript,
+    ) -> Result<(), WriteError> {
+        self.push(at, Event::End { digest, ended: ended.into(), console_sha256: transcript.sha256() });
+        self.write_pending()
+    }
+
+    fn write_pending(&mut self) -> Result<(), WriteError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let pending = std::mem::take(&mut self.pending);
+        self.chunk(Kind::History, &pending).map_err(|error| WriteError { path: self.path.clone(), error })
+    }
+}

@@ -1,0 +1,148 @@
+//! What live runs and replays have in common: somebody who watches, and how it ended.
+
+use sha2::{Digest as _, Sha256};
+use std::ops::ControlFlow;
+use timebase_machine::api::{InstructionCount, Machine, Output, Position, Stop};
+use timebase_state::{Digest, Instant};
+
+/// Whether the watcher wants to be asked at this very position.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Attention {
+    /// Whenever convenient.
+    Later,
+    /// Before the next instruction.
+    Here,
+}
+
+/// Who watches a machine run.
+pub trait Watcher {
+    /// The machine emitted something: called for each output once, in order, at its position.
+    fn output(&mut self, at: Position, output: &Output) -> Attention;
+    /// Asked between two runs: go on, or end and why.
+    fn watch(&mut self, at: Position, now: Instant) -> ControlFlow<Ended>;
+    /// Instructions until it wants to be asked again.
+    fn quantum(&self) -> u64;
+}
+
+/// How a run ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// The console showed what `--until` waits for.
+    Until,
+    /// The instruction count of `--until-count` was reached.
+    UntilCount,
+    /// The guest powered off.
+    PowerOff,
+    /// The guest asked for a reset, and it was not to be carried out.
+    Reset,
+    /// The guest said that it died, with this text.
+    Panic(String),
+    /// No vCPU can run, and nothing will ever wake one.
+    IdleForever,
+    /// The user quit.
+    Quit,
+    /// Somebody asked the program to end.
+    Signal,
+    /// A replay reached the end of a recording that was cut.
+    Cut,
+}
+
+impl Ended {
+    /// Its name in recordings and reports; stable.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Ended::Until => "until",
+            Ended::UntilCount => "until-count",
+            Ended::PowerOff => "power-off",
+            Ended::Reset => "reset",
+            Ended::Panic(_) => "panic",
+            Ended::IdleForever => "idle-forever",
+            Ended::Quit => "quit",
+            Ended::Signal => "signal",
+            Ended::Cut => "cut",
+        }
+    }
+
+    /// The end that a recording names, None if there is no such; `stop` has the text of a panic.
+    pub(crate) fn from_name(name: &str, stop: &Stop) -> Option<Ended> {
+        let panic = match stop {
+            Stop::Panic(text) => text.clone(),
+            _ => String::new(),
+        };
+        let all = [
+            Ended::Until,
+            Ended::UntilCount,
+            Ended::PowerOff,
+            Ended::Reset,
+            Ended::Panic(panic),
+            Ended::IdleForever,
+            Ended::Signal,
+            Ended::Quit,
+        ];
+        all.into_iter().find(|ended| ended.name() == name)
+    }
+}
+
+/// Where and how a run ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// How.
+    pub ended: Ended,
+    /// Where.
+    pub at: Position,
+    /// When, in the guest's time.
+    pub now: Instant,
+    /// Digest of the machine there.
+    pub digest: Digest,
+    /// SHA-256 of the console's output.
+    pub console_sha256: [u8; 32],
+}
+
+/// Running hash of what the console showed.
+#[derive(Clone, Default)]
+pub struct Transcript(Sha256);
+
+impl Transcript {
+    /// The port whose output is hashed.
+    pub const PORT: &str = "console0";
+
+    fn add(&mut self, output: &Output) {
+        if output.port == Self::PORT {
+            self.0.update(&output.bytes);
+        }
+    }
+
+    /// The hash so far.
+    pub fn sha256(&self) -> [u8; 32] {
+        self.0.clone().finalize().into()
+    }
+}
+
+/// Runs `machine` to `limit` at most, and shows what it emitted.
+pub(crate) fn run_and_show(
+    machine: &mut dyn Machine,
+    limit: InstructionCount,
+    transcript: &mut Transcript,
+    watcher: &mut (impl Watcher + ?Sized),
+) -> (Stop, Attention) {
+    let stop = machine.run(limit);
+    let mut attention = Attention::Later;
+    for output in machine.take_output() {
+        transcript.add(&output);
+        if watcher.output(machine.position(), &output) == Attention::Here {
+            attention = Attention::Here;
+        }
+    }
+    (stop, attention)
+}
+
+/// The outcome of a run that ended here.
+pub(crate) fn outcome(machine: &mut dyn Machine, ended: Ended, transcript: &Transcript) -> Outcome {
+    Outcome {
+        ended,
+        at: machine.position(),
+        now: machine.now(),
+        digest: machine.digest(),
+        console_sha256: transcript.sha256(),
+    }
+}
