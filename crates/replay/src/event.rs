@@ -178,6 +178,8 @@ pub enum Event {
     },
     /// The reset that the guest had asked for was carried out.
     Reset,
+    /// The guest had reported that it died, and was let go on.
+    Resume,
     /// The digest here.
     Digest(Digest),
     /// History is known up to here.
@@ -202,6 +204,7 @@ impl Record {
             Event::Digest(_) => 4,
             Event::Progress => 5,
             Event::End { .. } => 6,
+            Event::Resume => 7,
         };
         out.push(tag);
         out.number(self.at.count);
@@ -212,7 +215,7 @@ impl Record {
                 out.blob(payload);
             }
             Event::CutIdle { until } => out.extend_from_slice(&until.0.to_le_bytes()),
-            Event::Reset | Event::Progress => {}
+            Event::Reset | Event::Resume | Event::Progress => {}
             Event::Digest(digest) => out.extend_from_slice(&digest.0),
             Event::End { digest, ended, console_sha256 } => {
                 out.extend_from_slice(&digest.0);
@@ -238,6 +241,7 @@ impl Record {
                 }
                 Event::End { digest, ended, console_sha256 }
             }
+            7 => Event::Resume,
             _ => return Err(Malformed("unknown kind of record")),
         };
         Ok(Record { at, event })
@@ -284,13 +288,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn records_survive(count: u64, sequence: u32, payload: Vec<u8>, until: u128, d: [u8; 32], which in 0..6) {
+        fn records_survive(count: u64, sequence: u32, payload: Vec<u8>, until: u128, d: [u8; 32], which in 0..7) {
             let event = match which {
                 0 => Event::Input { port: "console0".into(), payload },
                 1 => Event::CutIdle { until: Instant(until) },
                 2 => Event::Reset,
                 3 => Event::Digest(Digest(d)),
                 4 => Event::Progress,
+                5 => Event::Resume,
                 _ => Event::End { digest: Digest(d), ended: "quit".into(), console_sha256: d },
             };
             let record = Record { at: Position { count, sequence }, event };

@@ -5,7 +5,7 @@
 //! applies a record, so it does not matter how runs were cut into pieces.
 
 use crate::watch::{outcome, run_and_show};
-use crate::{Attention, Ended, LONGEST_INPUT, Outcome, Recorder, Transcript, Watcher, WriteError};
+use crate::{Attention, Ended, Event, LONGEST_INPUT, Outcome, Recorder, Transcript, Watcher, WriteError};
 use std::ops::ControlFlow;
 use timebase_machine::api::{InputError, Machine, Port, Stop};
 use timebase_state::Instant;
@@ -60,6 +60,15 @@ impl Rules {
             Stop::Reset if !self.reboot => Some(Ended::Reset),
             Stop::Panic(text) if self.stop_on_panic => Some(Ended::Panic(text.clone())),
             _ if self.until_count.is_some_and(|until| count >= until) => Some(Ended::UntilCount),
+            _ => None,
+        }
+    }
+
+    /// How a replay ends that would carry out `event` after `stop`, if it does.
+    pub(crate) fn ends_before(&self, event: &Event, stop: &Stop) -> Option<Ended> {
+        match (event, stop) {
+            (Event::Reset, _) if !self.reboot => Some(Ended::Reset),
+            (Event::Resume, Stop::Panic(text)) if self.stop_on_panic => Some(Ended::Panic(text.clone())),
             _ => None,
         }
     }
@@ -120,6 +129,13 @@ impl<W: World + ?Sized> Live<'_, W> {
                     recorder.reset(at);
                 }
                 self.machine.reset();
+                continue;
+            }
+            if matches!(stop, Stop::Panic(_)) {
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.resume(at);
+                }
+                self.machine.resume();
                 continue;
             }
             if self.take_input()? {

@@ -97,8 +97,8 @@ impl<W: Watcher + ?Sized> Player<'_, W> {
                 return Ok((ended, None));
             }
             while let Some(next) = records.next_if(|next| next.at == self.machine.position()) {
-                if next.event == Event::Reset && !rules.reboot {
-                    return Ok((Ended::Reset, None));
+                if let Some(ended) = rules.ends_before(&next.event, &stop) {
+                    return Ok((ended, None));
                 }
                 match self.apply(next, &stop)? {
                     Applied::End(ended, name) => return Ok((ended, Some(name))),
@@ -107,7 +107,7 @@ impl<W: Watcher + ?Sized> Player<'_, W> {
                 }
             }
             let Some(next) = records.peek() else { break };
-            if stop != Stop::PowerOff
+            if matches!(stop, Stop::Limit | Stop::Idle { .. })
                 && let Some(ended) = rules.ends(&stop, self.machine.position().count)
             {
                 return Ok((ended, None));
@@ -147,8 +147,11 @@ impl<W: Watcher + ?Sized> Player<'_, W> {
             }
             Stop::Reset => Err(self.divergence(describe(next), "a guest that asks for a reset")),
             Stop::PowerOff => Err(self.divergence(describe(next), "a guest that powers off")),
+            Stop::Panic(text) => {
+                Err(self.divergence(describe(next), format!("a guest that reports that it died: {text}")))
+            }
             Stop::Limit if at.count == next.at.count => self.idle_at_limit(next),
-            Stop::Limit | Stop::Output | Stop::Panic(_) => Ok(()),
+            Stop::Limit | Stop::Output => Ok(()),
         }
     }
 
@@ -187,6 +190,13 @@ impl<W: Watcher + ?Sized> Player<'_, W> {
                     return Err(self.divergence(describe(record), "a guest that asks for none"));
                 }
                 self.machine.reset();
+                Ok(Applied::Changed)
+            }
+            Event::Resume => {
+                if !matches!(stop, Stop::Panic(_)) && !matches!(self.settle(), Stop::Panic(_)) {
+                    return Err(self.divergence(describe(record), "a guest that reports nothing"));
+                }
+                self.machine.resume();
                 Ok(Applied::Changed)
             }
             Event::End { digest, ended, console_sha256 } => {
@@ -236,6 +246,7 @@ fn describe(record: &Record) -> String {
         Event::Input { port, payload } => format!("{} bytes of input at {port}", payload.len()),
         Event::CutIdle { .. } => "idle time cut short".into(),
         Event::Reset => "a reset".into(),
+        Event::Resume => "the guest to report that it died".into(),
         Event::Digest(_) => "a digest".into(),
         Event::Progress => "the guest to run on".into(),
         Event::End { ended, .. } => format!("the end ({ended})"),

@@ -214,6 +214,11 @@ impl Recorder {
         self.push(at, Event::Reset);
     }
 
+    /// The guest was let go on at `at`, after it had reported that it died.
+    pub fn resume(&mut self, at: Position) {
+        self.push(at, Event::Resume);
+    }
+
     /// The count at which the next digest is due.
     pub fn next_digest(&self) -> u64 {
         self.next_digest

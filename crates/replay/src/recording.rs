@@ -257,6 +257,7 @@ impl Recording {
                 }
                 Event::CutIdle { .. } => counts.idle_cuts += 1,
                 Event::Reset => counts.resets += 1,
+                Event::Resume => counts.panics += 1,
                 Event::Digest(_) => counts.digests += 1,
                 Event::Progress | Event::End { .. } => {}
             }
@@ -385,6 +386,8 @@ pub struct Counts {
     pub idle_cuts: u64,
     /// Resets carried out.
     pub resets: u64,
+    /// Reports of the guest that it died, after which it was let go on.
+    pub panics: u64,
     /// Digests.
     pub digests: u64,
 }

@@ -148,7 +148,7 @@ impl Machine for Toy {
                 return Stop::Reset;
             } else if self.off {
                 return Stop::PowerOff;
-            } else if std::mem::take(&mut self.panic_pending) {
+            } else if self.panic_pending {
                 return Stop::Panic("the toy broke".into());
             } else if self.config.append.contains("limit-first") && self.count >= limit {
                 return Stop::Limit;
@@ -182,6 +182,9 @@ impl Machine for Toy {
         self.slept = self.slept.wrapping_add(until.0 - self.now().0);
         self.sequence += 1;
     }
+    fn resume(&mut self) {
+        self.panic_pending = false;
+    }
     fn reset(&mut self) {
         assert!(self.wants_reset);
         self.resets += 1;
@@ -206,8 +209,8 @@ impl Machine for Toy {
     fn differences(&mut self, _: &Snapshot) -> Vec<timebase_state::Difference> {
         unimplemented!("no test asks")
     }
-    fn perturb(&mut self, n: u64) -> String {
-        timebase_state::perturb(self, n).unwrap_or_default()
+    fn perturb(&mut self, n: u64) -> Option<String> {
+        timebase_state::perturb(self, n)
     }
     fn flush_caches(&mut self) {}
     fn set_quantum(&mut self, instructions: u64) {
