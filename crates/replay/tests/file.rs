@@ -63,7 +63,7 @@ impl Watcher for Typist {
 impl World for Typist {
     fn input(&mut self, _: Instant) -> Option<(Port, Vec<u8>)> {
         self.asked += 1;
-        (self.asked % 37 == 0).then(|| ("console0".into(), noise(self.asked as usize % 300)))
+        (self.asked.is_multiple_of(37)).then(|| ("console0".into(), noise(self.asked as usize % 300)))
     }
     fn refused(&mut self, error: InputError) {
         panic!("{error:?}");

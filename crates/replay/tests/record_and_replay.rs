@@ -28,7 +28,7 @@ fn config(append: &str) -> Config {
 }
 
 fn images() -> Images {
-    Images { kernel: Some((0..40_000u32).map(|n| (n * n >> 7) as u8).collect()), ..Images::default() }
+    Images { kernel: Some((0..40_000u32).map(|n| ((n * n) >> 7) as u8).collect()), ..Images::default() }
 }
 
 /// A world made of pseudo-random choices: what it does is *not* a function of the machine.
