@@ -41,8 +41,7 @@ pub mod msr {
     /// Little-endian.
     pub const LE: u64 = 1;
     /// All bits that are implemented.
-    pub const ALL: u64 =
-        SF | HV | VEC | VSX | EE | PR | FP | ME | FE0 | TE | FE1 | IR | DR | PMM | RI | LE;
+    pub const ALL: u64 = SF | HV | VEC | VSX | EE | PR | FP | ME | FE0 | TE | FE1 | IR | DR | PMM | RI | LE;
 }
 
 /// Logical partitioning control register (III 2.2).

@@ -12,7 +12,14 @@ pub struct BusError;
 /// Memory-mapped devices, by real address. Values are what a big-endian access of that size means.
 pub trait Bus {
     /// A load of 1, 2, 4 or 8 bytes; may have effects.
-    fn load(&mut self, cpu: u32, address: u64, bytes: u8, now: Instant, memory: &mut Memory) -> Result<u64, BusError>;
+    fn load(
+        &mut self,
+        cpu: u32,
+        address: u64,
+        bytes: u8,
+        now: Instant,
+        memory: &mut Memory,
+    ) -> Result<u64, BusError>;
     /// A store.
     fn store(
         &mut self,

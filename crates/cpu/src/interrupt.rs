@@ -330,7 +330,8 @@ impl Vcpu {
         if vector == MachineCheck {
             new &= !msr::ME;
         }
-        let little = if new & msr::HV != 0 { self.spr.hid0 >> 59 & 1 != 0 } else { self.spr.lpcr & lpcr::ILE != 0 };
+        let little =
+            if new & msr::HV != 0 { self.spr.hid0 >> 59 & 1 != 0 } else { self.spr.lpcr & lpcr::ILE != 0 };
         if little {
             new |= msr::LE;
         }
@@ -375,7 +376,9 @@ impl Vcpu {
         self.regs.lr = self.regs.nia;
         self.regs.ctr = old & !SRR1_CAUSE;
         let mut new = msr::SF | old & (msr::ME | msr::HV | msr::EE | msr::RI);
-        if self.spr.lpcr & lpcr::ILE != 0 && new & msr::HV == 0 || self.spr.hid0 >> 59 & 1 != 0 && new & msr::HV != 0 {
+        if self.spr.lpcr & lpcr::ILE != 0 && new & msr::HV == 0
+            || self.spr.hid0 >> 59 & 1 != 0 && new & msr::HV != 0
+        {
             new |= msr::LE;
         }
         let (base, relocated) = self.location(SystemCallVectored, old, new);

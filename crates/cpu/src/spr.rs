@@ -282,7 +282,10 @@ impl Core<'_, '_, '_> {
         }
         match number {
             0 | 4 | 5 | 6 => Err(Trap::Illegal),
-            _ if self.cpu.spr.lpcr & lpcr::EVIRT != 0 && self.cpu.has_hypervisor && !self.cpu.hypervisor() => {
+            _ if self.cpu.spr.lpcr & lpcr::EVIRT != 0
+                && self.cpu.has_hypervisor
+                && !self.cpu.hypervisor() =>
+            {
                 Err(Trap::Illegal)
             }
             _ => Ok(()),
@@ -382,7 +385,9 @@ impl Core<'_, '_, '_> {
                 284 => cpu.set_tb(cpu.tb(now) & !0xffff_ffff | value & 0xffff_ffff, now),
                 285 => cpu.set_tb(cpu.tb(now) & 0xffff_ffff | value << 32, now),
                 286 => cpu.set_tb(cpu.tb(now) & 0xff_ffff | value & !0xff_ffff, now),
-                308 | 309 => cpu.purr_zero = timebase_state::Instant::from_ticks(now.ticks().wrapping_sub(value)),
+                308 | 309 => {
+                    cpu.purr_zero = timebase_state::Instant::from_ticks(now.ticks().wrapping_sub(value))
+                }
                 310 => {
                     cpu.set_hdec(value, now);
                     self.run.exit(Exit::Look);

@@ -282,9 +282,21 @@ fn combine(function: u8, old: u64, operand: u64, bytes: usize) -> Option<u64> {
         2 => old | operand,
         3 => old & operand,
         4 => old.max(operand),
-        5 => if sign(old, bytes) > sign(operand, bytes) { old } else { operand },
+        5 => {
+            if sign(old, bytes) > sign(operand, bytes) {
+                old
+            } else {
+                operand
+            }
+        }
         6 => old.min(operand),
-        7 => if sign(old, bytes) < sign(operand, bytes) { old } else { operand },
+        7 => {
+            if sign(old, bytes) < sign(operand, bytes) {
+                old
+            } else {
+                operand
+            }
+        }
         _ => return None,
     })
 }
@@ -298,7 +310,9 @@ fn load_atomic(core: &mut Core, i: &Ops) -> Outcome {
     let operand = core.cpu.regs.gpr[pair(1)] & mask;
     let second = core.cpu.regs.gpr[pair(2)] & mask;
     let old = read_number(core, ea, bytes)? as u64;
-    let other = |core: &mut Core, offset: i64| read_number(core, ea.wrapping_add_signed(offset), bytes).map(|v| v as u64);
+    let other = |core: &mut Core, offset: i64| {
+        read_number(core, ea.wrapping_add_signed(offset), bytes).map(|v| v as u64)
+    };
     let (new, result) = match i.c {
         0..=7 => (combine(i.c, old, operand, bytes), old),
         8 => (Some(operand), old),

@@ -1,10 +1,10 @@
 //! Condition register instructions (Power ISA Book I 2.5).
 #![expect(non_camel_case_types, reason = "instructions are types named by their mnemonics")]
 
+use crate::Ops;
 use crate::Reg;
 use crate::encoding::*;
 use crate::instruction::instructions;
-use crate::Ops;
 
 macro_rules! bits {
     ($s:ident, $i:ident, |$a:ident, $b:ident| $e:expr) => {{

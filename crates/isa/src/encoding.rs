@@ -99,7 +99,16 @@ pub const fn mask64(mb: u32, me: u32) -> u64 {
 
 /// t, a, b from the three usual places; Rc.
 pub const fn tab(w: u64) -> Ops {
-    Ops { op: 0, t: f(w, 21, 5), a: f(w, 16, 5), b: f(w, 11, 5), c: f(w, 6, 5), rc: w & 1 != 0, oe: false, imm: 0 }
+    Ops {
+        op: 0,
+        t: f(w, 21, 5),
+        a: f(w, 16, 5),
+        b: f(w, 11, 5),
+        c: f(w, 6, 5),
+        rc: w & 1 != 0,
+        oe: false,
+        imm: 0,
+    }
 }
 /// The same with `RA|0`.
 pub const fn tab0(w: u64) -> Ops {
@@ -173,7 +182,10 @@ pub const fn xs(po: u64, xo: u64) -> Encoding {
 }
 /// M-form: RA, RS, RB or SH in `b`, mask in `imm`.
 pub const fn m(po: u64) -> Encoding {
-    form(PO, po << 26, |w| Ops { imm: mask64((w >> 6 & 31) as u32 + 32, (w >> 1 & 31) as u32 + 32), ..sab(w) })
+    form(PO, po << 26, |w| Ops {
+        imm: mask64((w >> 6 & 31) as u32 + 32, (w >> 1 & 31) as u32 + 32),
+        ..sab(w)
+    })
 }
 const fn md_shift(w: u64) -> u8 {
     f(w, 11, 5) | f(w, 1, 1) << 5

@@ -1,7 +1,7 @@
 //! The values of readers that execute: numbers.
 
-use core::ops::{Add, BitAnd, BitOr, BitXor, Mul, Not, Shl, Shr, Sub};
 use crate::{Binary, Condition, Relation, Unary, Value};
+use core::ops::{Add, BitAnd, BitOr, BitXor, Mul, Not, Shl, Shr, Sub};
 
 /// A guest value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

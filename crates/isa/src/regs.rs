@@ -182,12 +182,7 @@ impl Regs {
 
     /// XER as a 64-bit value (Book I 3.2.2).
     pub fn xer(&self) -> u64 {
-        self.xer_rest
-            | self.so << 31
-            | self.ov << 30
-            | self.ca << 29
-            | self.ov32 << 19
-            | self.ca32 << 18
+        self.xer_rest | self.so << 31 | self.ov << 30 | self.ca << 29 | self.ov32 << 19 | self.ca32 << 18
     }
 
     /// Writes XER. Bits 0:31 are reserved and read as 0.

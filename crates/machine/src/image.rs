@@ -35,7 +35,10 @@ fn place(address: u64) -> u64 {
     if address >> 60 == 0xc { (address & 0x0fff_ffff_ffff_ffff).wrapping_add(KERNEL_BASE) } else { address }
 }
 
-fn parse_elf<'a, E: FileHeader<Endian = Endianness>>(data: &'a [u8], machine: Machine) -> Result<Image<'a>, String> {
+fn parse_elf<'a, E: FileHeader<Endian = Endianness>>(
+    data: &'a [u8],
+    machine: Machine,
+) -> Result<Image<'a>, String> {
     let damaged = |e: object::read::Error| format!("it is a damaged ELF file: {e}");
     let header = E::parse(data).map_err(damaged)?;
     let endian = header.endian().map_err(damaged)?;
@@ -47,7 +50,8 @@ fn parse_elf<'a, E: FileHeader<Endian = Endianness>>(data: &'a [u8], machine: Ma
         if program.p_type(endian) != PT_LOAD {
             continue;
         }
-        let bytes = program.data(endian, data).map_err(|()| String::from("it is a damaged ELF file: cut short"))?;
+        let bytes =
+            program.data(endian, data).map_err(|()| String::from("it is a damaged ELF file: cut short"))?;
         let memory_bytes: u64 = program.p_memsz(endian).into();
         if memory_bytes != 0 {
             let address = place(program.p_vaddr(endian).into());

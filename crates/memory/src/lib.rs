@@ -284,7 +284,9 @@ impl Memory {
     pub fn begin_slice(&mut self, cpu: u32) {
         self.reserved_pages.clear();
         for (other, reservation) in self.reservations.iter().enumerate() {
-            if other as u32 != cpu && let Some(address) = reservation.address() {
+            if other as u32 != cpu
+                && let Some(address) = reservation.address()
+            {
                 let page = address & !(PAGE - 1);
                 self.reserved_pages.push(page);
                 self.dropped.push(Drop::Writes(page));

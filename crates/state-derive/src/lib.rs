@@ -84,7 +84,9 @@ fn walked(fields: &Fields) -> Result<Walked, Error> {
     }
     let body = quote!(#(#body)*);
     Ok(match fields {
-        Fields::Named(_) => Walked { pattern: quote!({ #(#patterns),* }), body, default: quote!({ #(#defaults),* }) },
+        Fields::Named(_) => {
+            Walked { pattern: quote!({ #(#patterns),* }), body, default: quote!({ #(#defaults),* }) }
+        }
         Fields::Unnamed(_) => {
             Walked { pattern: quote!(( #(#patterns),* )), body, default: quote!(( #(#defaults),* )) }
         }

@@ -1,7 +1,9 @@
 //! State of the types that everything is made of.
 
 use crate::{Instant, LoadError, Paged, State, Ticks, Walk};
-use alloc::{boxed::Box, collections::BTreeMap, collections::BTreeSet, collections::VecDeque, string::String, vec::Vec};
+use alloc::{
+    boxed::Box, collections::BTreeMap, collections::BTreeSet, collections::VecDeque, string::String, vec::Vec,
+};
 
 macro_rules! numbers {
     ($($type:ty)*) => {$(
@@ -138,7 +140,9 @@ impl<T: State + Default> State for VecDeque<T> {
 impl<T: State + Default> State for Option<T> {
     fn walk(&mut self, walk: &mut dyn Walk) -> Result<(), LoadError> {
         let mut some = self.is_some();
+        walk.enter("is_some");
         some.walk(walk)?;
+        walk.leave();
         if !some {
             *self = None;
             return Ok(());
@@ -165,17 +169,19 @@ impl<K: State + Default + Ord> State for BTreeSet<K> {
     }
 }
 
-impl<A: State, B: State> State for (A, B) {
-    fn walk(&mut self, walk: &mut dyn Walk) -> Result<(), LoadError> {
-        self.0.walk(walk)?;
-        self.1.walk(walk)
-    }
+macro_rules! tuples {
+    ($($type:ident $index:tt),*) => {
+        impl<$($type: State),*> State for ($($type,)*) {
+            fn walk(&mut self, walk: &mut dyn Walk) -> Result<(), LoadError> {
+                $(
+                    walk.enter(stringify!($index));
+                    self.$index.walk(walk)?;
+                    walk.leave();
+                )*
+                Ok(())
+            }
+        }
+    };
 }
-
-impl<A: State, B: State, C: State> State for (A, B, C) {
-    fn walk(&mut self, walk: &mut dyn Walk) -> Result<(), LoadError> {
-        self.0.walk(walk)?;
-        self.1.walk(walk)?;
-        self.2.walk(walk)
-    }
-}
+tuples!(A 0, B 1);
+tuples!(A 0, B 1, C 2);

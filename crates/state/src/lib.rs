@@ -32,7 +32,9 @@ mod walks;
 pub use paged::{PAGE, Page, Paged};
 pub use time::{Instant, Ticks};
 pub use timebase_state_derive::State;
-pub use walks::{Difference, Digest, LoadError, Snapshot, chain, diff, digest, leaves, load, perturb, save, schema};
+pub use walks::{
+    Difference, Digest, LoadError, Snapshot, chain, diff, digest, leaves, load, perturb, save, schema,
+};
 
 /// Something whose whole state can be walked.
 pub trait State {

@@ -180,15 +180,19 @@ impl Paged {
         while level > 0 {
             level -= 1;
             let here = node.get_or_insert_with(|| {
-                Node::Inner(Arc::new(Inner { children: [const { None }; FANOUT], hash: Remembered::default() }))
+                Node::Inner(Arc::new(Inner {
+                    children: [const { None }; FANOUT],
+                    hash: Remembered::default(),
+                }))
             });
             let Node::Inner(inner) = here else { unreachable!("levels count the inner nodes") };
             let inner = Arc::make_mut(inner);
             inner.hash.forget();
             node = &mut inner.children[Self::child(index, level)];
         }
-        let here = node
-            .get_or_insert_with(|| Node::Leaf(Arc::new(Leaf { page: ZERO.clone(), hash: Remembered::default() })));
+        let here = node.get_or_insert_with(|| {
+            Node::Leaf(Arc::new(Leaf { page: ZERO.clone(), hash: Remembered::default() }))
+        });
         let Node::Leaf(leaf) = here else { unreachable!("levels count the inner nodes") };
         let leaf = Arc::make_mut(leaf);
         leaf.hash.forget();

@@ -63,7 +63,14 @@ impl Blocks {
     }
 
     /// The block at real address `real`, decoded if need be. None if it is not memory.
-    pub fn get(&mut self, decoder: &Decoder, tables: &Tables, memory: &mut Memory, real: u64, mode: Mode) -> Option<*const Block> {
+    pub fn get(
+        &mut self,
+        decoder: &Decoder,
+        tables: &Tables,
+        memory: &mut Memory,
+        real: u64,
+        mode: Mode,
+    ) -> Option<*const Block> {
         if !memory.contains(real & !(PAGE - 1), PAGE) || real >= memory.bytes() {
             return None;
         }

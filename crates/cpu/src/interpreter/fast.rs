@@ -205,7 +205,11 @@ impl<const LITTLE: bool> Semantics for FastReader<'_, LITTLE> {
     }
     #[inline(always)]
     fn probe(&mut self, ea: N, bytes: u32, write: bool) -> Result<(), Slow> {
-        if write { self.host::<true>(ea.0, bytes as u64)? } else { self.host::<false>(ea.0, bytes as u64)? };
+        if write {
+            self.host::<true>(ea.0, bytes as u64)?
+        } else {
+            self.host::<false>(ea.0, bytes as u64)?
+        };
         Ok(())
     }
     #[inline(always)]

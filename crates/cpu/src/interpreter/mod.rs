@@ -70,7 +70,8 @@ impl Interpreter {
         let address = cpu.regs.nia;
         let jump = &self.jumps[(address >> 2) as usize % JUMPS];
         let mode = Mode { little_endian: cpu.little_endian(), bits64: cpu.regs.msr & msr::SF != 0 };
-        if jump.address == address && jump.context == context && jump.generation == self.tlb.fetch_generation {
+        if jump.address == address && jump.context == context && jump.generation == self.tlb.fetch_generation
+        {
             // SAFETY: a drop of blocks moves the generation on.
             if unsafe { (*jump.block).is(mode) } {
                 return Ok(jump.block);

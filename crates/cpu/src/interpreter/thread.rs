@@ -74,7 +74,11 @@ impl Tables {
 }
 
 /// An instruction after which the next one follows, unless it is stopped.
-unsafe fn next<I: Instruction, const LITTLE: bool>(cpu: &mut Vcpu, op: *const Op, run: &mut Run) -> *const Op {
+unsafe fn next<I: Instruction, const LITTLE: bool>(
+    cpu: &mut Vcpu,
+    op: *const Op,
+    run: &mut Run,
+) -> *const Op {
     // SAFETY: `op` points into a block that the engine keeps alive while it runs; a block ends with `end`, so the
     // next instruction exists.
     unsafe {
@@ -159,4 +163,3 @@ pub(crate) fn always_branches(decoder: &Decoder, ops: &Ops) -> bool {
         _ => ops.t & 20 == 20,
     }
 }
-

@@ -5,9 +5,9 @@
 //! dropped. All vCPUs share the contexts; nothing here depends on which vCPU runs but the pages that other vCPUs
 //! hold reserved, which are withdrawn at the start of a slice.
 
+use super::address_set::AddressSet;
 use crate::Vcpu;
 use crate::mmu::{Access, Context, GROUP_WATCH, PAGE, Translation};
-use super::address_set::AddressSet;
 use alloc::{vec, vec::Vec};
 use timebase_isa::Trap;
 use timebase_memory::{Drop, Memory};
@@ -52,7 +52,15 @@ struct Origin {
 const END: u32 = u32::MAX;
 const HEADS: usize = 8192;
 
-const UNUSED: Origin = Origin { leaf: 0, real: 0, next_by_leaf: END, next_by_real: END, writable: NEVER, watched: false, used: false };
+const UNUSED: Origin = Origin {
+    leaf: 0,
+    real: 0,
+    next_by_leaf: END,
+    next_by_real: END,
+    writable: NEVER,
+    watched: false,
+    used: false,
+};
 
 fn bucket(address: u64) -> usize {
     (address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 51) as usize % HEADS
@@ -199,7 +207,8 @@ impl Tlb {
 
     fn insert(&mut self, memory: &mut Memory, context: u32, ea: u64, access: Access, found: &Translation) {
         let Some(read) = memory.page_for_read(found.page) else { return };
-        let write = if access == Access::Store && found.write { memory.page_for_write(found.page) } else { None };
+        let write =
+            if access == Access::Store && found.write { memory.page_for_write(found.page) } else { None };
         self.watch(memory, found);
         // Withdrawals caused by the pointers and watches just made come before the entry that holds them.
         self.apply(memory);
@@ -207,7 +216,9 @@ impl Tlb {
         let tag = ea & !(PAGE - 1);
         let slot = Self::slot(context, ea);
         let old = self.entries[slot];
-        let same = self.origins[slot].used && self.origins[slot].real == found.page && self.origins[slot].leaf == found.leaf;
+        let same = self.origins[slot].used
+            && self.origins[slot].real == found.page
+            && self.origins[slot].leaf == found.leaf;
         let keep = |t: u64| if same && t == tag { t } else { NEVER };
         let (kept_write, kept_fetch) = (keep(old.write), keep(old.fetch));
         if !same {
@@ -244,8 +255,14 @@ impl Tlb {
 
     fn link(&mut self, slot: usize, leaf: u64, real: u64) {
         let (l, r) = (bucket(leaf), bucket(real));
-        self.origins[slot] =
-            Origin { leaf, real, next_by_leaf: self.by_leaf[l], next_by_real: self.by_real[r], used: true, ..UNUSED };
+        self.origins[slot] = Origin {
+            leaf,
+            real,
+            next_by_leaf: self.by_leaf[l],
+            next_by_real: self.by_real[r],
+            used: true,
+            ..UNUSED
+        };
         self.by_leaf[l] = slot as u32;
         self.by_real[r] = slot as u32;
     }

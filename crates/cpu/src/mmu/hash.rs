@@ -56,7 +56,12 @@ fn actual_shift(size: &PageSize, first: u64, second: u64) -> Option<u32> {
 }
 
 /// Looks through a group; gives the entry's address and both doublewords.
-fn search(memory: &Memory, group: u64, wanted: u64, size: &PageSize) -> Result<Option<(u64, u64, u32)>, Miss> {
+fn search(
+    memory: &Memory,
+    group: u64,
+    wanted: u64,
+    size: &PageSize,
+) -> Result<Option<(u64, u64, u32)>, Miss> {
     for n in 0..8 {
         let address = group + n * ENTRY;
         let first = memory.read_u64(address).map_err(|_| Miss::Unsupported)?;
@@ -87,8 +92,7 @@ fn hash_and_tag(segment: &SlbEntry, ea: u64, shift: u32) -> (u64, u64) {
 /// Searches the table for `ea`.
 pub(super) fn walk(cpu: &Vcpu, memory: &Memory, ea: u64, access: Access) -> Result<Translation, Miss> {
     let segment = *cpu.slb.find(ea).ok_or(Miss::Segment)?;
-    let size =
-        PAGE_SIZES.iter().find(|size| size.1 == segment.vsid & L_LP).ok_or(Miss::Unsupported)?;
+    let size = PAGE_SIZES.iter().find(|size| size.1 == segment.vsid & L_LP).ok_or(Miss::Unsupported)?;
     if access == Access::Fetch && segment.vsid & SEGMENT_NO_EXECUTE != 0 {
         return Err(Miss::NoExecute);
     }

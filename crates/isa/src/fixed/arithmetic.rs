@@ -104,7 +104,14 @@ fn divide_extended_result(regs: &mut crate::Regs, i: &Ops, quotient: Option<u64>
     }
     if i.rc {
         let value = if regs.msr >> 63 != 0 { value as i64 } else { value as i32 as i64 };
-        regs.cr[0] = regs.so | if value < 0 { 8 } else if value > 0 { 4 } else { 2 };
+        regs.cr[0] = regs.so
+            | if value < 0 {
+                8
+            } else if value > 0 {
+                4
+            } else {
+                2
+            };
     }
 }
 

@@ -98,4 +98,3 @@ instructions! {
         s.set_gpr(i.t, v);
     }
 }
-

@@ -62,7 +62,11 @@ fn multiply_alternate(r: &mut Regs, i: &Ops, bits: u32, first: u32, is_signed: b
 fn multiply_high(r: &mut Regs, i: &Ops, bits: u32, is_signed: bool) -> Outcome {
     r.each_lane2(i, bits, |a, b| {
         let product = wide(a, bits, is_signed).wrapping_mul(wide(b, bits, is_signed));
-        if bits == 64 && !is_signed { ((a as u128 * b as u128) >> 64) as u64 } else { (product >> bits) as u64 }
+        if bits == 64 && !is_signed {
+            ((a as u128 * b as u128) >> 64) as u64
+        } else {
+            (product >> bits) as u64
+        }
     });
     Ok(())
 }

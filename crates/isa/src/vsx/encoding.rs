@@ -34,11 +34,13 @@ pub const fn xx1_gpr0(xo: u64) -> Encoding {
 }
 /// X-form: XT, an immediate of 8 bits at bit 11 in `imm`; opcode in bits 19 and 20.
 pub const fn x_imm8(xo: u64, sub: u64) -> Encoding {
-    Encoding::new(PO | 0x7fe, 60 << 26 | xo << 1, |w| Ops { t: xt(w), imm: w >> 11 & 255, ..xtab(0) }).field(19, 2, sub)
+    Encoding::new(PO | 0x7fe, 60 << 26 | xo << 1, |w| Ops { t: xt(w), imm: w >> 11 & 255, ..xtab(0) })
+        .field(19, 2, sub)
 }
 /// X-form: XT, UIM of 5 bits at bit 11 in `imm`; opcode in the place of A.
 pub const fn x_imm5(xo: u64, sub: u64) -> Encoding {
-    Encoding::new(PO | 0x7fe, 60 << 26 | xo << 1, |w| Ops { t: xt(w), imm: w >> 11 & 31, ..xtab(0) }).field(16, 5, sub)
+    Encoding::new(PO | 0x7fe, 60 << 26 | xo << 1, |w| Ops { t: xt(w), imm: w >> 11 & 31, ..xtab(0) })
+        .field(16, 5, sub)
 }
 /// X-form: XT, VRB, IMM of 5 bits at bit 16 in `imm`.
 pub const fn x_vrb_imm(xo: u64) -> Encoding {
@@ -64,7 +66,10 @@ pub const fn xx2_bf(xo: u64) -> Encoding {
 /// lower three are bits 3 to 5 of the word.
 pub const fn xx2_dcmx(xo: u64) -> Encoding {
     let bits = 60 << 26 | (xo >> 3) << 7 | (xo & 7) << 3;
-    Encoding::new(PO | 0x780 | 0x38, bits, |w| Ops { imm: w >> 16 & 31 | (w >> 2 & 1) << 5 | (w >> 6 & 1) << 6, ..xtab(w) })
+    Encoding::new(PO | 0x780 | 0x38, bits, |w| Ops {
+        imm: w >> 16 & 31 | (w >> 2 & 1) << 5 | (w >> 6 & 1) << 6,
+        ..xtab(w)
+    })
 }
 /// XX3-form: XT, XA, XB.
 pub const fn xx3(xo: u64) -> Encoding {
@@ -135,7 +140,13 @@ const PREFIX: u64 = 1 << 58;
 const PREFIX_FIELDS: u64 = 63 << 58 | 3 << 56 | 1 << 55;
 /// 8LS:D-form on a VR: VRT, RA|0, 34-bit displacement; R in `oe`.
 pub const fn eight_ls_vr(po: u64) -> Encoding {
-    eight_ls_d(po).operands(|w| Ops { t: f(w, 21, 5) + 32, rc: false, oe: w >> 52 & 1 != 0, imm: d34(w), ..tab0(w) })
+    eight_ls_d(po).operands(|w| Ops {
+        t: f(w, 21, 5) + 32,
+        rc: false,
+        oe: w >> 52 & 1 != 0,
+        imm: d34(w),
+        ..tab0(w)
+    })
 }
 /// 8LS:D-form on a VSR (TX is the last opcode bit): XT, RA|0, 34-bit displacement; R in `oe`.
 pub const fn eight_ls_xt(po: u64) -> Encoding {
@@ -174,5 +185,10 @@ pub const fn splat_immediate_half(sub: u64) -> Encoding {
 /// 8RR:XX4-form: XT, XA, XB, XC; the low 8 bits of the prefix in `imm`.
 pub const fn eight_rr_xx4(po: u64, xo: u64) -> Encoding {
     let bits = PREFIX | 1 << 56 | po << 26 | xo << 4;
-    Encoding::new(63 << 58 | 3 << 56 | 15 << 52 | PO | 0x30, bits, |w| Ops { c: xc(w), imm: w >> 32 & 255, ..xtab(w) }).v31()
+    Encoding::new(63 << 58 | 3 << 56 | 15 << 52 | PO | 0x30, bits, |w| Ops {
+        c: xc(w),
+        imm: w >> 32 & 255,
+        ..xtab(w)
+    })
+    .v31()
 }

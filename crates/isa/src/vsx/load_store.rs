@@ -96,7 +96,11 @@ fn elements<S: Semantics>(s: &S, doubleword: S::V, size: u8) -> S::V {
 /// Loads a vector whose elements stand in storage in their order, each in the thread's byte order.
 #[inline(always)]
 fn load_elements<S: Semantics>(s: &mut S, i: &Ops, size: u8) -> Done<S> {
-    if size < 4 { require_by_register(s, i.t)? } else { s.require(Facility::Vsx)? }
+    if size < 4 {
+        require_by_register(s, i.t)?
+    } else {
+        s.require(Facility::Vsx)?
+    }
     let ea = s.ea_x(i);
     s.probe(ea, 16, false)?;
     let (first, second) = (s.load(ea, Mem::D)?, s.load(ea + 8, Mem::D)?);
@@ -107,7 +111,11 @@ fn load_elements<S: Semantics>(s: &mut S, i: &Ops, size: u8) -> Done<S> {
 
 #[inline(always)]
 fn store_elements<S: Semantics>(s: &mut S, i: &Ops, size: u8) -> Done<S> {
-    if size < 4 { require_by_register(s, i.t)? } else { s.require(Facility::Vsx)? }
+    if size < 4 {
+        require_by_register(s, i.t)?
+    } else {
+        s.require(Facility::Vsx)?
+    }
     let ea = s.ea_x(i);
     s.probe(ea, 16, true)?;
     let (high, low) = s.vsr(i.t);

@@ -161,15 +161,10 @@ fn cpu(tree: &mut Tree, parent: NodeId, config: &Config, model: Model, n: u32) {
     tree.set_cells(node, "ibm,ppc-interrupt-gserver#s", &[n, 0]);
     tree.set_cells(node, "ibm,processor-segment-sizes", &[28, 40, u32::MAX, u32::MAX]);
     // Base page 4 KiB with 4 KiB, 64 KiB and 16 MiB pages; base 64 KiB with 64 KiB and 16 MiB; 16 MiB.
-    let sizes =
-        [12, 0, 3, 12, 0, 16, 7, 24, 0x38, 16, 0x110, 2, 16, 1, 24, 8, 24, 0x100, 1, 24, 0];
+    let sizes = [12, 0, 3, 12, 0, 16, 7, 24, 0x38, 16, 0x110, 2, 16, 1, 24, 8, 24, 0x100, 1, 24, 0];
     tree.set_cells(node, "ibm,segment-page-sizes", &sizes);
     // AP encoding in the top three bits, log2 of the page size below.
-    tree.set_cells(
-        node,
-        "ibm,processor-radix-AP-encodings",
-        &[12, 5 << 29 | 16, 1 << 29 | 21, 2 << 29 | 30],
-    );
+    tree.set_cells(node, "ibm,processor-radix-AP-encodings", &[12, 5 << 29 | 16, 1 << 29 | 21, 2 << 29 | 30]);
     tree.set_cells(node, "ibm,pft-size", &[0, hpt_shift(config.memory_bytes) as u32]);
     let mut value: Vec<u8> = alloc::vec![features.len() as u8, 0];
     value.extend_from_slice(features);

@@ -12,8 +12,8 @@ use crate::image::{self, KERNEL_BASE};
 use crate::schedule::Schedule;
 use crate::tree::Tree;
 use crate::{
-    Config, ConfigError, Firmware, Images, InputError, InstructionCount, Machine, Output, Port, Position, Statistics,
-    Stop,
+    Config, ConfigError, Firmware, Images, InputError, InstructionCount, Machine, Output, Port, Position,
+    Statistics, Stop,
 };
 use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec, vec::Vec};
 use open_firmware::OpenFirmware;
@@ -289,7 +289,10 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         return bad(format!("{} CPUs: this machine has 1 to 256", config.cpus));
     }
     let mib = 1 << 20;
-    if config.memory_bytes < 64 * mib || config.memory_bytes % (16 * mib) != 0 || config.memory_bytes > 1 << 40 {
+    if config.memory_bytes < 64 * mib
+        || config.memory_bytes % (16 * mib) != 0
+        || config.memory_bytes > 1 << 40
+    {
         return bad(format!(
             "memory of {} MiB: give a multiple of 16 MiB between 64 MiB and 1 TiB",
             config.memory_bytes / mib
@@ -351,7 +354,13 @@ impl Board {
     }
 
     /// Puts an image's bytes into memory.
-    fn place(&mut self, what: &str, address: u64, bytes: &[u8], memory_bytes: u64) -> Result<(), ConfigError> {
+    fn place(
+        &mut self,
+        what: &str,
+        address: u64,
+        bytes: &[u8],
+        memory_bytes: u64,
+    ) -> Result<(), ConfigError> {
         let room = self.memory.bytes();
         let fits = address.checked_add(memory_bytes).is_some_and(|end| end <= room);
         if !fits || self.memory.store(address, bytes, Writer::Other).is_err() {
@@ -385,7 +394,11 @@ impl Board {
         self.tree = describe::tree(config, initrd);
         match config.firmware {
             Firmware::BuiltIn => {
-                self.firmware.install(&mut self.memory, &mut self.tree, &[(KERNEL_BASE.min(entry), end), (initrd.0, initrd.0 + initrd.1)]);
+                self.firmware.install(
+                    &mut self.memory,
+                    &mut self.tree,
+                    &[(KERNEL_BASE.min(entry), end), (initrd.0, initrd.0 + initrd.1)],
+                );
                 self.enter(entry, [initrd.0, initrd.1, open_firmware::ENTRY]);
                 self.cpu[0].vcpu.regs.gpr[1] = open_firmware::STACK;
             }
@@ -407,7 +420,7 @@ impl Board {
 
     /// Puts the flattened tree below `top`.
     fn place_tree(&mut self, top: u64) -> Result<u64, ConfigError> {
-        let flat = self.tree.flatten().map_err(|e| ConfigError(format!("device tree: {e}")))?;
+        let flat = self.tree.flatten();
         let address = (top - flat.len() as u64 - PAGE) & !0xffff;
         self.place("device tree", address, &flat, flat.len() as u64)?;
         Ok(address)
@@ -555,7 +568,8 @@ impl Machine for Pseries {
     }
 
     fn schema(&mut self) -> Digest {
-        let cold = Board::cold(&self.config, self.model, &Survivors::cold(&self.config), 0, Instant::default());
+        let cold =
+            Board::cold(&self.config, self.model, &Survivors::cold(&self.config), 0, Instant::default());
         cold.map(|mut board| timebase_state::schema(&mut board)).unwrap_or_default()
     }
 

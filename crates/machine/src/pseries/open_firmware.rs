@@ -108,7 +108,12 @@ impl OpenFirmware {
         let mut at = 0;
         for &(start, end) in self.claimed.iter().chain([&(memory.bytes(), memory.bytes())]) {
             if start > at {
-                cells.extend([(at >> 32) as u32, at as u32, ((start - at) >> 32) as u32, (start - at) as u32]);
+                cells.extend([
+                    (at >> 32) as u32,
+                    at as u32,
+                    ((start - at) >> 32) as u32,
+                    (start - at) as u32,
+                ]);
             }
             at = at.max(end);
         }

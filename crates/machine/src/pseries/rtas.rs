@@ -170,9 +170,12 @@ fn get_time_of_day(machine: &mut Pseries, _: usize, _: &[u32]) -> Vec<i32> {
 }
 
 fn set_time_of_day(machine: &mut Pseries, _: usize, args: &[u32]) -> Vec<i32> {
-    let &[year, month, day, hour, minute, second, nanosecond] = args else { return alloc::vec![PARAMETER_ERROR] };
+    let &[year, month, day, hour, minute, second, nanosecond] = args else {
+        return alloc::vec![PARAMETER_ERROR];
+    };
     let now = machine.board.clock.at(machine.board.count);
-    let set = machine.board.devices.rtc.write(DateTime { year, month, day, hour, minute, second, nanosecond }, now);
+    let set =
+        machine.board.devices.rtc.write(DateTime { year, month, day, hour, minute, second, nanosecond }, now);
     alloc::vec![if set { SUCCESS } else { PARAMETER_ERROR }]
 }
 

@@ -84,7 +84,9 @@ pub(super) fn logical_memop(call: &mut Call) -> i64 {
     if shift > 3 || operation > 1 {
         return status::PARAMETER;
     }
-    let Some(bytes) = count.checked_mul(1 << shift).filter(|&n| n <= 1 << 28) else { return status::PARAMETER };
+    let Some(bytes) = count.checked_mul(1 << shift).filter(|&n| n <= 1 << 28) else {
+        return status::PARAMETER;
+    };
     let mut buffer = vec![0; bytes as usize];
     let memory = &mut call.machine.board.memory;
     if memory.read(source, &mut buffer).is_err() {
@@ -106,7 +108,7 @@ pub(super) fn client_architecture_support(call: &mut Call) -> i64 {
     if !board.client_architecture_support(vectors) {
         return status::PARAMETER;
     }
-    let Ok(flat) = board.tree.flatten() else { return status::HARDWARE };
+    let flat = board.tree.flatten();
     // A header of version 1 and the length come first.
     if flat.len() as u64 + 8 > size {
         return status::PARAMETER;
