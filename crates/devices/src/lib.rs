@@ -5,12 +5,14 @@
 #![no_std]
 extern crate alloc;
 
+mod controller;
 pub mod nvram;
 pub mod rtc;
 pub mod vty;
 pub mod xics;
 pub mod xive;
 
+pub use controller::Controller;
 pub use nvram::Nvram;
 pub use rtc::Rtc;
 pub use vty::Vty;

@@ -73,7 +73,7 @@ pub struct Xive {
 pub struct NoSuch;
 
 /// The controller.
-#[derive(State, Clone, Debug, PartialEq, Eq)]
+#[derive(State, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Xics {
     presentations: Vec<Presentation>,
     sources: BTreeMap<u32, Source>,

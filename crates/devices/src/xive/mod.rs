@@ -57,7 +57,7 @@ enum Place {
 }
 
 /// The controller.
-#[derive(State, Clone, Debug, PartialEq, Eq)]
+#[derive(State, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Xive {
     sources: BTreeMap<u32, Source>,
     /// By server and priority.

@@ -3,10 +3,11 @@
 
 use super::{Board, describe};
 use crate::Config;
-use crate::tree::{ROOT, Tree};
 use alloc::vec::Vec;
 use timebase_memory::Memory;
 
+/// Byte of option vector 5: interrupt controller.
+const INTERRUPTS: usize = 23;
 /// Byte of option vector 5: MMU.
 const MMU: usize = 24;
 /// Byte of option vector 5: radix extensions.
@@ -58,20 +59,31 @@ impl Vectors {
 #[derive(Clone, Copy)]
 pub(super) struct Agreement {
     radix: bool,
+    xive: bool,
 }
 
 impl Agreement {
     fn of(guest: &Vectors) -> Agreement {
-        // Bits 0:1 of the MMU byte: 0 hash, 1 radix, 2 either.
-        Agreement { radix: guest.byte(5, MMU) & 0xc0 != 0 }
+        // The first two bits: 0 the older way (hash, XICS), 1 the newer one, 2 and 3 either.
+        let newer = |byte| guest.byte(5, byte) & 0xc0 != 0;
+        Agreement { radix: newer(MMU), xive: newer(INTERRUPTS) }
+    }
+
+    /// What a guest that is not asked would ask for, by its command line.
+    fn unasked(config: &Config) -> Agreement {
+        let says = |option| config.append.split_whitespace().any(|word| word == option);
+        Agreement { radix: !says("disable_radix"), xive: !says("xive=off") }
     }
 
     /// The property "ibm,architecture-vec-5": a length byte and the bytes of the vector.
     fn vector5(self) -> [u8; 27] {
         let mut vector = [0; 27];
         vector[0] = 25;
-        // Byte 2: dynamic reconfiguration of splpar's kind is offered: shared processors no; byte 5: form 1 affinity.
+        // Associativity of form 1.
         vector[5] = 0x80;
+        if self.xive {
+            vector[INTERRUPTS] = 0x40;
+        }
         if self.radix {
             vector[MMU] = 0x40;
             vector[RADIX] = 0x40;
@@ -80,30 +92,25 @@ impl Agreement {
     }
 }
 
-fn apply(tree: &mut Tree, agreement: Agreement, cpus: u32) {
-    if let Some(chosen) = tree.find("/chosen") {
-        tree.set(chosen, "ibm,architecture-vec-5", &agreement.vector5());
-    }
-    if tree.find("/interrupt-controller").is_none() {
-        describe::add_xics(tree, cpus);
-    }
-}
-
-/// The tree for guests that are entered without a chance to negotiate: radix, unless the command line says no.
-pub(super) fn settle_without_negotiation(config: &Config, tree: &mut Tree) {
-    let radix = !config.append.split_whitespace().any(|word| word == "disable_radix");
-    apply(tree, Agreement { radix }, config.cpus);
-}
-
 impl Board {
+    fn agree(&mut self, agreement: Agreement) {
+        let cpus = self.cpu.len() as u32;
+        if let Some(chosen) = self.tree.find("/chosen") {
+            self.tree.set(chosen, "ibm,architecture-vec-5", &agreement.vector5());
+        }
+        describe::interrupt_controller(&mut self.tree, agreement.xive, cpus);
+        self.devices.choose_interrupts(agreement.xive, cpus);
+    }
+
+    /// For guests that are entered without a chance to negotiate.
+    pub(super) fn settle_without_negotiation(&mut self, config: &Config) {
+        self.agree(Agreement::unasked(config));
+    }
+
     /// `ibm,client-architecture-support` with the structure at `address`. False: it cannot be read.
     pub(super) fn client_architecture_support(&mut self, address: u64) -> bool {
         let Some(guest) = Vectors::read(&self.memory, address) else { return false };
-        let agreement = Agreement::of(&guest);
-        let cpus = self.cpu.len() as u32;
-        apply(&mut self.tree, agreement, cpus);
+        self.agree(Agreement::of(&guest));
         true
     }
 }
-
-const _: u32 = ROOT;

@@ -7,6 +7,7 @@ use crate::tree::{NodeId, ROOT, Tree};
 use alloc::{format, string::String, vec::Vec};
 use timebase_cpu::Model;
 use timebase_devices::nvram;
+use timebase_devices::xive::{self, THREAD_OS_PAGE, THREAD_USER_PAGE};
 use timebase_state::time::TICKS_PER_SECOND;
 
 const _: u64 = HPT_BASE;
@@ -63,6 +64,7 @@ pub(super) fn tree(config: &Config, initrd: (u64, u64)) -> Tree {
     cpus(&mut tree, config);
     memory(&mut tree, config);
     virtual_devices(&mut tree);
+    interrupt_controller(&mut tree, false, config.cpus);
     let node = tree.add(ROOT, "hypervisor");
     tree.set_str(node, "compatible", "linux,kvm");
     let aliases = tree.add(ROOT, "aliases");
@@ -91,9 +93,9 @@ fn chosen(tree: &mut Tree, config: &Config, initrd: (u64, u64)) {
         tree.set_u64(node, "linux,initrd-start", initrd.0);
         tree.set_u64(node, "linux,initrd-end", initrd.0 + initrd.1);
     }
-    // Byte pairs (byte of option vector 5, what the platform offers): 23 interrupt controller: XICS;
+    // Byte pairs (byte of option vector 5, what the platform offers): 23 interrupt controller: either;
     // 24 MMU: radix or hash; 25 hash: no segment tables; 26 radix: guest translation shootdown.
-    tree.set(node, "ibm,arch-vec-5-platform-support", &[23, 0x00, 24, 0x80, 25, 0x00, 26, 0x40]);
+    tree.set(node, "ibm,arch-vec-5-platform-support", &[23, 0x80, 24, 0xc0, 25, 0x00, 26, 0x40]);
     tree.set(node, "ibm,architecture-vec-5", &[0, 0]);
     let mut random = config.seed;
     let seed: Vec<u8> = (0..4)
@@ -202,14 +204,35 @@ fn virtual_devices(tree: &mut Tree) {
     tree.set_cells(store, "interrupts", &[IRQ_NVRAM, 1]);
 }
 
-/// The interrupt controller node for XICS.
-pub(super) fn add_xics(tree: &mut Tree, cpus: u32) {
-    let node = tree.add(ROOT, "interrupt-controller");
-    tree.set_str(node, "device_type", "PowerPC-External-Interrupt-Presentation");
-    tree.set_str(node, "compatible", "IBM,ppc-xicp");
+/// Describes the interrupt controller that was chosen, in place of the one that stands there.
+pub(super) fn interrupt_controller(tree: &mut Tree, xive: bool, cpus: u32) {
+    if let Some(old) = tree.find("/interrupt-controller") {
+        tree.remove(old);
+    }
+    let name = if xive {
+        format!("interrupt-controller@{THREAD_USER_PAGE:x}")
+    } else {
+        "interrupt-controller".into()
+    };
+    let node = tree.add(ROOT, &name);
     tree.set(node, "interrupt-controller", &[]);
     tree.set_cells(node, "#interrupt-cells", &[2]);
-    tree.set_cells(node, "ibm,interrupt-server-ranges", &[0, cpus]);
+    if xive {
+        tree.set_str(node, "device_type", "power-ivpe");
+        tree.set_str(node, "compatible", "ibm,power-ivpe");
+        let page = |address: u64| [(address >> 32) as u32, address as u32, 0, xive::PAGE as u32];
+        tree.set_cells(node, "reg", &[page(THREAD_USER_PAGE), page(THREAD_OS_PAGE)].concat());
+        // log2 of the event queue size that goes with pages of 64 KiB.
+        tree.set_cells(node, "ibm,xive-eq-sizes", &[16]);
+        tree.set_cells(node, "ibm,xive-lisn-ranges", &[0, cpus]);
+        // Priorities that the platform keeps: first and count.
+        let reserved = xive::RESERVED_PRIORITY as u32;
+        tree.set_cells(ROOT, "ibm,plat-res-int-priorities", &[reserved, 0xff - reserved]);
+    } else {
+        tree.set_str(node, "device_type", "PowerPC-External-Interrupt-Presentation");
+        tree.set_str(node, "compatible", "IBM,ppc-xicp");
+        tree.set_cells(node, "ibm,interrupt-server-ranges", &[0, cpus]);
+    }
 }
 
 /// A property list of strings.

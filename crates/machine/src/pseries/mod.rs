@@ -19,7 +19,7 @@ use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec, vec:
 use open_firmware::OpenFirmware;
 use timebase_cpu::bits::{lpcr, msr};
 use timebase_cpu::{Bus, BusError, Clock, Engine, Exit, Model, Partition, Vcpu, World};
-use timebase_devices::{Nvram, Rtc, Vty, Xics};
+use timebase_devices::{Controller, Nvram, Rtc, Vty, Xics, Xive};
 use timebase_memory::{Memory, PAGE, Writer};
 use timebase_state::{Difference, Digest, Instant, LoadError, Snapshot, State};
 
@@ -31,6 +31,11 @@ const IRQ_HOTPLUG: u32 = 0x1001;
 const IRQ_NVRAM: u32 = 0x1100;
 /// Interrupt of the console.
 const IRQ_VTY: u32 = 0x1101;
+
+/// Level-sensitive sources.
+const LEVEL_SOURCES: [u32; 2] = [IRQ_NVRAM, IRQ_VTY];
+/// Message sources, beside one for inter-processor interrupts per vCPU.
+const MESSAGE_SOURCES: [u32; 2] = [IRQ_EPOW, IRQ_HOTPLUG];
 
 /// Real address of the hash page table, outside of what the guest can name.
 const HPT_BASE: u64 = 1 << 50;
@@ -72,18 +77,44 @@ struct Slot {
 /// Devices behind real addresses and hcalls.
 #[derive(State)]
 struct Devices {
-    xics: Xics,
+    interrupts: Controller,
     vty: Vty,
     nvram: Nvram,
     rtc: Rtc,
 }
 
-impl Bus for Devices {
-    fn load(&mut self, _: u32, _: u64, _: u8, _: Instant, _: &mut Memory) -> Result<u64, BusError> {
-        Err(BusError)
+impl Devices {
+    /// Negotiation chose XIVE, or not. Lines of devices are brought to the new controller before a vCPU runs.
+    fn choose_interrupts(&mut self, xive: bool, cpus: u32) {
+        self.interrupts = if xive {
+            Controller::Xive(Xive::cold(cpus, &LEVEL_SOURCES, &MESSAGE_SOURCES))
+        } else {
+            Controller::Xics(Xics::cold(cpus, &LEVEL_SOURCES, &MESSAGE_SOURCES))
+        };
     }
-    fn store(&mut self, _: u32, _: u64, _: u8, _: u64, _: Instant, _: &mut Memory) -> Result<(), BusError> {
-        Err(BusError)
+}
+
+impl Bus for Devices {
+    fn load(
+        &mut self,
+        cpu: u32,
+        address: u64,
+        bytes: u8,
+        _: Instant,
+        memory: &mut Memory,
+    ) -> Result<u64, BusError> {
+        self.interrupts.xive().and_then(|xive| xive.load(cpu, address, bytes, memory)).ok_or(BusError)
+    }
+    fn store(
+        &mut self,
+        cpu: u32,
+        address: u64,
+        bytes: u8,
+        value: u64,
+        _: Instant,
+        memory: &mut Memory,
+    ) -> Result<(), BusError> {
+        self.interrupts.xive().and_then(|xive| xive.store(cpu, address, bytes, value, memory)).ok_or(BusError)
     }
 }
 
@@ -170,10 +201,10 @@ impl Pseries {
     fn settle(&mut self) {
         let board = &mut self.board;
         let now = board.clock.at(board.count);
-        board.devices.xics.set(IRQ_VTY, board.devices.vty.line());
+        board.devices.interrupts.set(IRQ_VTY, board.devices.vty.line(), &mut board.memory);
         let mut runnable = 0;
         for (n, slot) in board.cpu.iter_mut().enumerate() {
-            slot.vcpu.external = board.devices.xics.line(n as u32);
+            slot.vcpu.external = board.devices.interrupts.line(n as u32);
             slot.vcpu.look(now);
             let woken = match slot.activity {
                 Activity::Ceded => slot.vcpu.wakes() || slot.prodded,
@@ -331,14 +362,13 @@ impl Board {
                 }
             })
             .collect();
-        let sources = [IRQ_EPOW, IRQ_HOTPLUG];
         Ok(Board {
             memory,
             cpu,
             clock: Clock::cold(config.rate_numerator, config.rate_denominator, count, now),
             schedule: Schedule::cold(config.schedule_seed),
             devices: Devices {
-                xics: Xics::cold(config.cpus, &[IRQ_NVRAM, IRQ_VTY], &sources),
+                interrupts: Controller::Xics(Xics::cold(config.cpus, &LEVEL_SOURCES, &MESSAGE_SOURCES)),
                 vty: Vty::cold(),
                 nvram: kept.nvram.clone(),
                 rtc: kept.rtc.clone(),
@@ -403,7 +433,7 @@ impl Board {
                 self.cpu[0].vcpu.regs.gpr[1] = open_firmware::STACK;
             }
             Firmware::None => {
-                cas::settle_without_negotiation(config, &mut self.tree);
+                self.settle_without_negotiation(config);
                 let address = rtas::install(&mut self.memory, &mut self.tree);
                 let tree = self.place_tree(address)?;
                 self.enter(entry, [tree, 0, 0]);

@@ -6,7 +6,9 @@ use super::{Activity, Pseries, Request, describe};
 use crate::tree::{ROOT, Tree};
 use alloc::{string::String, vec::Vec};
 use timebase_cpu::bits::msr;
+use timebase_devices::Xics;
 use timebase_devices::rtc::DateTime;
+use timebase_devices::xics::NoSuch;
 use timebase_memory::{Memory, Writer};
 
 /// Bytes the guest must give RTAS: the stub and room for an error log.
@@ -247,28 +249,37 @@ fn set_system_parameter(_: &mut Pseries, _: usize, args: &[u32]) -> Vec<i32> {
     }]
 }
 
-fn status<E>(result: Result<(), E>) -> Vec<i32> {
-    alloc::vec![if result.is_ok() { SUCCESS } else { PARAMETER_ERROR }]
+/// Runs a service of XICS sources; there are none where XIVE was chosen.
+fn with_xics<T>(
+    machine: &mut Pseries,
+    service: impl FnOnce(&mut Xics) -> Result<T, NoSuch>,
+    results: impl FnOnce(T) -> Vec<i32>,
+) -> Vec<i32> {
+    let Some(xics) = machine.board.devices.interrupts.xics() else { return alloc::vec![HARDWARE_ERROR] };
+    match service(xics) {
+        Ok(value) => core::iter::once(SUCCESS).chain(results(value)).collect(),
+        Err(NoSuch) => alloc::vec![PARAMETER_ERROR],
+    }
 }
 
 fn set_xive(machine: &mut Pseries, _: usize, args: &[u32]) -> Vec<i32> {
     let &[number, server, priority] = args else { return alloc::vec![PARAMETER_ERROR] };
-    status(machine.board.devices.xics.set_xive(number, server, priority as u8))
+    with_xics(machine, |xics| xics.set_xive(number, server, priority as u8), |()| Vec::new())
 }
 
 fn get_xive(machine: &mut Pseries, _: usize, args: &[u32]) -> Vec<i32> {
-    match machine.board.devices.xics.xive(args.first().copied().unwrap_or(0)) {
-        Ok(xive) => alloc::vec![SUCCESS, xive.server as i32, xive.priority as i32],
-        Err(_) => alloc::vec![PARAMETER_ERROR],
-    }
+    let &[number] = args else { return alloc::vec![PARAMETER_ERROR] };
+    with_xics(machine, |xics| xics.xive(number), |xive| alloc::vec![xive.server as i32, xive.priority as i32])
 }
 
 fn int_off(machine: &mut Pseries, _: usize, args: &[u32]) -> Vec<i32> {
-    status(machine.board.devices.xics.mask(args.first().copied().unwrap_or(0)))
+    let &[number] = args else { return alloc::vec![PARAMETER_ERROR] };
+    with_xics(machine, |xics| xics.mask(number), |()| Vec::new())
 }
 
 fn int_on(machine: &mut Pseries, _: usize, args: &[u32]) -> Vec<i32> {
-    status(machine.board.devices.xics.unmask(args.first().copied().unwrap_or(0)))
+    let &[number] = args else { return alloc::vec![PARAMETER_ERROR] };
+    with_xics(machine, |xics| xics.unmask(number), |()| Vec::new())
 }
 
 /// No event is waiting: 1.

@@ -9,6 +9,7 @@ mod memory;
 mod mode;
 mod page_table;
 mod processor;
+mod xive;
 
 use super::Pseries;
 use alloc::format;
@@ -91,6 +92,17 @@ const CALLS: &[(u64, &str, Function)] = &[
     (0x37c, "H_REGISTER_PROC_TBL", mode::register_process_table),
     (0x380, "H_SIGNAL_SYS_RESET", processor::signal_system_reset),
     (0x1c8, "H_GET_CPU_CHARACTERISTICS", processor::characteristics),
+    (0x3a8, "H_INT_GET_SOURCE_INFO", xive::source_info),
+    (0x3ac, "H_INT_SET_SOURCE_CONFIG", xive::set_source_config),
+    (0x3b0, "H_INT_GET_SOURCE_CONFIG", xive::source_config),
+    (0x3b4, "H_INT_GET_QUEUE_INFO", xive::queue_info),
+    (0x3b8, "H_INT_SET_QUEUE_CONFIG", xive::set_queue_config),
+    (0x3bc, "H_INT_GET_QUEUE_CONFIG", xive::queue_config),
+    (0x3c0, "H_INT_SET_OS_REPORTING_LINE", xive::no_reporting_line),
+    (0x3c4, "H_INT_GET_OS_REPORTING_LINE", xive::no_reporting_line),
+    (0x3c8, "H_INT_ESB", xive::manage),
+    (0x3cc, "H_INT_SYNC", xive::sync),
+    (0x3d0, "H_INT_RESET", xive::reset),
     (0x448, "H_RPT_INVALIDATE", memory::nothing),
     (0xf000, "KVMPPC_H_RTAS", |call| call.machine.run_time_service(call.n) as i64),
     (0xf001, "KVMPPC_H_LOGICAL_MEMOP", memory::logical_memop),
