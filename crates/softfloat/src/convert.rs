@@ -15,12 +15,6 @@ pub fn convert<F: Format, T: Format, P: Precision>(a: F::Bits, env: &Env) -> Out
     }
 }
 
-/// The double that `xscvdpspn` and `stfs` make a single of without looking: the bits that a single has, whatever
-/// they mean.
-pub fn truncated_single(double: u64) -> u32 {
-    (double >> 32) as u32 & 0xc000_0000 | (double >> 29) as u32 & 0x3fff_ffff
-}
-
 /// The number `magnitude` (negated if `negative`), rounded to P.
 pub fn from_int<F: Format, P: Precision>(negative: bool, magnitude: u128, env: &Env) -> Outcome<F::Bits> {
     if magnitude == 0 {

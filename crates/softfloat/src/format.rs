@@ -65,6 +65,14 @@ formats! {
     Quad: u128, precision 113, emax 16383;
 }
 
+/// The precision of the x87 double-extended format, to which `xsrqpxp` rounds quads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Extended {}
+impl Precision for Extended {
+    const PRECISION: u32 = 64;
+    const EMAX: i32 = Quad::EMAX;
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     Zero,

@@ -26,9 +26,9 @@ mod significand;
 
 pub use arithmetic::{add, div, fma, mul, sqrt, sub};
 pub use compare::{Class, Order, class, compare, is_nan, is_signaling, less_magnitude};
-pub use convert::{convert, from_int, round_to_integral, to_int, truncated_single};
+pub use convert::{convert, from_int, round_to_integral, to_int};
 pub use estimate::{reciprocal, reciprocal_sqrt};
-pub use format::{BFloat16, Double, Format, Half, Precision, Quad, Single};
+pub use format::{BFloat16, Double, Extended, Format, Half, Precision, Quad, Single};
 
 /// How a result that is not exact is rounded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -9,6 +9,7 @@ use crate::encoding::*;
 use crate::instruction::instructions;
 use crate::semantics::Facility;
 use crate::{Encoding, Ops, Regs, Trap};
+use timebase_softfloat::{Env, Flags, Format, Precision, Rounding};
 
 /// Bits of FPSCR.
 pub(crate) mod bit {
@@ -81,6 +82,53 @@ impl Regs {
     #[inline]
     pub(crate) fn set_cr1(&mut self) {
         self.cr[1] = self.fpscr >> 28 & 15;
+    }
+
+    /// What floating-point operations depend on.
+    #[inline]
+    pub(crate) fn fp_env(&self) -> Env {
+        Env {
+            rounding: Rounding::from_rn(self.fpscr & bit::RN),
+            overflow_enabled: self.fpscr & bit::OE != 0,
+            underflow_enabled: self.fpscr & bit::UE != 0,
+        }
+    }
+
+    /// FPSCR[VE].
+    pub(crate) fn invalid_enabled(&self) -> bool {
+        self.fpscr & bit::VE != 0
+    }
+
+    /// Records what a scalar operation raised. False: the target is not to be written, because an invalid
+    /// operation or a division by zero is enabled.
+    pub(crate) fn scalar_flags(&mut self, flags: Flags) -> bool {
+        let suppressed = flags.any(Flags::INVALID) && self.fpscr & bit::VE != 0
+            || flags.any(Flags::ZX) && self.fpscr & bit::ZE != 0;
+        let raised = if suppressed { flags.0 as u64 & !(bit::FR | bit::FI) } else { flags.0 as u64 };
+        self.fpscr &= !(bit::FR | bit::FI);
+        self.raise(raised);
+        !suppressed
+    }
+
+    /// Records what a vector operation raised in any element: FR and FI stay as they are. False: the target is
+    /// not to be written, because one of the exceptions is enabled.
+    pub(crate) fn vector_flags(&mut self, flags: Flags) -> bool {
+        self.raise(flags.0 as u64 & !(bit::FR | bit::FI));
+        let invalid = if flags.any(Flags::INVALID) { bit::VX } else { 0 };
+        (flags.0 as u64 | invalid) >> 25 & self.fpscr >> 3 & 31 == 0
+    }
+
+    /// FPRF := the class of a result that was rounded to P.
+    #[inline]
+    pub(crate) fn set_fprf<F: Format, P: Precision>(&mut self, result: F::Bits) {
+        let (negative, class) = timebase_softfloat::class::<F, P>(result);
+        self.fpscr = self.fpscr & !bit::FPRF | class.fprf(negative) << 12;
+    }
+
+    /// FPCC and CR field `bf` := the outcome of a comparison or test.
+    pub(crate) fn set_fpcc(&mut self, bf: u8, outcome: u64) {
+        self.fpscr = self.fpscr & !bit::FPCC | outcome << 12;
+        self.cr[bf as usize & 7] = outcome;
     }
 
     /// FPR `n` := value.
