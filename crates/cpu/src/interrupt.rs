@@ -173,6 +173,19 @@ impl Pending {
     const BY_EE_OR_GUEST: u32 = Self::HYPERVISOR_DECREMENTER | Self::HYPERVISOR_DOORBELL;
 }
 
+/// The bit of an asynchronous interrupt.
+fn bit_of(vector: Vector) -> u32 {
+    match vector {
+        SystemReset => Pending::SYSTEM_RESET,
+        External => Pending::EXTERNAL,
+        Decrementer => Pending::DECREMENTER,
+        DirectedPrivilegedDoorbell => Pending::DOORBELL,
+        HypervisorDecrementer => Pending::HYPERVISOR_DECREMENTER,
+        DirectedHypervisorDoorbell => Pending::HYPERVISOR_DOORBELL,
+        _ => 0,
+    }
+}
+
 /// Bits of SRR1 that do not come from MSR: 33:36 and 42:47.
 const SRR1_CAUSE: u64 = 0x783f_0000;
 
@@ -218,6 +231,9 @@ impl Vcpu {
     pub fn take_interrupt(&mut self) -> Option<Vector> {
         let enabled = self.enabled();
         let has = |bit| enabled & bit != 0;
+        // Those that delivery clears are pending no more; the others are levels.
+        let delivered =
+            Pending::SYSTEM_RESET | Pending::HYPERVISOR_DECREMENTER | Pending::DOORBELL | Pending::HYPERVISOR_DOORBELL;
         let vector = if has(Pending::SYSTEM_RESET) {
             self.system_reset = false;
             SystemReset
@@ -237,6 +253,7 @@ impl Vcpu {
         } else {
             return None;
         };
+        self.pending.0 &= !(enabled & delivered & bit_of(vector));
         self.enter(vector, self.regs.nia, 0);
         Some(vector)
     }

@@ -163,14 +163,15 @@ impl Tree {
 
     /// The flattened tree (Devicetree Specification chapter 5, version 17). Written here because the libraries hold
     /// to the specification's 31 characters for property names, and PAPR does not.
-    pub fn flatten(&self) -> Vec<u8> {
+    ///
+    /// `reserved`: ranges (address, length) that the kernel must not use.
+    pub fn flatten(&self, reserved: &[(u64, u64)]) -> Vec<u8> {
         const HEADER: usize = 40;
-        // One empty entry in the memory reservation block, which comes right after the header.
-        const RESERVATIONS: usize = 16;
         let mut flat = Flat::default();
         self.flatten_node(&mut flat, ROOT);
         flat.cell(9);
-        let structure_at = HEADER + RESERVATIONS;
+        // The reservation block comes right after the header and ends with an empty entry.
+        let structure_at = HEADER + 16 * (reserved.len() + 1);
         let strings_at = structure_at + flat.structure.len();
         let total = strings_at + flat.strings.len();
         let header: [usize; 10] = [
@@ -186,7 +187,10 @@ impl Tree {
             flat.structure.len(),
         ];
         let mut out: Vec<u8> = header.iter().flat_map(|&cell| (cell as u32).to_be_bytes()).collect();
-        out.extend([0; RESERVATIONS]);
+        for (address, length) in reserved.iter().chain([&(0, 0)]) {
+            out.extend(address.to_be_bytes());
+            out.extend(length.to_be_bytes());
+        }
         out.extend(flat.structure);
         out.extend(flat.strings);
         out
@@ -261,7 +265,7 @@ mod tests {
         assert_eq!(tree.peer(cpus), Some(aliases));
         assert_eq!(tree.next_property(cpu, ""), Some("reg"));
         assert_eq!(tree.next_property(cpu, "reg"), None);
-        let flat = tree.flatten();
+        let flat = tree.flatten(&[]);
         assert_eq!(&flat[..4], &[0xd0, 0x0d, 0xfe, 0xed]);
         tree.remove(cpu);
         assert_eq!(tree.find("/cpus/PowerPC,POWER9"), None);

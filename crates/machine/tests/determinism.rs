@@ -189,3 +189,14 @@ fn an_endless_exception_loop_still_moves_history() {
     assert_eq!((stop, machine.position().count), (Stop::Limit, 100_000));
     assert!(machine.now().ticks() >= 50_000, "time moved on");
 }
+
+#[test]
+fn a_system_reset_request_is_taken_once() {
+    let mut machine = machine();
+    run_to(&mut machine, 20_000);
+    machine.input("nmi", &[]).expect("the port exists");
+    let before = machine.statistics().interrupts;
+    run_to(&mut machine, 30_000);
+    let after = machine.statistics().interrupts;
+    assert_eq!((before.get("system-reset"), after.get("system-reset")), (None, Some(&1)));
+}

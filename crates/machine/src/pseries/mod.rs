@@ -435,13 +435,13 @@ impl Board {
             Firmware::None => {
                 self.settle_without_negotiation(config);
                 let address = rtas::install(&mut self.memory, &mut self.tree);
-                let tree = self.place_tree(address)?;
+                let tree = self.place_tree(address, &[(address, rtas::RESERVED)])?;
                 self.enter(entry, [tree, 0, 0]);
             }
             Firmware::Image => {
                 let rom = images.firmware.as_ref().ok_or_else(|| ConfigError("no firmware image".into()))?;
                 self.place("firmware", 0, rom, rom.len() as u64)?;
-                let tree = self.place_tree(self.memory.bytes().min(1 << 28))?;
+                let tree = self.place_tree(self.memory.bytes().min(1 << 28), &[])?;
                 self.enter(0x100, [tree, 0, 0]);
             }
         }
@@ -449,8 +449,8 @@ impl Board {
     }
 
     /// Puts the flattened tree below `top`.
-    fn place_tree(&mut self, top: u64) -> Result<u64, ConfigError> {
-        let flat = self.tree.flatten();
+    fn place_tree(&mut self, top: u64, reserved: &[(u64, u64)]) -> Result<u64, ConfigError> {
+        let flat = self.tree.flatten(reserved);
         let address = (top - flat.len() as u64 - PAGE) & !0xffff;
         self.place("device tree", address, &flat, flat.len() as u64)?;
         Ok(address)

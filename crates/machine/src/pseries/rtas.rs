@@ -16,6 +16,9 @@ const BYTES: u32 = 0x82c;
 /// Where it stands for guests that are entered with a flattened tree.
 const DIRECT_BASE: u64 = 0x0fff_0000;
 
+/// What is reserved for it there.
+pub(super) const RESERVED: u64 = 0x1_0000;
+
 /// The stub: `mr r4,r3; lis r3,0; ori r3,r3,0xf000; sc 1; blr`.
 const STUB: [u32; 5] = [0x7c64_1b78, 0x3c60_0000, 0x6063_f000, 0x4400_0022, 0x4e80_0020];
 

@@ -108,7 +108,7 @@ pub(super) fn client_architecture_support(call: &mut Call) -> i64 {
     if !board.client_architecture_support(vectors) {
         return status::PARAMETER;
     }
-    let flat = board.tree.flatten();
+    let flat = board.tree.flatten(&[]);
     // A header of version 1 and the length come first.
     if flat.len() as u64 + 8 > size {
         return status::PARAMETER;
