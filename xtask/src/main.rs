@@ -1,2 +1,81 @@
-//! The developers own commands.
-fn main() {}
+//! The developers' own commands: `cargo xtask help`.
+
+mod bench;
+mod guest;
+mod isa;
+mod packages;
+mod tidy;
+
+use std::process::{Command, ExitCode};
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  test [ARGS]  install what the tests need, then run all of them (ARGS go to the test runner)
+  setup        only install: guest packages, cross compilers
+  check        formatting, clippy with warnings denied, tidy
+  tidy         the project's own rules
+  guest        rebuild the embedded guest; `guest --check` compares it with the committed image
+  isa          list the instructions that are defined, and count them
+  bench        boot the Debian kernel here and on the peer side by side, and print one table
+";
+
+/// Why a command failed: one line.
+type Outcome = Result<(), String>;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    let outcome = match command.as_str() {
+        "test" => packages::install().and_then(|()| test(&rest)),
+        "setup" => packages::install(),
+        "check" => check(),
+        "tidy" => tidy::tidy(),
+        "guest" => guest::build(rest.first().is_some_and(|flag| flag == "--check")),
+        "isa" => isa::list(),
+        "bench" => packages::install_peer().and_then(|()| bench::bench(&rest)),
+        "" | "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        other => Err(format!("unknown command `{other}`; see `cargo xtask help`")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("xtask: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a program; its failure is an error that names it.
+fn run(program: &str, arguments: &[&str]) -> Outcome {
+    let shown = format!("{program} {}", arguments.join(" "));
+    match Command::new(program).args(arguments).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{shown}` failed: {status}")),
+        Err(error) => Err(format!("`{shown}` could not be started: {error}")),
+    }
+}
+
+fn exists(program: &str, argument: &str) -> bool {
+    Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success())
+}
+
+/// All tests: under nextest where it is installed, else under cargo test; and the documentation's.
+fn test(arguments: &[String]) -> Outcome {
+    let extra: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    run("cargo", &["test", "--workspace", "--doc", "--quiet"])?;
+    let runner: &[&str] =
+        if exists("cargo", "nextest") || exists("cargo-nextest", "--version") { &["nextest", "run"] } else { &["test"] };
+    run("cargo", &[runner, &["--workspace"], &extra].concat())
+}
+
+fn check() -> Outcome {
+    run("cargo", &["fmt", "--all", "--check"])?;
+    run("cargo", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
+    guest::build(true)?;
+    tidy::tidy()
+}
