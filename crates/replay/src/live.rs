@@ -4,7 +4,7 @@
 //! has nothing more to emit, so all that is due there has happened. A replay settles in the same way before it
 //! applies a record, so it does not matter how runs were cut into pieces.
 
-use crate::watch::{outcome, run_and_show};
+use crate::watch::{outcome, run_settled};
 use crate::{Attention, Ended, Event, LONGEST_INPUT, Outcome, Recorder, Transcript, Watcher, WriteError};
 use std::ops::ControlFlow;
 use timebase_machine::api::{InputError, Machine, Port, Stop};
@@ -103,14 +103,8 @@ impl<W: World + ?Sized> Live<'_, W> {
         let mut attention = Attention::Later;
         loop {
             let limit = self.limit(attention, rules);
-            let (stop, wanted) = run_and_show(self.machine, limit, &mut self.transcript, self.world);
-            if wanted == Attention::Here {
-                attention = wanted;
-            }
-            if stop == Stop::Output {
-                continue;
-            }
             attention = Attention::Later;
+            let stop = run_settled(self.machine, limit, &mut self.transcript, self.world);
             let at = self.machine.position();
             self.digest_if_due(&stop);
             if let ControlFlow::Break(ended) = self.world.watch(at, self.machine.now()) {

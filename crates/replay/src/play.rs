@@ -1,8 +1,8 @@
 //! Runs a machine again from its recording, and compares on the way.
 
 use crate::live::Rules;
-use crate::watch::{outcome, run_and_show};
-use crate::{Attention, Ended, Event, Outcome, Record, Transcript, Watcher};
+use crate::watch::{outcome, run_settled};
+use crate::{Ended, Event, Outcome, Record, Transcript, Watcher};
 use std::fmt;
 use std::ops::ControlFlow;
 use timebase_machine::api::{Machine, Position, Stop};
@@ -81,17 +81,9 @@ enum Applied {
 impl<W: Watcher + ?Sized> Player<'_, W> {
     fn run(&mut self, records: &[Record], rules: Rules) -> Result<(Ended, Option<String>), Divergence> {
         let mut records = records.iter().peekable();
-        let mut attention = Attention::Later;
         'run: while let Some(next) = records.peek() {
-            let limit = self.limit(attention, next.at, rules);
-            let (stop, wanted) = run_and_show(self.machine, limit, &mut self.transcript, self.watcher);
-            if wanted == Attention::Here {
-                attention = wanted;
-            }
-            if stop == Stop::Output {
-                continue;
-            }
-            attention = Attention::Later;
+            let limit = self.limit(next.at, rules);
+            let stop = self.run_to(limit);
             if let ControlFlow::Break(ended) = self.watcher.watch(self.machine.position(), self.machine.now())
             {
                 return Ok((ended, None));
@@ -117,11 +109,12 @@ impl<W: Watcher + ?Sized> Player<'_, W> {
         Ok((Ended::Cut, None))
     }
 
-    fn limit(&self, attention: Attention, next: Position, rules: Rules) -> u64 {
+    fn run_to(&mut self, limit: u64) -> Stop {
+        run_settled(self.machine, limit, &mut self.transcript, self.watcher)
+    }
+
+    fn limit(&self, next: Position, rules: Rules) -> u64 {
         let count = self.machine.position().count;
-        if attention == Attention::Here {
-            return count;
-        }
         let quantum = count.saturating_add(self.watcher.quantum().max(1));
         next.count.min(quantum).min(rules.until_count.unwrap_or(u64::MAX)).max(count)
     }
@@ -159,7 +152,7 @@ impl<W: Watcher + ?Sized> Player<'_, W> {
     /// so all vCPUs are idle.
     fn idle_at_limit(&mut self, next: &Record) -> Result<(), Divergence> {
         let beyond = self.machine.position().count.saturating_add(1);
-        match run_and_show(self.machine, beyond, &mut self.transcript, self.watcher).0 {
+        match self.run_to(beyond) {
             Stop::Idle { deadline: Some(_) } => {
                 self.machine.end_idle();
                 Ok(())
@@ -215,7 +208,7 @@ impl<W: Watcher + ?Sized> Player<'_, W> {
     fn idle(&mut self, stop: &Stop) -> Option<Option<Instant>> {
         let beyond = self.machine.position().count.saturating_add(1);
         let stop = match stop {
-            Stop::Limit => run_and_show(self.machine, beyond, &mut self.transcript, self.watcher).0,
+            Stop::Limit => self.run_to(beyond),
             stop => stop.clone(),
         };
         match stop {
@@ -226,7 +219,7 @@ impl<W: Watcher + ?Sized> Player<'_, W> {
 
     fn settle(&mut self) -> Stop {
         let count = self.machine.position().count;
-        run_and_show(self.machine, count, &mut self.transcript, self.watcher).0
+        self.run_to(count)
     }
 
     fn compare(&mut self, expected: Digest) -> Result<(), Divergence> {

@@ -118,22 +118,27 @@ impl Transcript {
     }
 }
 
-/// Runs `machine` to `limit` at most, and shows what it emitted.
-pub(crate) fn run_and_show(
+/// Runs `machine` to `limit` at most, shows what it emits, and comes back when there is nothing more to emit. Where
+/// the watcher asks for attention, that is at the same position.
+pub(crate) fn run_settled(
     machine: &mut dyn Machine,
-    limit: InstructionCount,
+    mut limit: InstructionCount,
     transcript: &mut Transcript,
     watcher: &mut (impl Watcher + ?Sized),
-) -> (Stop, Attention) {
-    let stop = machine.run(limit);
-    let mut attention = Attention::Later;
-    for output in machine.take_output() {
-        transcript.add(&output);
-        if watcher.output(machine.position(), &output) == Attention::Here {
-            attention = Attention::Here;
+) -> Stop {
+    loop {
+        let stop = machine.run(limit);
+        let at = machine.position();
+        for output in machine.take_output() {
+            transcript.add(&output);
+            if watcher.output(at, &output) == Attention::Here {
+                limit = at.count;
+            }
+        }
+        if stop != Stop::Output {
+            return stop;
         }
     }
-    (stop, attention)
 }
 
 /// The outcome of a run that ended here.
