@@ -1,1 +1,17 @@
-//! TODO
+//! The only crate with clocks, terminals and signals.
+//!
+//! What is nondeterministic is named here and nowhere else; it reaches a machine only through
+//! [`timebase_replay::live::World`], which writes it down.
+
+pub mod clock;
+pub mod keyboard;
+pub mod pace;
+pub mod progress;
+pub mod signals;
+pub mod sleep;
+
+pub use keyboard::{Command, Keyboard, Typed};
+pub use pace::Pace;
+pub use progress::Progress;
+pub use signals::Signals;
+pub use sleep::{IdleMode, Sleeper};

@@ -19,11 +19,13 @@ pub struct Divergence {
     pub found: String,
     /// Up to here the digests agreed, in instructions.
     pub good: u64,
+    /// So many digests agreed.
+    pub compared: u64,
 }
 
 impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Divergence { at, expected, found, good } = self;
+        let Divergence { at, expected, found, good, compared: _ } = self;
         write!(
             f,
             "diverged after instruction {good}, noticed at {}.{}: expected {expected}, found {found}",
@@ -120,7 +122,13 @@ impl<W: Watcher + ?Sized> Player<'_, W> {
     }
 
     fn divergence(&self, expected: String, found: impl Into<String>) -> Divergence {
-        Divergence { at: self.machine.position(), expected, found: found.into(), good: self.good }
+        Divergence {
+            at: self.machine.position(),
+            expected,
+            found: found.into(),
+            good: self.good,
+            compared: self.compared,
+        }
     }
 
     /// The machine stopped before the next record: does what needs no record.

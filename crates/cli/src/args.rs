@@ -1,0 +1,259 @@
+//! The command line.
+
+use crate::script::Send;
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use regex::bytes::Regex;
+use std::path::PathBuf;
+
+/// Full-system emulator for Power machines that records, replays and goes back.
+///
+/// Everything a guest does follows from its configuration and from what comes in; so a recording is small, and its
+/// replay is exact.
+#[derive(Parser, Debug)]
+#[command(name = "timebase", version, max_term_width = 100)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run a guest
+    #[command(after_help = EXIT)]
+    Run(Run),
+    /// Run a guest and record it
+    #[command(after_help = EXIT)]
+    Record(Record),
+    /// Run a recorded guest again, exactly as it was
+    #[command(after_help = EXIT)]
+    Replay(Replay),
+    /// Tell what is inside a recording
+    Info(Info),
+    /// Replay a recording and compare every digest in it
+    #[command(after_help = EXIT)]
+    Verify(Verify),
+}
+
+const EXIT: &str = "\
+Exit status: 0 done, 1 environment or input file, 2 usage, 3 the guest did not reach --until,
+4 divergence, 5 corrupt or incompatible recording, 6 guest idle forever.
+On a terminal: Ctrl-A x quits, Ctrl-A n sends the system reset interrupt, Ctrl-A h helps.";
+
+#[derive(ClapArgs, Debug)]
+pub struct Run {
+    #[command(flatten)]
+    pub guest: Guest,
+    #[command(flatten)]
+    pub live: Live,
+    #[command(flatten)]
+    pub end: End,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct Record {
+    /// File to record to; an older recording is overwritten, any other file is not
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Instructions from one digest in the recording to the next
+    #[arg(long, value_name = "N", default_value_t = timebase_replay::DIGEST_INTERVAL,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub digest_interval: u64,
+    #[command(flatten)]
+    pub run: Run,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct Replay {
+    /// The recording
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub end: End,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct Info {
+    /// The recording
+    pub file: PathBuf,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct Verify {
+    /// The recording
+    pub file: PathBuf,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What the machine is.
+#[derive(ClapArgs, Debug)]
+#[command(next_help_heading = "Machine")]
+pub struct Guest {
+    /// Machine
+    #[arg(long, default_value = "pseries", value_name = "NAME")]
+    pub machine: String,
+    /// CPU: power9 or power10
+    #[arg(long, default_value = "power9", value_name = "NAME")]
+    pub cpu: String,
+    /// Number of virtual CPUs
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub cpus: u32,
+    /// Guest memory, with a suffix K, M, G or T
+    #[arg(long, default_value = "1G", value_name = "SIZE", value_parser = bytes)]
+    pub memory: u64,
+    /// Kernel: vmlinux, zImage, or a bare-metal ELF image
+    #[arg(long, value_name = "FILE", required_unless_present = "firmware")]
+    pub kernel: Option<PathBuf>,
+    /// Initial RAM disk
+    #[arg(long, value_name = "FILE")]
+    pub initrd: Option<PathBuf>,
+    /// Kernel command line
+    #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+    pub append: String,
+    /// Boot ROM, or `none` to enter the kernel with the device tree [default: built-in Open Firmware]
+    #[arg(long, value_name = "none|FILE")]
+    pub firmware: Option<PathBuf>,
+    /// Seed of all randomness that the guest can ask for
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
+    /// Seed of how the virtual CPUs interleave
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub schedule_seed: u64,
+    /// Real-time clock at power-on, UTC: YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS, or seconds since 1970
+    #[arg(long, default_value = "2026-01-01", value_name = "TIME", value_parser = seconds)]
+    pub rtc: u64,
+}
+
+/// What comes in.
+#[derive(ClapArgs, Debug)]
+#[command(next_help_heading = "Input")]
+pub struct Live {
+    /// Type TEXT once a line of the console shows REGEX; repeatable, in order. TEXT knows \n \r \t \e \\ \xNN;
+    /// a `=` in REGEX is written \=
+    #[arg(long, value_name = "REGEX=TEXT", value_parser = Send::parse)]
+    pub send: Vec<Send>,
+    /// Idle time takes as long as it should, or is skipped [default: realtime when stdin is a terminal]
+    #[arg(long, value_name = "realtime|skip", hide_possible_values = true)]
+    pub idle: Option<Idle>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Idle {
+    Realtime,
+    Skip,
+}
+
+/// When to end, and what to tell.
+#[derive(ClapArgs, Debug)]
+#[command(next_help_heading = "End and output")]
+pub struct End {
+    /// End when a line of the console shows REGEX
+    #[arg(long, value_name = "REGEX")]
+    pub until: Option<Regex>,
+    /// End at instruction N
+    #[arg(long, value_name = "N")]
+    pub until_count: Option<u64>,
+    /// End when the guest asks for a reset
+    #[arg(long)]
+    pub no_reboot: bool,
+    /// End or go on when the guest reports that it died [default: stop; in a replay, as recorded]
+    #[arg(long, value_name = "stop|continue", hide_possible_values = true)]
+    pub on_panic: Option<OnPanic>,
+    /// Show neither console nor notices
+    #[arg(long)]
+    pub quiet: bool,
+    /// Write what happened to FILE as JSON
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum OnPanic {
+    Stop,
+    Continue,
+}
+
+/// A number of bytes with a suffix K, M, G or T.
+fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let factor: u64 = match &text[digits.len()..] {
+        "" => 1,
+        "K" | "k" | "KiB" => 1 << 10,
+        "M" | "m" | "MiB" => 1 << 20,
+        "G" | "g" | "GiB" => 1 << 30,
+        "T" | "t" | "TiB" => 1 << 40,
+        _ => return Err("give a number with K, M, G or T".into()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "give a number with K, M, G or T")?;
+    number.checked_mul(factor).ok_or_else(|| "that is more than 64 bits of bytes".into())
+}
+
+/// A point in time, in seconds since 1970-01-01 00:00 UTC.
+fn seconds(text: &str) -> Result<u64, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(seconds);
+    }
+    date(text).ok_or_else(|| "give YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS, or seconds since 1970".into())
+}
+
+fn date(text: &str) -> Option<u64> {
+    let text = text.strip_suffix('Z').unwrap_or(text);
+    let (date, time) = text.split_once(['T', ' ']).unwrap_or((text, "00:00:00"));
+    let three = |text: &str, by: char| -> Option<[u64; 3]> {
+        let parts: Vec<u64> = text.split(by).map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        parts.try_into().ok()
+    };
+    let [year, month, day] = three(date, '-')?;
+    let [hour, minute, second] = three(time, ':')?;
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let months = [31, 28 + u64::from(leap), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let length = *months.get(usize::try_from(month.checked_sub(1)?).ok()?)?;
+    let inside = (1970..=9999).contains(&year) && (1..=length).contains(&day);
+    if !inside || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    // Days of the whole years before this one, since 1970.
+    let before = year - 1;
+    let leaps = (before / 4 - before / 100 + before / 400) - (1969 / 4 - 1969 / 100 + 1969 / 400);
+    let days = (year - 1970) * 365 + leaps + months[..month as usize - 1].iter().sum::<u64>() + day - 1;
+    Some(((days * 24 + hour) * 60 + minute) * 60 + second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_have_suffixes() {
+        assert_eq!(bytes("64M"), Ok(64 << 20));
+        assert_eq!(bytes("1G"), Ok(1 << 30));
+        assert_eq!(bytes("4096"), Ok(4096));
+        for wrong in ["", "G", "3x", "-1", "1GG", "99999999T"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn dates_are_seconds() {
+        assert_eq!(seconds("1767225600"), Ok(1_767_225_600));
+        assert_eq!(seconds("2026-01-01"), Ok(1_767_225_600));
+        assert_eq!(seconds("1970-01-01T00:00:01"), Ok(1));
+        assert_eq!(seconds("2000-02-29T12:34:56Z"), Ok(951_827_696));
+        assert_eq!(seconds("2100-03-01"), Ok(4_107_542_400));
+        for wrong in
+            ["", "2026-13-01", "2026-00-01", "2026-02-29", "2026-01-01T24:00:00", "1969-01-01", "now"]
+        {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! What the commands do.
+
+use crate::args::{self, Command, OnPanic};
+use crate::complaint::{Complaint, Status};
+use crate::report::Report;
+use crate::script::Script;
+use crate::world::{Onlooker, Operator};
+use serde::Serialize;
+use std::io::{self, IsTerminal, Write, stdin, stdout};
+use std::path::Path;
+use timebase_host::clock::cpu_time;
+use timebase_host::{IdleMode, Keyboard, Progress, Signals, Sleeper};
+use timebase_machine::{BoxedMachine, Config, ConfigError, Firmware, Images, Machine};
+use timebase_replay::live::{Rules, drive};
+use timebase_replay::play::{Played, play};
+use timebase_replay::{CreateError, Ended, OpenError, Outcome, Recorder, Recording};
+
+type Answer = Result<Status, Complaint>;
+
+/// Does what the command line says.
+pub fn run(command: Command) -> Answer {
+    match command {
+        Command::Run(run) => live(run, None),
+        Command::Record(record) => live(record.run, Some((&record.output, record.digest_interval))),
+        Command::Replay(replay) => self::replay(replay),
+        Command::Info(info) => self::info(info),
+        Command::Verify(verify) => self::verify(verify),
+    }
+}
+
+fn live(run: args::Run, record: Option<(&Path, u64)>) -> Answer {
+    let args::Run { guest, live, end } = run;
+    let images = read_images(&guest)?;
+    let config = config(guest);
+    let mut machine = build(&config, images.clone())?;
+    let signals = catch_signals()?;
+    let recorder = match record {
+        None => None,
+        Some((path, interval)) => {
+            Some(Recorder::create(path, &config, &images, machine.schema(), interval).map_err(|error| {
+                match error {
+                    CreateError::NotOurs(_) => Status::Usage.because(error),
+                    _ => Status::Environment.because(error),
+                }
+            })?)
+        }
+    };
+    drop(images);
+    let idle = match live.idle {
+        Some(args::Idle::Realtime) => IdleMode::Realtime,
+        Some(args::Idle::Skip) => IdleMode::Skip,
+        None if stdin().is_terminal() => IdleMode::Realtime,
+        None => IdleMode::Skip,
+    };
+    let rules = rules(&end, OnPanic::Stop);
+    let script = Script::new(end.until.clone(), live.send);
+    let keyboard =
+        Keyboard::open().map_err(|error| Status::Environment.because(format!("terminal: {error}")))?;
+    let progress = progress(end.until_count, end.quiet);
+    let onlooker = Onlooker::new(script, keyboard, signals, progress, end.quiet);
+    let mut operator = Operator::new(onlooker, Sleeper::new(idle));
+    let outcome = drive(&mut *machine, recorder, &mut operator, rules);
+    operator.onlooker.leave();
+    let outcome = outcome.map_err(|error| Status::Environment.because(error))?;
+    conclude(&*machine, &outcome, None, &operator.onlooker, &end)
+}
+
+fn replay(replay: args::Replay) -> Answer {
+    let args::Replay { file, end } = replay;
+    let Some((recording, mut machine)) = open_to_run(&file)? else {
+        return Ok(nothing_to_replay(&file, end.quiet));
+    };
+    let script = Script::new(end.until.clone(), Vec::new());
+    let progress = progress(Some(recording.known().count), end.quiet);
+    let mut onlooker = Onlooker::new(script, Keyboard::none(), catch_signals()?, progress, end.quiet);
+    let played = play(&mut *machine, recording.records(), &mut onlooker, rules(&end, OnPanic::Continue));
+    onlooker.leave();
+    let Played { outcome, digests_compared, .. } =
+        played.map_err(|divergence| Status::Diverged.because(format!("{}: {divergence}", file.display())))?;
+    let status = conclude(&*machine, &outcome, Some(digests_compared), &onlooker, &end);
+    if outcome.ended == Ended::Cut && !end.quiet {
+        eprintln!("timebase: {}", cut_notice(&file, &recording));
+    }
+    status
+}
+
+/// The recording and its machine at power-on; None if it was cut before there was a machine.
+fn open_to_run(file: &Path) -> Result<Option<(Recording, BoxedMachine)>, Complaint> {
+    let bad = |error| bad_recording(file, error);
+    let mut recording = Recording::open(file).map_err(bad)?;
+    recording.check_epoch().map_err(bad)?;
+    if !recording.is_started() {
+        return Ok(None);
+    }
+    let images = recording.images().map_err(bad)?;
+    let mut machine = build(&recording.header().config, images)
+        .map_err(|error| Status::BadRecording.because(format!("{}: {error}", file.display())))?;
+    recording.check(machine.schema()).map_err(bad)?;
+    Ok(Some((recording, machine)))
+}
+
+fn bad_recording(file: &Path, error: OpenError) -> Complaint {
+    let status = if matches!(error, OpenError::Io(_)) { Status::Environment } else { Status::BadRecording };
+    status.because(format!("{}: {error}", file.display()))
+}
+
+fn nothing_to_replay(file: &Path, quiet: bool) -> Status {
+    if !quiet {
+        eprintln!(
+            "timebase: {} was cut before the first instruction: there is nothing to replay",
+            file.display()
+        );
+    }
+    Status::Done
+}
+
+fn cut_notice(file: &Path, recording: &Recording) -> String {
+    format!(
+        "{} was cut at byte {}: history is known up to instruction {}",
+        file.display(),
+        recording.cut_at().unwrap_or_default(),
+        recording.known().count
+    )
+}
+
+/// Tells how it ended, writes the report, and finds the exit status.
+fn conclude(
+    machine: &dyn Machine,
+    outcome: &Outcome,
+    digests_compared: Option<u64>,
+    onlooker: &Onlooker,
+    end: &args::End,
+) -> Answer {
+    let cpu = cpu_time();
+    if let Some(path) = &end.report {
+        write_report(path, &Report::of(machine, outcome, cpu, digests_compared))?;
+    }
+    if let Some(error) = &onlooker.output_error {
+        return Err(Status::Environment.because(format!("cannot write to standard output: {error}")));
+    }
+    let seconds = outcome.now.ticks() as f64 / timebase_state::time::TICKS_PER_SECOND as f64;
+    let place = format!("instruction {}, guest time {seconds:.3} s", outcome.at.count);
+    let how = match &outcome.ended {
+        Ended::Panic(text) => format!("the guest died ({})", text.trim()),
+        Ended::Until => "reached --until".into(),
+        Ended::UntilCount => "reached --until-count".into(),
+        Ended::PowerOff => "the guest powered off".into(),
+        Ended::Reset => "the guest asked for a reset".into(),
+        Ended::IdleForever => "the guest is idle forever: no timer is set, and no input can come".into(),
+        Ended::Quit => "quit".into(),
+        Ended::Signal => "ended by a signal".into(),
+        Ended::Cut => "the recording ends here".into(),
+    };
+    let notice = |text: &str| {
+        if !end.quiet {
+            eprintln!("timebase: {text}");
+        }
+    };
+    if let Some(regex) = onlooker.script().unsent() {
+        notice(&format!("the console never showed what --send waits for: {regex}"));
+    }
+    if outcome.ended == Ended::IdleForever {
+        return Err(Status::IdleForever.because(format!("{how}; {place}")));
+    }
+    if onlooker.script().waits() && outcome.ended != Ended::Until {
+        return Err(Status::NotReached.because(format!("the guest did not reach --until: {how} at {place}")));
+    }
+    notice(&format!("{how} at {place}, digest {}", outcome.digest));
+    Ok(Status::Done)
+}
+
+fn write_report(path: &Path, report: &Report) -> Result<(), Complaint> {
+    let bad = |error: &dyn std::fmt::Display| {
+        Status::Environment.because(format!("cannot write the report {}: {error}", path.display()))
+    };
+    let mut text = serde_json::to_string_pretty(report).map_err(|error| bad(&error))?;
+    text.push('\n');
+    std::fs::write(path, text).map_err(|error| bad(&error))
+}
+
+fn info(info: args::Info) -> Answer {
+    let recording = Recording::open(&info.file).map_err(|error| bad_recording(&info.file, error))?;
+    let inside = recording.info();
+    if info.json {
+        return print_json(&inside);
+    }
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| text.push_str(&format!("{name:<14} {value}\n"));
+    line(
+        "recorded by",
+        format!("{} (format {}, semantics epoch {})", inside.build, inside.format, inside.epoch),
+    );
+    line(
+        "machine",
+        format!("{}, {} x {}, {} MiB", inside.machine, inside.cpus, inside.cpu, inside.memory_bytes >> 20),
+    );
+    line("firmware", inside.firmware.into());
+    if !inside.append.is_empty() {
+        line("command line", inside.append);
+    }
+    for image in inside.images {
+        line(image.role, format!("{} bytes, blake3 {}", image.bytes, image.blake3));
+    }
+    line(
+        "seeds",
+        format!(
+            "{} (schedule {}), clock {} s since 1970",
+            inside.seed, inside.schedule_seed, inside.rtc_seconds
+        ),
+    );
+    let counts = inside.counts;
+    line(
+        "history",
+        format!(
+            "{} instructions, {} inputs ({} bytes), {} idle cuts, {} resets, {} digests",
+            inside.instructions,
+            counts.inputs,
+            counts.input_bytes,
+            counts.idle_cuts,
+            counts.resets,
+            counts.digests
+        ),
+    );
+    match (inside.ended, inside.cut_at_byte) {
+        (Some(ended), _) => line("ended", ended),
+        (None, cut) => line("ended", format!("it was cut at byte {}", cut.unwrap_or_default())),
+    }
+    if let (Some(digest), Some(console)) = (inside.digest, inside.console_sha256) {
+        line("digest", digest);
+        line("console", format!("sha256 {console}"));
+    }
+    line(
+        "file",
+        format!(
+            "{} bytes: {} of images, {} of history",
+            inside.file_bytes, inside.image_file_bytes, inside.history_file_bytes
+        ),
+    );
+    print(&text)
+}
+
+/// `verify --json`; the field names are a stable contract.
+#[derive(Serialize)]
+struct Verified {
+    ok: bool,
+    complete: bool,
+    instructions: u64,
+    digests_compared: u64,
+    digest: Option<String>,
+    ended: Option<String>,
+    divergence: Option<Diverged>,
+}
+
+#[derive(Serialize)]
+struct Diverged {
+    instruction: u64,
+    sequence: u32,
+    agreed_up_to: u64,
+    expected: String,
+    found: String,
+}
+
+fn verify(verify: args::Verify) -> Answer {
+    let args::Verify { file, json } = verify;
+    let Some((recording, mut machine)) = open_to_run(&file)? else {
+        let nothing = Verified {
+            ok: true,
+            complete: false,
+            instructions: 0,
+            digests_compared: 0,
+            digest: None,
+            ended: None,
+            divergence: None,
+        };
+        return if json { print_json(&nothing) } else { Ok(nothing_to_replay(&file, false)) };
+    };
+    let progress = progress(Some(recording.known().count), true);
+    let script = Script::new(None, Vec::new());
+    let mut onlooker = Onlooker::new(script, Keyboard::none(), catch_signals()?, progress, true);
+    let played = play(&mut *machine, recording.records(), &mut onlooker, rules_of_verify());
+    onlooker.leave();
+    let verified = match &played {
+        Ok(played) => Verified {
+            ok: true,
+            complete: recording.cut_at().is_none(),
+            instructions: played.outcome.at.count,
+            digests_compared: played.digests_compared,
+            digest: Some(played.outcome.digest.to_string()),
+            ended: Some(played.recorded_end.clone().unwrap_or_else(|| played.outcome.ended.name().into())),
+            divergence: None,
+        },
+        Err(divergence) => Verified {
+            ok: false,
+            complete: recording.cut_at().is_none(),
+            instructions: divergence.good,
+            digests_compared: divergence.compared,
+            digest: None,
+            ended: None,
+            divergence: Some(Diverged {
+                instruction: divergence.at.count,
+                sequence: divergence.at.sequence,
+                agreed_up_to: divergence.good,
+                expected: divergence.expected.clone(),
+                found: divergence.found.clone(),
+            }),
+        },
+    };
+    if json {
+        print_json(&verified)?;
+    }
+    let played =
+        played.map_err(|divergence| Status::Diverged.because(format!("{}: {divergence}", file.display())))?;
+    if played.outcome.ended == Ended::Signal && played.recorded_end.is_none() {
+        return Err(Status::Environment.because("interrupted: the recording was not verified to its end"));
+    }
+    if json {
+        return Ok(Status::Done);
+    }
+    if played.outcome.ended == Ended::Cut {
+        eprintln!("timebase: {}", cut_notice(&file, &recording));
+    }
+    print(&format!(
+        "{}: {} instructions, all {} digests agree\n",
+        file.display(),
+        played.outcome.at.count,
+        played.digests_compared
+    ))
+}
+
+fn rules_of_verify() -> Rules {
+    Rules { reboot: true, stop_on_panic: false, until_count: None }
+}
+
+fn rules(end: &args::End, on_panic: OnPanic) -> Rules {
+    Rules {
+        reboot: !end.no_reboot,
+        stop_on_panic: end.on_panic.unwrap_or(on_panic) == OnPanic::Stop,
+        until_count: end.until_count,
+    }
+}
+
+fn progress(end: Option<u64>, quiet: bool) -> Progress {
+    Progress::new(end, quiet || !stdout().is_terminal())
+}
+
+fn catch_signals() -> Result<Signals, Complaint> {
+    Signals::catch().map_err(|error| Status::Environment.because(format!("cannot catch signals: {error}")))
+}
+
+fn read_images(guest: &args::Guest) -> Result<Images, Complaint> {
+    let read = |what: &str, path: &Option<std::path::PathBuf>| match path {
+        None => Ok(None),
+        Some(path) => std::fs::read(path).map(Some).map_err(|error| {
+            Status::Environment.because(format!("cannot read the {what} {}: {error}", path.display()))
+        }),
+    };
+    Ok(Images {
+        kernel: read("kernel", &guest.kernel)?,
+        initrd: read("initrd", &guest.initrd)?,
+        firmware: read("firmware", &guest.firmware.clone().filter(|path| path != Path::new("none")))?,
+    })
+}
+
+fn config(guest: args::Guest) -> Config {
+    Config {
+        machine: guest.machine,
+        cpu: guest.cpu,
+        memory_bytes: guest.memory,
+        cpus: guest.cpus,
+        append: guest.append,
+        firmware: match guest.firmware {
+            None => Firmware::BuiltIn,
+            Some(path) if path == Path::new("none") => Firmware::None,
+            Some(_) => Firmware::Image,
+        },
+        seed: guest.seed,
+        schedule_seed: guest.schedule_seed,
+        rtc_seconds: guest.rtc,
+        rate_numerator: 2,
+        rate_denominator: 1,
+    }
+}
+
+/// A machine. What is wrong with an image is told by its name in front, all else is a matter of flags.
+fn build(config: &Config, images: Images) -> Result<BoxedMachine, Complaint> {
+    timebase_machine::build(config, images).map_err(|ConfigError(text)| {
+        let of_an_image = ["kernel: ", "initrd: ", "firmware: "].iter().any(|image| text.starts_with(image));
+        if of_an_image { Status::Environment } else { Status::Usage }.because(text)
+    })
+}
+
+fn print(text: &str) -> Answer {
+    let mut out = stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(cannot_write)?;
+    Ok(Status::Done)
+}
+
+fn print_json(value: &impl Serialize) -> Answer {
+    let text = serde_json::to_string_pretty(value).map_err(|error| cannot_write(error.into()))?;
+    print(&(text + "\n"))
+}
+
+fn cannot_write(error: io::Error) -> Complaint {
+    Status::Environment.because(format!("cannot write to standard output: {error}"))
+}
