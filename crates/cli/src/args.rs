@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::script::Send;
+use crate::script::{self, Send};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use regex::bytes::Regex;
 use std::path::PathBuf;
@@ -152,7 +152,7 @@ pub enum Idle {
 #[command(next_help_heading = "End and output")]
 pub struct End {
     /// End when a line of the console shows REGEX
-    #[arg(long, value_name = "REGEX")]
+    #[arg(long, value_name = "REGEX", value_parser = script::expression)]
     pub until: Option<Regex>,
     /// End at instruction N
     #[arg(long, value_name = "N")]

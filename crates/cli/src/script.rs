@@ -21,15 +21,17 @@ impl Send {
     /// Understands `REGEX=TEXT`.
     pub fn parse(argument: &str) -> Result<Send, String> {
         let (when, text) = split(argument).ok_or("give REGEX=TEXT")?;
-        let when = Regex::new(&when).map_err(|error| format!("REGEX: {}", last_line(&error)))?;
+        let when = expression(&when)?;
         Ok(Send { when, text: unescape(text)? })
     }
 }
 
-/// The `regex` crate draws a picture; its last line says what is wrong.
-fn last_line(error: &regex::Error) -> String {
-    let text = error.to_string();
-    text.lines().last().unwrap_or_default().trim_start_matches("error: ").into()
+/// A regular expression. The `regex` crate draws a picture of what is wrong; its last line says it.
+pub fn expression(text: &str) -> Result<Regex, String> {
+    Regex::new(text).map_err(|error| {
+        let error = error.to_string();
+        format!("REGEX: {}", error.lines().last().unwrap_or_default().trim_start_matches("error: "))
+    })
 }
 
 /// Takes apart at the first `=` that is not written `\=`.
