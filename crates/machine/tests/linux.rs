@@ -1,0 +1,164 @@
+//! The Debian installer's kernel on `pseries`: it boots in every configuration, and its history is exact.
+//!
+//! The guest is the distribution's package debian-installer-12-netboot-ppc64el; `cargo xtask setup` installs it.
+
+mod harness;
+
+use harness::{Random, config};
+use timebase_machine::{BoxedMachine, Config, Firmware, Images, Stop, build};
+
+const GUEST: &str = "/usr/lib/debian-installer/images/12/ppc64el/text/debian-installer/ppc64el";
+const PANIC: &str = "VFS: Unable to mount root fs";
+
+fn read(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{GUEST}/{name}"))
+        .unwrap_or_else(|e| panic!("{name}: {e}: run `cargo xtask setup`, which installs the Debian guest"))
+}
+
+fn linux(change: impl Fn(&mut Config)) -> BoxedMachine {
+    let mut config = Config {
+        memory_bytes: 1 << 30,
+        append: "console=hvc0 panic=-1".into(),
+        ..config()
+    };
+    change(&mut config);
+    let images = Images { kernel: Some(read("vmlinux")), ..Images::default() };
+    build(&config, images).map_err(|e| e.0).expect("a good configuration")
+}
+
+/// Runs until the console shows `text`; gives the console so far.
+fn until(machine: &mut BoxedMachine, text: &str, limit: u64) -> String {
+    let mut console = Vec::new();
+    loop {
+        let stop = machine.run(limit);
+        for output in machine.take_output() {
+            console.extend(output.bytes);
+        }
+        let shown = String::from_utf8_lossy(&console[console.len().saturating_sub(4096)..]).into_owned();
+        if shown.contains(text) {
+            return String::from_utf8_lossy(&console).into_owned();
+        }
+        match stop {
+            Stop::Output => {}
+            Stop::Idle { deadline: Some(_) } => machine.end_idle(),
+            stop => panic!("{stop:?} at {:?} before `{text}`; the console ends:\n{shown}", machine.position()),
+        }
+    }
+}
+
+fn boots(change: impl Fn(&mut Config), expected: &[&str]) {
+    let mut machine = linux(change);
+    let console = until(&mut machine, PANIC, 3_000_000_000);
+    for text in expected {
+        assert!(console.contains(text), "`{text}` is missing in:\n{console}");
+    }
+    for bad in ["Oops", "WARNING: CPU", "BUG:"] {
+        assert!(!console.contains(bad), "`{bad}` in:\n{console}");
+    }
+}
+
+#[test]
+fn s14_boots_with_radix_to_the_vfs_panic() {
+    boots(|_| {}, &["Using radix MMU under hypervisor", "xive: Interrupt handling initialized"]);
+}
+
+#[test]
+fn boots_with_hash() {
+    boots(|c| c.append.push_str(" disable_radix"), &["hash-mmu: Initializing hash mmu with SLB"]);
+}
+
+#[test]
+fn boots_on_power10() {
+    boots(|c| c.cpu = "power10".into(), &["POWER10"]);
+}
+
+#[test]
+fn boots_four_cpus() {
+    boots(|c| c.cpus = 4, &["smp: Brought up 1 node, 4 CPUs"]);
+}
+
+#[test]
+fn boots_four_cpus_with_hash_and_xics() {
+    let change = |c: &mut Config| {
+        c.cpus = 4;
+        c.append.push_str(" disable_radix xive=off");
+    };
+    boots(change, &["smp: Brought up 1 node, 4 CPUs", "hash-mmu: Initializing hash mmu"]);
+}
+
+#[test]
+fn boots_entered_with_the_flattened_tree() {
+    boots(|c| c.firmware = Firmware::None, &["Using radix MMU under hypervisor"]);
+}
+
+#[test]
+fn the_installer_starts_its_userland() {
+    let config = Config { memory_bytes: 1 << 30, append: "console=hvc0".into(), ..config() };
+    let images = Images { kernel: Some(read("vmlinux")), initrd: Some(read("initrd.gz")), ..Images::default() };
+    let mut machine = build(&config, images).map_err(|e| e.0).expect("a good configuration");
+    until(&mut machine, "Starting system log daemon", 6_000_000_000);
+}
+
+/// Digests of a boot at some counts, with caches flushed and runs cut at random in the second one.
+#[test]
+fn a_boot_with_random_flushes_and_quanta_has_the_same_digests() {
+    for cpus in [1, 4] {
+        let digests = |disturb: bool| -> Vec<String> {
+            let mut machine = linux(|c| c.cpus = cpus);
+            let mut random = Random(cpus as u64);
+            let mut all = Vec::new();
+            for point in 1..=6 {
+                let end = point * 50_000_000;
+                while machine.position().count < end {
+                    let step = if disturb { random.below(3_000_000) + 1 } else { u64::MAX / 4 };
+                    let limit = end.min(machine.position().count + step);
+                    match machine.run(limit) {
+                        Stop::Output => {
+                            machine.take_output();
+                        }
+                        Stop::Idle { .. } => machine.end_idle(),
+                        _ => {}
+                    }
+                    if disturb {
+                        machine.set_quantum([1009, 97, 99_991, u64::MAX][random.below(4) as usize]);
+                        match random.below(8) {
+                            0..=2 => machine.flush_caches(),
+                            3 => drop(machine.snapshot()),
+                            _ => {}
+                        }
+                    }
+                }
+                all.push(machine.digest().to_string());
+            }
+            all
+        };
+        assert_eq!(digests(true), digests(false), "{cpus} CPUs");
+    }
+}
+
+#[test]
+fn restored_at_100_random_positions_of_a_boot_equals_straight() {
+    let mut random = Random(5);
+    let mut positions: Vec<u64> = (0..100).map(|_| random.below(960_000_000)).collect();
+    positions.sort_unstable();
+    let mut straight = linux(|_| {});
+    let mut fresh = linux(|_| {});
+    let to = |machine: &mut BoxedMachine, limit| {
+        while machine.position().count < limit {
+            match machine.run(limit) {
+                Stop::Output => drop(machine.take_output()),
+                Stop::Idle { .. } => machine.end_idle(),
+                _ => {}
+            }
+        }
+    };
+    for position in positions {
+        to(&mut straight, position);
+        fresh.restore(&straight.snapshot()).expect("the same configuration");
+        assert_eq!(fresh.digest(), straight.digest(), "restored at {position}");
+        let later = position + 200_000;
+        to(&mut fresh, later);
+        to(&mut straight, later);
+        assert_eq!(fresh.digest(), straight.digest(), "from {position} to {later}");
+    }
+}
