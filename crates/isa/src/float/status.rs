@@ -44,7 +44,6 @@ pub(crate) mod bit {
     pub const OE: u64 = 1 << 6;
     pub const UE: u64 = 1 << 5;
     pub const ZE: u64 = 1 << 4;
-    pub const XE: u64 = 1 << 3;
     /// Rounding mode.
     pub const RN: u64 = 3;
     /// Decimal rounding mode.

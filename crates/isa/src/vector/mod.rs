@@ -6,7 +6,7 @@
 
 pub mod arithmetic;
 pub mod compare;
-pub mod lanes;
+pub(crate) mod lanes;
 pub mod load_store;
 pub mod permute;
 

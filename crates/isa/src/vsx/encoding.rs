@@ -28,10 +28,6 @@ pub const fn xx1_0(xo: u64) -> Encoding {
 pub const fn xx1_gpr(po: u64, xo: u64) -> Encoding {
     Encoding::new(PO | 0x7fe, po << 26 | xo << 1, |w| Ops { t: xt(w), rc: false, ..tab(w) })
 }
-/// XX1-form: XT, RA|0, RB where RA|0 is a value.
-pub const fn xx1_gpr0(xo: u64) -> Encoding {
-    xx1_0(xo)
-}
 /// X-form: XT, an immediate of 8 bits at bit 11 in `imm`; opcode in bits 19 and 20.
 pub const fn x_imm8(xo: u64, sub: u64) -> Encoding {
     Encoding::new(PO | 0x7fe, 60 << 26 | xo << 1, |w| Ops { t: xt(w), imm: w >> 11 & 255, ..xtab(0) })
@@ -191,4 +187,16 @@ pub const fn eight_rr_xx4(po: u64, xo: u64) -> Encoding {
         ..xtab(w)
     })
     .v31()
+}
+/// XX3-form of a multiply-add whose target is the addend: XA * XB + XT.
+pub const fn xx3_add(xo: u64) -> Encoding {
+    xx3(xo).operands(|w| Ops { b: xt(w), c: xb(w), ..xtab(w) })
+}
+/// XX3-form of a multiply-add whose target is a factor: XA * XT + XB.
+pub const fn xx3_multiply(xo: u64) -> Encoding {
+    xx3(xo).operands(|w| Ops { c: xt(w), ..xtab(w) })
+}
+/// XX1-form that writes a VSR from GPRs, primary opcode 60: XT, RA, RB.
+pub const fn xx1_insert(xo: u64) -> Encoding {
+    xx1_gpr(60, xo)
 }

@@ -77,7 +77,7 @@ instructions! {
         let v = v << 32 | v;
         s.set_vsr(i.t, v, v);
     }
-    mtvsrdd = xx1_gpr0(435), "mtvsrdd XT,RA,RB", |s, i| {
+    mtvsrdd = xx1_0(435), "mtvsrdd XT,RA,RB", |s, i| {
         require_by_register(s, i.t)?;
         let (high, low) = (s.gpr(i.a), s.gpr(i.b));
         s.set_vsr(i.t, high, low);
