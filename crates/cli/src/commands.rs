@@ -13,7 +13,7 @@ use timebase_host::{IdleMode, Keyboard, Progress, Signals, Sleeper};
 use timebase_machine::{BoxedMachine, Config, ConfigError, Firmware, Images, Machine};
 use timebase_replay::live::{Rules, drive};
 use timebase_replay::play::{Played, play};
-use timebase_replay::{CreateError, Ended, OpenError, Outcome, Recorder, Recording};
+use timebase_replay::{Ended, OpenError, Outcome, Recorder, Recording};
 
 type Answer = Result<Status, Complaint>;
 
@@ -36,14 +36,10 @@ fn live(run: args::Run, record: Option<(&Path, u64)>) -> Answer {
     let signals = catch_signals()?;
     let recorder = match record {
         None => None,
-        Some((path, interval)) => {
-            Some(Recorder::create(path, &config, &images, machine.schema(), interval).map_err(|error| {
-                match error {
-                    CreateError::NotOurs(_) => Status::Usage.because(error),
-                    _ => Status::Environment.because(error),
-                }
-            })?)
-        }
+        Some((path, interval)) => Some(
+            Recorder::create(path, &config, &images, machine.schema(), interval)
+                .map_err(|error| Status::Environment.because(error))?,
+        ),
     };
     drop(images);
     let idle = match live.idle {
