@@ -4,8 +4,9 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
+use timebase_host::clock::Moment;
 
 const ECHO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guests/echo.elf");
 
@@ -220,7 +221,7 @@ fn a_plain_run_is_the_recorded_run() {
 
 /// Waits until `ready`, at most 20 seconds.
 fn wait_for(what: &str, mut ready: impl FnMut() -> bool) {
-    let began = Instant::now();
+    let began = Moment::now();
     while !ready() {
         assert!(began.elapsed() < Duration::from_secs(20), "{what} did not happen");
         std::thread::sleep(Duration::from_millis(20));
@@ -246,7 +247,7 @@ fn a_killed_recording_replays_to_within_its_last_second() {
     let tb = place.name("killed.tb");
     let mut child = record_in_real_time(&tb);
     wait_for("history", || known(&tb) > 0);
-    let began = Instant::now();
+    let began = Moment::now();
     let before = known(&tb);
     wait_for("a second flush", || known(&tb) > before);
     assert!(began.elapsed() < Duration::from_secs(5), "about once a second");

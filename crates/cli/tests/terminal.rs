@@ -6,7 +6,8 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use timebase_host::clock::Moment;
 
 const ECHO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guests/echo.elf");
 
@@ -50,7 +51,7 @@ impl Session {
     }
 
     fn wait_for(&self, text: &str) {
-        let began = Instant::now();
+        let began = Moment::now();
         while !self.screen().contains(text) {
             assert!(began.elapsed() < Duration::from_secs(20), "no `{text}` in: {}", self.screen());
             std::thread::sleep(Duration::from_millis(10));
@@ -115,7 +116,7 @@ fn a_signal_leaves_the_terminal_as_it_was() {
 fn idle_time_is_real_on_a_terminal() {
     let mut session = Session::new(&["run"]);
     session.wait_for("ready> ");
-    let began = Instant::now();
+    let began = Moment::now();
     std::thread::sleep(Duration::from_millis(500));
     session.type_in(b"a");
     session.wait_for("a at ");
