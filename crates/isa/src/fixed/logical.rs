@@ -54,18 +54,25 @@ pub(crate) fn extract(source: u64, mut mask: u64) -> u64 {
     result
 }
 
-/// `cfuged`: bits under mask 1 to the right, those under mask 0 to the left, each in order.
-fn centrifuge(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
-    let (source, mask) = (regs.gpr[i.a as usize], regs.gpr[i.b as usize]);
+/// Bits of `source` under mask 1 to the right, those under mask 0 to the left, each in order.
+pub(crate) fn centrifuge_bits(source: u64, mask: u64) -> u64 {
     let ones = mask.count_ones();
     let left = if ones == 64 { 0 } else { extract(source, !mask) << ones };
-    regs.gpr[i.t as usize] = left | extract(source, mask);
+    left | extract(source, mask)
+}
+
+fn centrifuge(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
+    regs.gpr[i.t as usize] = centrifuge_bits(regs.gpr[i.a as usize], regs.gpr[i.b as usize]);
     Ok(())
 }
 
-/// `cntlzdm`, `cnttzdm`: zeros of RS under the mask, counted from the left or right up to the first 1.
 fn count_zeros_under_mask(regs: &mut Regs, i: &Ops, from_left: bool) {
     let (source, mask) = (regs.gpr[i.a as usize], regs.gpr[i.b as usize]);
+    regs.gpr[i.t as usize] = zeros_under_mask(source, mask, from_left);
+}
+
+/// Zeros of `source` under the mask, counted from the left or right up to the first 1.
+pub(crate) fn zeros_under_mask(source: u64, mask: u64, from_left: bool) -> u64 {
     let gathered = extract(source, mask);
     let width = mask.count_ones();
     let zeros = if from_left {
@@ -73,7 +80,7 @@ fn count_zeros_under_mask(regs: &mut Regs, i: &Ops, from_left: bool) {
     } else {
         gathered.trailing_zeros().min(width)
     };
-    regs.gpr[i.t as usize] = zeros as u64;
+    zeros as u64
 }
 
 /// Ones counted in each lane of `bits` bits, by the usual tree of sums.

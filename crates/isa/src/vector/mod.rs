@@ -6,9 +6,13 @@
 
 pub mod arithmetic;
 pub mod compare;
+pub mod crypto;
+pub mod float;
 pub(crate) mod lanes;
 pub mod load_store;
+pub mod masks;
 pub mod permute;
+pub mod quadword;
 
 use crate::Visitor;
 
@@ -18,4 +22,8 @@ pub fn each(visitor: &mut impl Visitor) {
     permute::each(visitor);
     arithmetic::each(visitor);
     compare::each(visitor);
+    crypto::each(visitor);
+    float::each(visitor);
+    masks::each(visitor);
+    quadword::each(visitor);
 }
