@@ -77,3 +77,9 @@ pub(crate) fn parse(data: &[u8]) -> Result<Image<'_>, String> {
         _ => Err("it is not an ELF file; give a vmlinux, zImage or bare-metal ELF image for Power".into()),
     }
 }
+
+/// An ELF image for little-endian CPUs.
+pub(crate) fn little_endian(data: &[u8]) -> bool {
+    // EI_DATA: 1 little, 2 big.
+    data.get(5) == Some(&1)
+}

@@ -2,8 +2,8 @@
 //! Documentation/arch/powerpc/).
 
 use super::{HPT_BASE, IRQ_EPOW, IRQ_HOTPLUG, IRQ_NVRAM, IRQ_VTY, hpt_shift, rtas};
-use crate::Config;
 use crate::tree::{NodeId, ROOT, Tree};
+use crate::{Config, Firmware};
 use alloc::{format, string::String, vec::Vec};
 use timebase_cpu::Model;
 use timebase_devices::nvram;
@@ -16,42 +16,57 @@ const _: u64 = HPT_BASE;
 pub(super) const VTY: u32 = 0x7100_0000;
 const NVRAM: u32 = 0x7100_0001;
 
-/// LoPAR "ibm,pa-features": attributes of the processor architecture; 66 or 74 bytes of them.
-const PA_FEATURES_300: [u8; 66] = pa_features();
-const PA_FEATURES_310: [u8; 74] = {
-    let old = PA_FEATURES_300;
-    let mut new = [0; 74];
-    let mut n = 0;
-    while n < old.len() {
-        new[n] = old[n];
-        n += 1;
-    }
-    // Bytes 64, 68 and 72: DEXCR-less prefix instructions, BHRB filtering, MMA.
-    new[64] = 0x80;
-    new[68] = 0xce;
-    new[72] = 0x80;
-    new
-};
+/// Attributes of the processor architecture (LoPAR "ibm,pa-features", type 0): byte and what it says, those that
+/// are not zero. Absent: transactional memory (byte 22), copy and paste (38).
+const PA_FEATURES_300: [(usize, u8); 26] = [
+    // MMU, FPU, SLB, RUN, DABR, no-execute; fri*, SPRG3, SLB 0, PP 110; ISA 2.02 to 2.06; large and unaligned
+    // accesses; storage order; ISA 2.07.
+    (0, 0xf6),
+    (1, 0x3f),
+    (2, 0xc7),
+    (3, 0xc0),
+    (5, 0xf0),
+    (6, 0x80),
+    // Vector, vector-scalar, vector exclusive or.
+    (16, 0x80),
+    (18, 0x80),
+    (20, 0x80),
+    // Extended decrementer, 64-bit and performance monitor features, little-endian atomics, event-based branches.
+    (24, 0x80),
+    (26, 0x80),
+    (28, 0x80),
+    (32, 0x80),
+    (34, 0xc0),
+    // Radix MMU, performance monitor, PC-relative addressing, `scv`, SIMD, quad precision, strings, decimal
+    // floating point, decimal integers, SHA, atomics near memory, random numbers.
+    (40, 0x80),
+    (42, 0x80),
+    (44, 0x80),
+    (46, 0x80),
+    (48, 0x80),
+    (50, 0x80),
+    (52, 0x80),
+    (54, 0x80),
+    (56, 0x80),
+    (58, 0x80),
+    (60, 0x80),
+    (62, 0x80),
+];
 
-const fn pa_features() -> [u8; 66] {
-    let mut features = [0; 66];
-    let head = [0xf6, 0x3f, 0xc7, 0xc0, 0x00, 0xf0, 0x80];
-    let mut n = 0;
-    while n < head.len() {
-        features[n] = head[n];
-        n += 1;
+/// What POWER10 adds: DAWR1, aspects of DEXCR, hash instructions.
+const PA_FEATURES_310: [(usize, u8); 3] = [(64, 0x80), (68, 0xce), (72, 0x80)];
+
+/// "ibm,pa-features": the number of bytes, the type, the bytes.
+fn pa_features(model: Model) -> Vec<u8> {
+    let (length, newer): (u8, &[(usize, u8)]) = match model {
+        Model::Power9 => (66, &[]),
+        Model::Power10 => (74, &PA_FEATURES_310),
+    };
+    let mut bytes = alloc::vec![0; length as usize];
+    for &(byte, bits) in PA_FEATURES_300.iter().chain(newer) {
+        bytes[byte] = bits;
     }
-    // Bytes of one feature each: 16 vector, 18 VSX, 20 vector XOR, 24 large decrementer, 26 64-bit FTRs, 28 PM FTRs,
-    // 32 LE atomics, 36..: copy, radix, PM, PC relative addressing, scv, SIMD, quad precision, strings, decimal,
-    // SHA, near-memory atomics, random numbers.
-    let ones = [12, 16, 18, 22, 24, 26, 30, 36, 40, 42, 44, 46, 48, 50, 52, 54, 56, 58, 60];
-    let mut n = 0;
-    while n < ones.len() {
-        features[ones[n]] = 0x80;
-        n += 1;
-    }
-    features[34] = 0xc0;
-    features
+    [&[length, 0], &bytes[..]].concat()
 }
 
 /// The tree; `initrd`: address and length, 0 if there is none.
@@ -67,11 +82,14 @@ pub(super) fn tree(config: &Config, initrd: (u64, u64)) -> Tree {
     interrupt_controller(&mut tree, false, config.cpus);
     let node = tree.add(ROOT, "hypervisor");
     tree.set_str(node, "compatible", "linux,kvm");
-    let aliases = tree.add(ROOT, "aliases");
-    tree.set_str(aliases, "hvterm", &format!("/vdevice/vty@{VTY:x}"));
-    tree.add(ROOT, "options");
-    let node = tree.add(ROOT, "openprom");
-    tree.set_str(node, "model", "timebase");
+    // Firmware in the guest makes these itself.
+    if config.firmware != Firmware::Image {
+        let aliases = tree.add(ROOT, "aliases");
+        tree.set_str(aliases, "hvterm", &format!("/vdevice/vty@{VTY:x}"));
+        tree.add(ROOT, "options");
+        let node = tree.add(ROOT, "openprom");
+        tree.set_str(node, "model", "timebase");
+    }
     tree
 }
 
@@ -129,9 +147,9 @@ fn cpus(tree: &mut Tree, config: &Config) {
 }
 
 fn cpu(tree: &mut Tree, parent: NodeId, config: &Config, model: Model, n: u32) {
-    let (name, features): (&str, &[u8]) = match model {
-        Model::Power9 => ("PowerPC,POWER9", &PA_FEATURES_300),
-        Model::Power10 => ("PowerPC,POWER10", &PA_FEATURES_310),
+    let name = match model {
+        Model::Power9 => "PowerPC,POWER9",
+        Model::Power10 => "PowerPC,POWER10",
     };
     let node = tree.add(parent, &format!("{name}@{n:x}"));
     tree.set_str(node, "device_type", "cpu");
@@ -168,9 +186,7 @@ fn cpu(tree: &mut Tree, parent: NodeId, config: &Config, model: Model, n: u32) {
     // AP encoding in the top three bits, log2 of the page size below.
     tree.set_cells(node, "ibm,processor-radix-AP-encodings", &[12, 5 << 29 | 16, 1 << 29 | 21, 2 << 29 | 30]);
     tree.set_cells(node, "ibm,pft-size", &[0, hpt_shift(config.memory_bytes) as u32]);
-    let mut value: Vec<u8> = alloc::vec![features.len() as u8, 0];
-    value.extend_from_slice(features);
-    tree.set(node, "ibm,pa-features", &value);
+    tree.set(node, "ibm,pa-features", &pa_features(model));
     tree.set(node, "ibm,pi-features", &[1, 0, 0]);
 }
 
@@ -198,7 +214,8 @@ fn virtual_devices(tree: &mut Tree) {
     tree.set_cells(vty, "interrupts", &[IRQ_VTY, 1]);
     let store = tree.add(node, &format!("nvram@{NVRAM:x}"));
     tree.set_str(store, "device_type", "nvram");
-    tree.set_str(store, "compatible", "timebase,nvram");
+    // The name that SLOF looks for.
+    tree.set_str(store, "compatible", "qemu,spapr-nvram");
     tree.set_cells(store, "reg", &[NVRAM]);
     tree.set_cells(store, "#bytes", &[nvram::BYTES as u32]);
     tree.set_cells(store, "interrupts", &[IRQ_NVRAM, 1]);
@@ -235,6 +252,16 @@ pub(super) fn interrupt_controller(tree: &mut Tree, xive: bool, cpus: u32) {
     }
 }
 
+/// Tells firmware in the guest that there is a kernel in memory: address and bytes. The names are SLOF's.
+pub(super) fn boot_kernel(tree: &mut Tree, (address, bytes): (u64, u64), little_endian: bool) {
+    if let Some(chosen) = tree.find("/chosen") {
+        tree.set(chosen, "qemu,boot-kernel", &[address.to_be_bytes(), bytes.to_be_bytes()].concat());
+        if little_endian {
+            tree.set(chosen, "qemu,boot-kernel-le", &[]);
+        }
+    }
+}
+
 /// A property list of strings.
 pub(super) fn strings(list: &[&str]) -> Vec<u8> {
     let mut text = String::new();
@@ -243,4 +270,26 @@ pub(super) fn strings(list: &[&str]) -> Vec<u8> {
         text.push('\0');
     }
     text.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(text: &str) -> Vec<u8> {
+        let digits: Vec<u8> =
+            text.bytes().filter_map(|c| (c as char).to_digit(16)).map(|d| d as u8).collect();
+        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    }
+
+    /// What the peer tells of the same CPUs.
+    #[test]
+    fn processor_features_are_those_of_the_cpu() {
+        let power9 = "4200f63f c7c000f0 80000000 00000000 00008000 80008000 00008000 80008000 00008000 c0000000 \
+                      00008000 80008000 80008000 80008000 80008000 80008000 80000000";
+        assert_eq!(pa_features(Model::Power9), hex(power9));
+        let power10 = "4a00f63f c7c000f0 80000000 00000000 00008000 80008000 00008000 80008000 00008000 c0000000 \
+                       00008000 80008000 80008000 80008000 80008000 80008000 80008000 0000ce00 00008000";
+        assert_eq!(pa_features(Model::Power10), hex(power10));
+    }
 }

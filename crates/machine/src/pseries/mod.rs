@@ -27,10 +27,10 @@ use timebase_state::{Difference, Digest, Instant, LoadError, Snapshot, State};
 const IRQ_EPOW: u32 = 0x1000;
 /// Interrupt of hot-plug events.
 const IRQ_HOTPLUG: u32 = 0x1001;
-/// Interrupt of the NVRAM node, never raised.
-const IRQ_NVRAM: u32 = 0x1100;
 /// Interrupt of the console.
-const IRQ_VTY: u32 = 0x1101;
+const IRQ_VTY: u32 = 0x1100;
+/// Interrupt of the NVRAM node, never raised.
+const IRQ_NVRAM: u32 = 0x1101;
 
 /// Level-sensitive sources.
 const LEVEL_SOURCES: [u32; 2] = [IRQ_NVRAM, IRQ_VTY];
@@ -321,7 +321,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     }
     let mib = 1 << 20;
     if config.memory_bytes < 64 * mib
-        || config.memory_bytes % (16 * mib) != 0
+        || !config.memory_bytes.is_multiple_of(16 * mib)
         || config.memory_bytes > 1 << 40
     {
         return bad(format!(
@@ -441,6 +441,9 @@ impl Board {
             Firmware::Image => {
                 let rom = images.firmware.as_ref().ok_or_else(|| ConfigError("no firmware image".into()))?;
                 self.place("firmware", 0, rom, rom.len() as u64)?;
+                if let Some(kernel) = &images.kernel {
+                    describe::boot_kernel(&mut self.tree, (entry, end - entry), image::little_endian(kernel));
+                }
                 let tree = self.place_tree(self.memory.bytes().min(1 << 28), &[])?;
                 self.enter(0x100, [tree, 0, 0]);
             }

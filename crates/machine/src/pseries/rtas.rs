@@ -59,6 +59,7 @@ const SERVICES: &[(&str, Service)] = &[
     ("get-sensor-state", get_sensor_state),
     ("get-power-level", get_power_level),
     ("set-power-level", set_power_level),
+    ("quiesce", quiesce),
 ];
 
 /// Adds /rtas to the tree.
@@ -75,6 +76,7 @@ pub(super) fn describe(tree: &mut Tree) {
             "hcall-term",
             "hcall-dabr",
             "hcall-interrupt",
+            "hcall-vio",
             "hcall-splpar",
             "hcall-join",
             "hcall-bulk",
@@ -84,6 +86,8 @@ pub(super) fn describe(tree: &mut Tree) {
             "hcall-debug",
         ]),
     );
+    // What SLOF asks for: the private 0xf001.
+    tree.set_str(node, "qemu,hypertas-functions", "hcall-memop1");
     tree.set(node, "ibm,extended-os-term", &[]);
     tree.set_cells(node, "rtas-version", &[1]);
     tree.set_cells(node, "rtas-size", &[BYTES]);
@@ -338,4 +342,9 @@ fn get_power_level(_: &mut Pseries, _: usize, _: &[u32]) -> Vec<i32> {
 
 fn set_power_level(_: &mut Pseries, _: usize, _: &[u32]) -> Vec<i32> {
     alloc::vec![SUCCESS, 100]
+}
+
+/// SLOF tells that it ends its use of devices; there is nothing to stop.
+fn quiesce(_: &mut Pseries, _: usize, _: &[u32]) -> Vec<i32> {
+    alloc::vec![SUCCESS]
 }

@@ -35,7 +35,7 @@ pub(super) fn page_init(call: &mut Call) -> i64 {
 }
 
 fn naturally_aligned(size: u64, address: u64) -> bool {
-    matches!(size, 1 | 2 | 4 | 8) && address % size == 0
+    matches!(size, 1 | 2 | 4 | 8) && address.is_multiple_of(size)
 }
 
 /// H_LOGICAL_CI_LOAD: size, address.
@@ -109,13 +109,12 @@ pub(super) fn client_architecture_support(call: &mut Call) -> i64 {
         return status::PARAMETER;
     }
     let flat = board.tree.flatten(&[]);
-    // A header of version 1 and the length come first.
-    if flat.len() as u64 + 8 > size {
+    // A word with the version of the format comes first.
+    if flat.len() as u64 + 4 > size {
         return status::PARAMETER;
     }
     let stored = board.memory.store_u32(buffer, 1, Writer::Other).is_ok()
-        && board.memory.store_u32(buffer + 4, flat.len() as u32, Writer::Other).is_ok()
-        && board.memory.store(buffer + 8, &flat, Writer::Other).is_ok();
+        && board.memory.store(buffer.wrapping_add(4), &flat, Writer::Other).is_ok();
     if stored { status::SUCCESS } else { status::PARAMETER }
 }
 

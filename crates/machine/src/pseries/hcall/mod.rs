@@ -28,7 +28,6 @@ pub(super) mod status {
     pub const P2: i64 = -55;
     pub const P3: i64 = -56;
     pub const P4: i64 = -57;
-    pub const P5: i64 = -58;
     pub const UNSUPPORTED_FLAG: i64 = -256;
 }
 
