@@ -236,11 +236,9 @@ impl Vcpu {
             Pending::SYSTEM_RESET | Pending::HYPERVISOR_DECREMENTER | Pending::DOORBELL | Pending::HYPERVISOR_DOORBELL;
         let vector = if has(Pending::SYSTEM_RESET) {
             self.system_reset = false;
-            self.pending.0 &= !Pending::SYSTEM_RESET;
             SystemReset
         } else if has(Pending::HYPERVISOR_DECREMENTER) {
             self.hdec_latched = false;
-            self.pending.0 &= !Pending::HYPERVISOR_DECREMENTER;
             HypervisorDecrementer
         } else if has(Pending::EXTERNAL) {
             External
@@ -248,11 +246,9 @@ impl Vcpu {
             Decrementer
         } else if has(Pending::DOORBELL) {
             self.doorbell = false;
-            self.pending.0 &= !Pending::DOORBELL;
             DirectedPrivilegedDoorbell
         } else if has(Pending::HYPERVISOR_DOORBELL) {
             self.hypervisor_doorbell = false;
-            self.pending.0 &= !Pending::HYPERVISOR_DOORBELL;
             DirectedHypervisorDoorbell
         } else {
             return None;
