@@ -38,7 +38,8 @@ pub enum Command {
 const EXIT: &str = "\
 Exit status: 0 done, 1 environment or input file, 2 usage, 3 the guest did not reach --until,
 4 divergence, 5 corrupt or incompatible recording, 6 guest idle forever.
-On a terminal: Ctrl-A x quits, Ctrl-A n sends the system reset interrupt, Ctrl-A h helps.";
+On a terminal: Ctrl-A x quits, Ctrl-A b holds the guest and shows where it is, Ctrl-A n sends the
+system reset interrupt, Ctrl-A h helps. All other keys, Ctrl-C too, go to the guest.";
 
 #[derive(ClapArgs, Debug)]
 pub struct Run {

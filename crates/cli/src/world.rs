@@ -2,8 +2,9 @@
 
 use crate::script::Script;
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
+use std::time::Duration;
 use timebase_host::clock::EverySecond;
 use timebase_host::keyboard::{Command, HELP};
 use timebase_host::{Keyboard, Pace, Progress, Signals, Sleeper};
@@ -14,6 +15,8 @@ use timebase_state::Instant;
 
 /// The port of the system reset interrupt.
 const NMI: &str = "nmi";
+/// Longest wait for a key before signals are looked after.
+const NAP: Duration = Duration::from_millis(250);
 /// Bytes of output that are gathered before they are shown, at most.
 const GATHERED: usize = 1 << 16;
 
@@ -26,6 +29,8 @@ pub struct Onlooker {
     progress: Progress,
     shown: bool,
     gathered: Vec<u8>,
+    /// The console's last line is not finished.
+    in_line: bool,
     /// Standard output cannot be written any more.
     pub output_error: Option<io::Error>,
     nmi: VecDeque<()>,
@@ -48,6 +53,7 @@ impl Onlooker {
             progress,
             shown: !quiet,
             gathered: Vec::new(),
+            in_line: false,
             output_error: None,
             nmi: VecDeque::new(),
         }
@@ -63,6 +69,7 @@ impl Onlooker {
         if self.gathered.is_empty() {
             return;
         }
+        self.in_line = self.gathered.last() != Some(&b'\n');
         let mut out = io::stdout().lock();
         if self.output_error.is_none()
             && let Err(error) = out.write_all(&self.gathered).and_then(|()| out.flush())
@@ -77,6 +84,29 @@ impl Onlooker {
         self.flush();
         self.progress.clear();
         self.keyboard = Keyboard::none();
+        if self.in_line && io::stdout().is_terminal() && io::stderr().is_terminal() {
+            // What we say next is no part of the guest's last line.
+            eprintln!();
+        }
+    }
+
+    /// Holds the guest until a key is pressed; it does not notice.
+    fn hold(&mut self, at: Position, now: Instant) {
+        let seconds = now.ticks() as f64 / timebase_state::time::TICKS_PER_SECOND as f64;
+        eprint!(
+            "\r\nheld at instruction {}.{}, guest time {seconds:.6} s: any key goes on, Ctrl-A x quits\r\n",
+            at.count, at.sequence
+        );
+        while self.signals.caught().is_none() && self.keyboard.is_open() {
+            if self.keyboard.wait(NAP) {
+                // Of a command, both keys are meant for us: it is obeyed after this.
+                if !self.keyboard.has_command() {
+                    self.keyboard.take();
+                }
+                break;
+            }
+        }
+        self.pace.skip();
     }
 
     fn obey(&mut self, command: Command, at: Position, now: Instant) -> ControlFlow<Ended> {
@@ -84,12 +114,7 @@ impl Onlooker {
             Command::Quit => return ControlFlow::Break(Ended::Quit),
             Command::Nmi => self.nmi.push_back(()),
             Command::Help => eprint!("\r\n{}", HELP.replace('\n', "\r\n")),
-            Command::BreakIn => eprint!(
-                "\r\nat instruction {}.{}, guest time {:.6} s; no debugger is attached\r\n",
-                at.count,
-                at.sequence,
-                now.ticks() as f64 / timebase_state::time::TICKS_PER_SECOND as f64
-            ),
+            Command::BreakIn => self.hold(at, now),
         }
         ControlFlow::Continue(())
     }

@@ -357,3 +357,62 @@ fn a_closed_pipe_is_an_error_and_not_a_panic() {
     let status = command.stdout(full).status().unwrap();
     assert_eq!(status.code(), Some(1), "a full disk under the console is told");
 }
+
+#[test]
+fn flipped_bytes_are_corrupt_with_their_offset() {
+    let place = Place::new();
+    let (whole, damaged) = (place.name("whole.tb"), place.name("damaged.tb"));
+    let live = ["--send", "ready=abp"];
+    assert_eq!(say(&echo(&["record", "-o", &whole, "--digest-interval", "500"], &live)).status, Some(0));
+    let bytes = fs::read(&whole).unwrap();
+    for at in (16..bytes.len()).step_by(97).chain([bytes.len() - 1]) {
+        let mut copy = bytes.clone();
+        copy[at] ^= 0x20;
+        fs::write(&damaged, copy).unwrap();
+        let said = say(&["replay", &damaged]);
+        assert_eq!(said.status, Some(5), "byte {at}: {}", said.err);
+        let offset = said.err.split("corrupt at offset ").nth(1).and_then(|rest| rest.split(':').next());
+        let offset: usize = offset.unwrap_or_else(|| panic!("{}", said.err)).parse().unwrap();
+        assert!(offset <= at, "byte {at}: {}", said.err);
+    }
+}
+
+/// The Debian installer, typed at: recorded and replayed. The guest is the package
+/// debian-installer-12-netboot-ppc64el.
+#[test]
+fn linux_with_typed_input_replays_exactly() {
+    let guest = "/usr/lib/debian-installer/images/12/ppc64el/text/debian-installer/ppc64el";
+    let (kernel, initrd) = (format!("{guest}/vmlinux"), format!("{guest}/initrd.gz"));
+    assert!(
+        Path::new(&initrd).exists(),
+        "no {initrd}: run `cargo xtask setup`, which installs the Debian guest"
+    );
+    let place = Place::new();
+    let (tb, a, b) = (place.name("linux.tb"), place.name("a"), place.name("b"));
+    let arguments = [
+        "record",
+        "-o",
+        &tb,
+        "--kernel",
+        &kernel,
+        "--initrd",
+        &initrd,
+        "--append",
+        "console=hvc0 rdinit=/bin/sh quiet",
+        "--send",
+        r"~ # =echo $((6*7)) is the answer\n",
+        "--until",
+        "42 is the answer",
+        "--until-count",
+        "8000000000",
+        "--report",
+        &a,
+    ];
+    let record = say(&arguments);
+    assert_eq!(record.status, Some(0), "{}\n{}", record.out, record.err);
+    let replay = say(&["replay", &tb, "--report", &b]);
+    assert_eq!((replay.status, &replay.out), (Some(0), &record.out), "{}", replay.err);
+    assert_eq!(essence(Path::new(&a)), essence(Path::new(&b)));
+    let info: serde_json::Value = serde_json::from_str(&say(&["info", &tb, "--json"]).out).unwrap();
+    assert!(info["history_file_bytes"].as_u64() < Some(64 << 10), "{info}");
+}

@@ -84,10 +84,12 @@ fn keys_go_to_the_guest_and_ctrl_a_to_us_and_the_replay_is_the_same() {
     session.type_in(b"\x01h");
     session.wait_for("Ctrl-A x   quit");
     session.type_in(b"\x01b");
-    session.wait_for("at instruction ");
+    session.wait_for("held at instruction ");
+    session.type_in(b" ");
+    session.type_in(b"\x01b");
     session.type_in(b"\x01x");
     assert_eq!(session.child.wait().unwrap().code(), Some(0));
-    session.wait_for("quit at instruction");
+    session.wait_for("\ntimebase: quit at instruction");
     assert!(!session.is_raw(), "the terminal is as it was");
 
     let replay = Command::new(env!("CARGO_BIN_EXE_timebase")).args(["replay", tb]).output().unwrap();

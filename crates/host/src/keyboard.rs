@@ -25,7 +25,7 @@ pub enum Typed {
 pub enum Command {
     /// Ctrl-A x: end.
     Quit,
-    /// Ctrl-A b: say where the guest is, and let a debugger in.
+    /// Ctrl-A b: hold the guest, and say where it is.
     BreakIn,
     /// Ctrl-A n: system reset interrupt.
     Nmi,
@@ -36,7 +36,7 @@ pub enum Command {
 /// What Ctrl-A h shows.
 pub const HELP: &str = "\
 Ctrl-A x   quit
-Ctrl-A b   break in: show where the guest is
+Ctrl-A b   break in: show where the guest is, and hold it until a key is pressed
 Ctrl-A n   send the system reset interrupt
 Ctrl-A h   this help
 Ctrl-A Ctrl-A   send Ctrl-A to the guest
@@ -167,6 +167,16 @@ impl Keyboard {
         if self.open {
             self.wait(Duration::ZERO);
         }
+    }
+
+    /// Takes whatever is typed next. True if there was something.
+    pub fn take(&mut self) -> bool {
+        self.typed.pop_front().is_some()
+    }
+
+    /// The next thing typed is a command.
+    pub fn has_command(&self) -> bool {
+        matches!(self.typed.front(), Some(Typed::Command(_)))
     }
 
     /// Takes the next command, if that is what comes next.
