@@ -200,3 +200,55 @@ fn a_system_reset_request_is_taken_once() {
     let after = machine.statistics().interrupts;
     assert_eq!((before.get("system-reset"), after.get("system-reset")), (None, Some(&1)));
 }
+
+/// ldarx and stdcx. with eight instructions between; the outcome goes to r7.
+fn reserving(between: u32) -> Vec<u32> {
+    let mut words = vec![
+        0x3c80_0010, // lis r4,0x10
+        0x6084_8000, // ori r4,r4,0x8000
+        0x7ca0_20a8, // ldarx r5,0,r4
+    ];
+    words.extend([between; 8]);
+    words.extend([
+        0x7ca0_21ad, // stdcx. r5,0,r4
+        0x7ce0_0026, // mfcr r7
+        0x4800_0000, // b .
+    ]);
+    words
+}
+
+#[test]
+fn s11_restored_between_larx_and_stcx_the_outcome_is_the_recorded_one() {
+    let outcome = |machine: &mut timebase_machine::BoxedMachine| {
+        run_to(machine, 100);
+        machine.digest()
+    };
+    // 0x60000000: nop keeps the reservation; 0xf8a40008: std r5,8(r4) is one's own store and keeps it too.
+    for between in [0x6000_0000, 0xf8a4_0008] {
+        let image = elf(0x10_0000, &reserving(between));
+        let straight = outcome(&mut machine_with(&config(), &image));
+        for position in 0..14 {
+            let mut origin = machine_with(&config(), &image);
+            run_to(&mut origin, position);
+            let snapshot = origin.snapshot();
+            let mut fresh = machine_with(&config(), &image);
+            fresh.restore(&snapshot).expect("the same configuration");
+            fresh.flush_caches();
+            assert_eq!(outcome(&mut fresh), straight, "restored at {position}");
+        }
+        // The reservation matters: without it the store fails and the digest is another one.
+        let mut lost = machine_with(&config(), &image);
+        run_to(&mut lost, 3);
+        let mut n = 0;
+        let found = loop {
+            let snapshot = lost.snapshot();
+            let path = lost.perturb(n).expect("the reservation is a leaf");
+            if path == "memory.reservations[0].granule" {
+                break outcome(&mut lost);
+            }
+            lost.restore(&snapshot).expect("its own");
+            n += 1;
+        };
+        assert_ne!(found, straight);
+    }
+}
