@@ -1,4 +1,7 @@
 //! Virtual terminal `vty` of type `hvterm1` (LoPAR, "Virtual Terminal (Vterm)"): H_PUT_TERM_CHAR, H_GET_TERM_CHAR.
+//!
+//! It interrupts as long as there is input. LoPAR has H_VIO_SIGNAL enable that; Linux waits for interrupts without
+//! asking for them, so they are enabled until a guest says otherwise, as on the peer.
 
 use alloc::{collections::VecDeque, vec::Vec};
 use timebase_state::State;
@@ -10,14 +13,14 @@ pub const INPUT_MAX: usize = 64 * 1024;
 #[derive(State, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Vty {
     input: VecDeque<u8>,
-    /// H_VIO_SIGNAL has enabled the interrupt.
+    /// Input interrupts.
     signal: bool,
 }
 
 impl Vty {
     /// Power-on state.
     pub fn cold() -> Vty {
-        Vty::default()
+        Vty { input: VecDeque::new(), signal: true }
     }
 
     /// Typed bytes arrive. Returns how many fit.
@@ -41,5 +44,34 @@ impl Vty {
     /// Its interrupt line.
     pub fn line(&self) -> bool {
         self.signal && !self.input.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_interrupts_until_all_is_read_unless_told_not_to() {
+        let mut vty = Vty::cold();
+        assert!(!vty.line());
+        assert_eq!(vty.type_in(b"an entire sentence"), 18);
+        assert!(vty.line());
+        assert_eq!(vty.get(), b"an entire senten");
+        assert!(vty.line());
+        vty.set_signal(false);
+        assert!(!vty.line());
+        vty.set_signal(true);
+        assert_eq!(vty.get(), b"ce");
+        assert!(!vty.line());
+        assert_eq!(vty.get(), b"");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_taken() {
+        let mut vty = Vty::cold();
+        assert_eq!(vty.type_in(&[0; INPUT_MAX - 1]), INPUT_MAX - 1);
+        assert_eq!(vty.type_in(b"ab"), 1);
+        assert_eq!(vty.type_in(b"b"), 0);
     }
 }

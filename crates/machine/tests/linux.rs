@@ -16,11 +16,7 @@ fn read(name: &str) -> Vec<u8> {
 }
 
 fn linux(change: impl Fn(&mut Config)) -> BoxedMachine {
-    let mut config = Config {
-        memory_bytes: 1 << 30,
-        append: "console=hvc0 panic=-1".into(),
-        ..config()
-    };
+    let mut config = Config { memory_bytes: 1 << 30, append: "console=hvc0 panic=-1".into(), ..config() };
     change(&mut config);
     let images = Images { kernel: Some(read("vmlinux")), ..Images::default() };
     build(&config, images).map_err(|e| e.0).expect("a good configuration")
@@ -41,7 +37,9 @@ fn until(machine: &mut BoxedMachine, text: &str, limit: u64) -> String {
         match stop {
             Stop::Output => {}
             Stop::Idle { deadline: Some(_) } => machine.end_idle(),
-            stop => panic!("{stop:?} at {:?} before `{text}`; the console ends:\n{shown}", machine.position()),
+            stop => {
+                panic!("{stop:?} at {:?} before `{text}`; the console ends:\n{shown}", machine.position())
+            }
         }
     }
 }
@@ -94,7 +92,8 @@ fn boots_entered_with_the_flattened_tree() {
 #[test]
 fn the_installer_starts_its_userland() {
     let config = Config { memory_bytes: 1 << 30, append: "console=hvc0".into(), ..config() };
-    let images = Images { kernel: Some(read("vmlinux")), initrd: Some(read("initrd.gz")), ..Images::default() };
+    let images =
+        Images { kernel: Some(read("vmlinux")), initrd: Some(read("initrd.gz")), ..Images::default() };
     let mut machine = build(&config, images).map_err(|e| e.0).expect("a good configuration");
     until(&mut machine, "Starting system log daemon", 6_000_000_000);
 }

@@ -74,7 +74,7 @@ pub(super) fn tree(config: &Config, initrd: (u64, u64)) -> Tree {
     let mut tree = Tree::new();
     root(&mut tree);
     chosen(&mut tree, config, initrd);
-    rtas::describe(&mut tree);
+    rtas::describe(&mut tree, config);
     event_sources(&mut tree);
     cpus(&mut tree, config);
     memory(&mut tree, config);

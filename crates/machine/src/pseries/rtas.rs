@@ -3,6 +3,7 @@
 //! The guest calls a stub of five instructions, which makes the private hcall 0xf000; the service itself runs here.
 
 use super::{Activity, Pseries, Request, describe};
+use crate::Config;
 use crate::tree::{ROOT, Tree};
 use alloc::{string::String, vec::Vec};
 use timebase_cpu::bits::msr;
@@ -63,7 +64,7 @@ const SERVICES: &[(&str, Service)] = &[
 ];
 
 /// Adds /rtas to the tree.
-pub(super) fn describe(tree: &mut Tree) {
+pub(super) fn describe(tree: &mut Tree, config: &Config) {
     let node = tree.add(ROOT, "rtas");
     for (n, (name, _)) in SERVICES.iter().enumerate() {
         tree.set_cells(node, name, &[FIRST_TOKEN + n as u32]);
@@ -93,7 +94,8 @@ pub(super) fn describe(tree: &mut Tree) {
     tree.set_cells(node, "rtas-size", &[BYTES]);
     tree.set_cells(node, "rtas-error-log-max", &[2048]);
     tree.set_cells(node, "rtas-event-scan-rate", &[1]);
-    tree.set_cells(node, "ibm,lrdr-capacity", &[0, 0, 0, 0x1000_0000, 1]);
+    // The most memory that there can be (0: unlimited), the granularity of it, the most CPUs.
+    tree.set_cells(node, "ibm,lrdr-capacity", &[0, 0, 0, 0x1000_0000, config.cpus]);
     tree.set_cells(node, "ibm,max-associativity-domains", &[4, 0, 0, 0, 1]);
     tree.set_cells(node, "ibm,associativity-reference-points", &[4, 4, 2]);
 }
