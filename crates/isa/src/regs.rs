@@ -46,7 +46,8 @@ pub struct Regs {
     pub tar: u64,
     /// Machine state register.
     pub msr: u64,
-    /// Address of the current instruction.
+    /// Address of the current instruction, while one executes.
+    #[cache("set by whoever executes an instruction; between two there is none")]
     pub cia: u64,
     /// Address of the next instruction.
     pub nia: u64,
