@@ -43,7 +43,6 @@ macro_rules! instructions {
                 #[inline(always)]
                 fn body<S: $crate::Semantics>($s: &mut S, $i: &$crate::Ops) -> $crate::Done<S> {
                     $body
-                    #[allow(unreachable_code, reason = "a body may end in a return")]
                     Ok(())
                 }
             }

@@ -27,6 +27,11 @@ impl Instant {
     pub const fn from_ticks(ticks: u64) -> Instant {
         Instant((ticks as u128) << 64)
     }
+    /// The instant `span` after (or, negated, before) this one; time wraps like the registers that count it.
+    const fn moved(self, span: Ticks, back: bool) -> Instant {
+        let distance = Instant::from_ticks(span.0).0;
+        Instant(if back { self.0.wrapping_sub(distance) } else { self.0.wrapping_add(distance) })
+    }
     /// Whole ticks passed, rounded down.
     pub const fn ticks(self) -> u64 {
         (self.0 >> 64) as u64
@@ -36,13 +41,13 @@ impl Instant {
 impl Add<Ticks> for Instant {
     type Output = Instant;
     fn add(self, span: Ticks) -> Instant {
-        Instant(self.0.wrapping_add((span.0 as u128) << 64))
+        self.moved(span, false)
     }
 }
 
 impl Sub<Ticks> for Instant {
     type Output = Instant;
     fn sub(self, span: Ticks) -> Instant {
-        Instant(self.0.wrapping_sub((span.0 as u128) << 64))
+        self.moved(span, true)
     }
 }

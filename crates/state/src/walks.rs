@@ -441,7 +441,7 @@ impl Walk for Perturber {
     fn variant(&mut self, _: &mut u32) {}
     fn length(&mut self, _: &mut u64) {}
     fn paged(&mut self, value: &mut Paged) {
-        if value.len() != 0 && self.here() {
+        if !value.is_empty() && self.here() {
             let mut byte = [0];
             value.read(value.len() / 2, &mut byte);
             value.write(value.len() / 2, &[byte[0] ^ 1]);
