@@ -51,12 +51,24 @@ pub fn bench(arguments: &[String]) -> Outcome {
     run("cargo", &["build", "--release", "--quiet", "--package", "timebase"])?;
     let kernel = format!("{GUEST}/vmlinux");
     let here = "target/release/timebase";
-    let common = ["--machine", "pseries", "--cpu", "power9", "--memory", "1G", "--kernel", &kernel, "--append", APPEND];
+    let common = [
+        "--machine",
+        "pseries",
+        "--cpu",
+        "power9",
+        "--memory",
+        "1G",
+        "--kernel",
+        &kernel,
+        "--append",
+        APPEND,
+    ];
     let ours = |command: &[&str]| strings(&[command, &common, &["--until", END, "--idle", "skip"]].concat());
     let recording = std::env::temp_dir().join("timebase-bench.tb");
     let recording = recording.to_string_lossy();
     let peer = |extra: &[&str]| {
-        let base = ["-display", "none", "-nodefaults", "-serial", "stdio", "-no-reboot", "-M", "pseries,x-vof=on"];
+        let base =
+            ["-display", "none", "-nodefaults", "-serial", "stdio", "-no-reboot", "-M", "pseries,x-vof=on"];
         let rest = ["-cpu", "power9", "-m", "1G", "-kernel", &kernel, "-append", APPEND];
         strings(&[&base[..], &rest, extra].concat())
     };
@@ -75,7 +87,9 @@ pub fn bench(arguments: &[String]) -> Outcome {
     }
     let _ = std::fs::remove_file(&*recording);
     let plain = median(&mut rows[3].1.clone());
-    let mut table = format!("| boot to `{END}` | CPU s, median of {pairs} | against the peer's plain run |\n|---|---|---|\n");
+    let mut table = format!(
+        "| boot to `{END}` | CPU s, median of {pairs} | against the peer's plain run |\n|---|---|---|\n"
+    );
     for (name, values) in &mut rows {
         let seconds = median(values);
         let _ = writeln!(table, "| {name} | {seconds:.2} | {:.2}x |", seconds / plain);
@@ -83,8 +97,8 @@ pub fn bench(arguments: &[String]) -> Outcome {
     print!("{table}");
     if arguments.iter().any(|argument| argument == "--write") {
         let text = format!(
-            "# Benchmarks\n\nMade by `cargo xtask bench {pairs} --write`: runs in turn on one machine, medians of CPU seconds \
-             (user and system).\nCompare ratios, not absolutes. Guest: the Debian installer's netboot kernel, 1 GiB, power9, \
+            "# Benchmarks\n\nMade by `cargo xtask bench {pairs} --write`: runs in turn on one machine, medians of \
+             CPU seconds (user and system).\nCompare ratios, not absolutes. Guest: the Debian installer's netboot kernel, 1 GiB, power9, \
              one vCPU.\n\n{table}"
         );
         std::fs::write("docs/benchmarks.md", text).map_err(|e| format!("docs/benchmarks.md: {e}"))?;

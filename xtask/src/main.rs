@@ -68,8 +68,11 @@ fn exists(program: &str, argument: &str) -> bool {
 fn test(arguments: &[String]) -> Outcome {
     let extra: Vec<&str> = arguments.iter().map(String::as_str).collect();
     run("cargo", &["test", "--workspace", "--doc", "--quiet"])?;
-    let runner: &[&str] =
-        if exists("cargo", "nextest") || exists("cargo-nextest", "--version") { &["nextest", "run"] } else { &["test"] };
+    let runner: &[&str] = if exists("cargo", "nextest") || exists("cargo-nextest", "--version") {
+        &["nextest", "run"]
+    } else {
+        &["test"]
+    };
     run("cargo", &[runner, &["--workspace"], &extra].concat())
 }
 

@@ -232,8 +232,10 @@ impl Vcpu {
         let enabled = self.enabled();
         let has = |bit| enabled & bit != 0;
         // Those that delivery clears are pending no more; the others are levels.
-        let delivered =
-            Pending::SYSTEM_RESET | Pending::HYPERVISOR_DECREMENTER | Pending::DOORBELL | Pending::HYPERVISOR_DOORBELL;
+        let delivered = Pending::SYSTEM_RESET
+            | Pending::HYPERVISOR_DECREMENTER
+            | Pending::DOORBELL
+            | Pending::HYPERVISOR_DOORBELL;
         let vector = if has(Pending::SYSTEM_RESET) {
             self.system_reset = false;
             SystemReset

@@ -33,7 +33,10 @@ pub(crate) struct Row {
 }
 
 macro_rules! sprs {
-    ($($(#[$doc:meta])* $field:ident $mask:literal since $since:literal : $($number:literal $read:ident $write:ident),+;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $field:ident $mask:literal since $since:literal : $($number:literal $read:ident $write:ident),+;
+    )*) => {
         /// Registers that are plain storage.
         #[derive(State, Clone, Default, Debug, PartialEq, Eq)]
         pub struct Sprs { $($(#[$doc])* pub $field: u64,)* }

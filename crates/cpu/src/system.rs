@@ -88,7 +88,7 @@ impl Core<'_, '_, '_> {
     }
 
     fn check_alignment(&self, ea: u64, bytes: u64) -> Result<u64, Trap> {
-        if ea % bytes == 0 { Ok(ea) } else { Err(Trap::Alignment { ea }) }
+        if ea.is_multiple_of(bytes) { Ok(ea) } else { Err(Trap::Alignment { ea }) }
     }
 }
 

@@ -1,8 +1,10 @@
 //! The one law, on the embedded guest: the state at instruction N depends on nothing but configuration and inputs.
 
+mod guest;
 mod harness;
 
-use harness::{RACE, Random, config, elf, finish, machine, machine_with, run_to};
+use guest::{RACE, elf, finish, machine, machine_with, run_to};
+use harness::{Random, config};
 use timebase_machine::{Firmware, Stop};
 
 #[test]

@@ -1,7 +1,8 @@
 //! Reciprocal and reciprocal square root estimates (Power ISA Book I 4.6.6.1, 7.6.1.3).
 //!
 //! The ISA asks for a relative error of at most 1/256 (`fre`), 1/32 (`frsqrte`) or 1/16384 (the VSX forms), and
-//! leaves the value open; there is none for quads. These estimates are as good as the format allows: the reciprocal is correctly rounded, the
+//! leaves the value open; there is none for quads. These estimates are as good as the format allows: the reciprocal is
+//! correctly rounded, the
 //! reciprocal square root is off by at most one unit in the last place. Inexactness is not reported, as the ISA says.
 
 use crate::format::{Kind, exact, infinity, invalid, propagate, unpack, zero};

@@ -142,7 +142,7 @@ impl Core<'_, '_, '_> {
 
     /// Device accesses are aligned and of at most 8 bytes.
     fn device_size(ea: u64, real: u64, bytes: usize) -> Result<u8, Trap> {
-        if bytes > 8 || !bytes.is_power_of_two() || real % bytes as u64 != 0 {
+        if bytes > 8 || !bytes.is_power_of_two() || !real.is_multiple_of(bytes as u64) {
             return Err(Trap::Alignment { ea });
         }
         Ok(bytes as u8)

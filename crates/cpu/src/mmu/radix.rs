@@ -47,7 +47,7 @@ pub(super) fn walk(cpu: &Vcpu, memory: &Memory, ea: u64, access: Access) -> Resu
     let (mut base, mut index_bits) = (entry & NEXT_BASE, (entry & NEXT_SIZE) as u32);
     let mut left = tree_bits;
     loop {
-        if index_bits < 5 || index_bits > 16 || left < index_bits + 12 {
+        if !(5..=16).contains(&index_bits) || left < index_bits + 12 {
             return Err(Miss::Unsupported);
         }
         left -= index_bits;

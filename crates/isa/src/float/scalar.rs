@@ -231,9 +231,10 @@ fn look(bits: u64, limits: &TestLimits) -> (i32, bool, bool, bool, bool) {
 pub(crate) fn test_divide(a: u64, b: u64, limits: &TestLimits) -> (bool, bool) {
     let (ea, special_a, zero_a, _, infinite_a) = look(a, limits);
     let (eb, special_b, zero_b, small_b, infinite_b) = look(b, limits);
-    let out_of_range = !zero_a
-        && (ea - eb >= limits.bias || ea - eb <= 2 - limits.bias || ea <= limits.least);
-    let fe = special_a || special_b || zero_b || eb <= 1 - limits.bias || eb >= limits.bias - 2 || out_of_range;
+    let out_of_range =
+        !zero_a && (ea - eb >= limits.bias || ea - eb <= 2 - limits.bias || ea <= limits.least);
+    let fe =
+        special_a || special_b || zero_b || eb <= 1 - limits.bias || eb >= limits.bias - 2 || out_of_range;
     (infinite_a || infinite_b || small_b, fe)
 }
 

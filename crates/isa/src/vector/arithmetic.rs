@@ -370,8 +370,8 @@ instructions! {
     vsubshs = vx(1856), "vsubshs VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| subtract_saturating(r, i, 16, true))?; }
     vaddsws = vx(896), "vaddsws VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| add_saturating(r, i, 32, true))?; }
     vsubsws = vx(1920), "vsubsws VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| subtract_saturating(r, i, 32, true))?; }
-    vaddcuw = vx(384), "vaddcuw VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| add_carries(r, i))?; }
-    vsubcuw = vx(1408), "vsubcuw VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| subtract_carries(r, i))?; }
+    vaddcuw = vx(384), "vaddcuw VRT,VRA,VRB", |s, i| { vector(s, i, add_carries)?; }
+    vsubcuw = vx(1408), "vsubcuw VRT,VRA,VRB", |s, i| { vector(s, i, subtract_carries)?; }
     vadduqm = vx(256), "vadduqm VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| add_quadword(r, i, false, false, false))?; }
     vaddcuq = vx(320), "vaddcuq VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| add_quadword(r, i, false, false, true))?; }
     vsubuqm = vx(1280), "vsubuqm VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| add_quadword(r, i, true, false, false))?; }
@@ -415,7 +415,7 @@ instructions! {
     vmsumshs = va(41), "vmsumshs VRT,VRA,VRB,VRC", |s, i| { vector(s, i, |r, i| multiply_sum(r, i, 16, (true, true), true))?; }
     vmsumudm = va(35), "vmsumudm VRT,VRA,VRB,VRC", |s, i| { vector(s, i, |r, i| multiply_sum_doublewords(r, i, false))?; }
     vmsumcud = va(23).v31(), "vmsumcud VRT,VRA,VRB,VRC", |s, i| { vector(s, i, |r, i| multiply_sum_doublewords(r, i, true))?; }
-    vmladduhm = va(34), "vmladduhm VRT,VRA,VRB,VRC", |s, i| { vector(s, i, |r, i| multiply_low_add(r, i))?; }
+    vmladduhm = va(34), "vmladduhm VRT,VRA,VRB,VRC", |s, i| { vector(s, i, multiply_low_add)?; }
     vmhaddshs = va(32), "vmhaddshs VRT,VRA,VRB,VRC", |s, i| { vector(s, i, |r, i| multiply_high_add(r, i, 0))?; }
     vmhraddshs = va(33), "vmhraddshs VRT,VRA,VRB,VRC", |s, i| { vector(s, i, |r, i| multiply_high_add(r, i, 0x4000))?; }
     vsum4ubs = vx(1544), "vsum4ubs VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| sum_across(r, i, 8, false))?; }
@@ -496,9 +496,9 @@ instructions! {
     vclzlsbb = vx_rt(0, 1538), "vclzlsbb RT,VRB", |s, i| { vector(s, i, |r, i| count_low_bits(r, i, false))?; }
     vctzlsbb = vx_rt(1, 1538), "vctzlsbb RT,VRB", |s, i| { vector(s, i, |r, i| count_low_bits(r, i, true))?; }
     "I 6.12";
-    vbpermq = vx(1356), "vbpermq VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| bit_permute_quadword(r, i))?; }
-    vbpermd = vx(1484), "vbpermd VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| bit_permute_doubleword(r, i))?; }
-    vgbbd = vx(1292), "vgbbd VRT,VRB", |s, i| { vector(s, i, |r, i| gather_bits(r, i))?; }
+    vbpermq = vx(1356), "vbpermq VRT,VRA,VRB", |s, i| { vector(s, i, bit_permute_quadword)?; }
+    vbpermd = vx(1484), "vbpermd VRT,VRA,VRB", |s, i| { vector(s, i, bit_permute_doubleword)?; }
+    vgbbd = vx(1292), "vgbbd VRT,VRB", |s, i| { vector(s, i, gather_bits)?; }
     vpmsumb = vx(1032), "vpmsumb VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| polynomial(r, i, 8))?; }
     vpmsumh = vx(1096), "vpmsumh VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| polynomial(r, i, 16))?; }
     vpmsumw = vx(1160), "vpmsumw VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| polynomial(r, i, 32))?; }

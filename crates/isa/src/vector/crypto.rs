@@ -41,8 +41,7 @@ const SUBSTITUTE: [u8; 256] = {
             n += 1;
         }
         let r = inverse;
-        table[x] =
-            r ^ r.rotate_left(1) ^ r.rotate_left(2) ^ r.rotate_left(3) ^ r.rotate_left(4) ^ 0x63;
+        table[x] = r ^ r.rotate_left(1) ^ r.rotate_left(2) ^ r.rotate_left(3) ^ r.rotate_left(4) ^ 0x63;
         x += 1;
     }
     table

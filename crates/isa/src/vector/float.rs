@@ -69,9 +69,27 @@ fn multiply_add(r: &mut Regs, i: &Ops, negative: bool) -> Outcome {
 /// The greater (or lesser) one: -0 is less than +0; a NaN is the result.
 fn extreme(r: &mut Regs, i: &Ops, maximum: bool) -> Outcome {
     binary(r, i, |a, b| match soft::compare::<S1>(a, b).0 {
-        Order::Less => if maximum { b } else { a },
-        Order::Greater => if maximum { a } else { b },
-        Order::Equal => if (a & SIGN != 0) == maximum { b } else { a },
+        Order::Less => {
+            if maximum {
+                b
+            } else {
+                a
+            }
+        }
+        Order::Greater => {
+            if maximum {
+                a
+            } else {
+                b
+            }
+        }
+        Order::Equal => {
+            if (a & SIGN != 0) == maximum {
+                b
+            } else {
+                a
+            }
+        }
         Order::Unordered => soft::add::<S1, S1>(a, b, &E).value,
     })
 }

@@ -62,7 +62,8 @@ fn gather_every(r: &mut Regs, i: &Ops) -> Outcome {
     let step = i.imm as u32 & 7;
     // N below 2 is reserved.
     let bits = (0..128).step_by(step.max(2) as usize);
-    let gathered = bits.enumerate().fold(0, |value, (k, n)| value | ((b >> (127 - n)) as u64 & 1) << (63 - k));
+    let gathered =
+        bits.enumerate().fold(0, |value, (k, n)| value | ((b >> (127 - n)) as u64 & 1) << (63 - k));
     r.gpr[i.t as usize & 31] = gathered;
     Ok(())
 }

@@ -61,7 +61,7 @@ fn shift_double(regs: &mut Regs, i: &Ops) -> Outcome {
 fn merge(regs: &mut Regs, i: &Ops, bits: u32, low: bool) -> Outcome {
     let (a, b) = (regs.vsr128(i.a), regs.vsr128(i.b));
     let first = if low { 64 / bits } else { 0 };
-    let pick = |n: u32| lane(if n % 2 == 0 { a } else { b }, bits, first + n / 2);
+    let pick = |n: u32| lane(if n.is_multiple_of(2) { a } else { b }, bits, first + n / 2);
     regs.set_vsr128(i.t, make(bits, pick));
     Ok(())
 }

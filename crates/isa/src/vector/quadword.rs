@@ -57,7 +57,8 @@ fn rotate_mask(r: &mut Regs, i: &Ops, insert: bool) -> Outcome {
 /// The product of one doubleword (0 even, 1 odd) of each.
 fn multiply(r: &mut Regs, i: &Ops, n: u32, is_signed: bool) -> Outcome {
     let (a, b) = (lane(r.vsr128(i.a), 64, n), lane(r.vsr128(i.b), 64, n));
-    let product = if is_signed { (a as i64 as i128 * b as i64 as i128) as u128 } else { a as u128 * b as u128 };
+    let product =
+        if is_signed { (a as i64 as i128 * b as i64 as i128) as u128 } else { a as u128 * b as u128 };
     r.set_vsr128(i.t, product);
     Ok(())
 }

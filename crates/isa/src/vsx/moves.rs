@@ -39,7 +39,7 @@ pub(crate) fn logical<S: Semantics>(
 #[inline(always)]
 fn word<V: Value>(doublewords: [V; 4], n: usize) -> V {
     let v = doublewords[n / 2];
-    if n % 2 == 0 { v >> 32 } else { v.zext32() }
+    if n.is_multiple_of(2) { v >> 32 } else { v.zext32() }
 }
 
 /// XT := four words of XA and XB, numbered 0 to 7.

@@ -37,9 +37,9 @@ fn permute_extended(r: &mut Regs, i: &Ops) -> Result {
 fn evaluate(r: &mut Regs, i: &Ops) -> Result {
     let (a, b, c) = (r.vsr128(i.a), r.vsr128(i.b), r.vsr128(i.c));
     let either = |value: u128, one: bool| if one { value } else { !value };
-    let value = (0..8)
-        .filter(|case| i.imm >> (7 - case) & 1 != 0)
-        .fold(0, |value, case| value | either(a, case & 4 != 0) & either(b, case & 2 != 0) & either(c, case & 1 != 0));
+    let value = (0..8).filter(|case| i.imm >> (7 - case) & 1 != 0).fold(0, |value, case| {
+        value | either(a, case & 4 != 0) & either(b, case & 2 != 0) & either(c, case & 1 != 0)
+    });
     r.set_vsr128(i.t, value);
     Ok(())
 }

@@ -6,7 +6,9 @@ use crate::float::scalar::{in_classes, ordered_flags};
 use crate::instruction::instructions;
 use crate::semantics::Facility;
 use crate::{Ops, Regs, Trap};
-use timebase_softfloat::{self as soft, Double, Env, Extended, Flags, Order, Outcome, Precision, Quad, Rounding};
+use timebase_softfloat::{
+    self as soft, Double, Env, Extended, Flags, Order, Outcome, Precision, Quad, Rounding,
+};
 
 type Result = core::result::Result<(), Trap>;
 

@@ -33,13 +33,37 @@ pub(super) fn extreme<F: soft::Format>(a: F::Bits, b: F::Bits, maximum: bool) ->
     let quieted = |x| soft::convert::<F, F, F>(x, &soft::Env::DEFAULT).value;
     let negative = |x| soft::class::<F, F>(x).0;
     let value = match order {
-        Order::Less => if maximum { b } else { a },
-        Order::Greater => if maximum { a } else { b },
-        Order::Equal => if negative(a) == maximum { b } else { a },
+        Order::Less => {
+            if maximum {
+                b
+            } else {
+                a
+            }
+        }
+        Order::Greater => {
+            if maximum {
+                a
+            } else {
+                b
+            }
+        }
+        Order::Equal => {
+            if negative(a) == maximum {
+                b
+            } else {
+                a
+            }
+        }
         Order::Unordered if soft::is_signaling::<F>(a) => quieted(a),
         Order::Unordered if soft::is_nan::<F>(a) && soft::is_nan::<F>(b) => a,
         Order::Unordered if soft::is_signaling::<F>(b) => quieted(b),
-        Order::Unordered => if soft::is_nan::<F>(a) { b } else { a },
+        Order::Unordered => {
+            if soft::is_nan::<F>(a) {
+                b
+            } else {
+                a
+            }
+        }
     };
     soft::Outcome { value, flags }
 }
