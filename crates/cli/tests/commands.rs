@@ -416,3 +416,20 @@ fn linux_with_typed_input_replays_exactly() {
     let info: serde_json::Value = serde_json::from_str(&say(&["info", &tb, "--json"]).out).unwrap();
     assert!(info["history_file_bytes"].as_u64() < Some(64 << 10), "{info}");
 }
+
+#[test]
+fn a_disk_that_fills_up_ends_the_run_and_what_was_written_replays() {
+    let place = Place::new();
+    let tb = place.name("full.tb");
+    // A limit on the file's size stands for the full disk: 16 KiB.
+    let script = "trap '' XFSZ; ulimit -f 32; exec \"$@\"";
+    let arguments = echo(&["record", "-o", &tb, "--digest-interval", "100"], &["--until-count", "300000"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_timebase")]).args(arguments).stdin(Stdio::null());
+    let record = said(command.output().unwrap());
+    assert_eq!(record.status, Some(1), "{}", record.err);
+    assert!(record.err.contains("cannot go on recording to"), "{}", record.err);
+    assert!(!record.err.contains("reached"), "it is not told as a success: {}", record.err);
+    let replay = say(&["replay", &tb]);
+    assert!(replay.status == Some(0) && replay.err.contains("was cut"), "{}", replay.err);
+}

@@ -135,3 +135,31 @@ fn idle_time_is_real_on_a_terminal() {
     session.type_in(b"p");
     assert_eq!(session.child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn a_system_reset_interrupt_is_recorded_and_replayed() {
+    let directory = tempfile::tempdir().unwrap();
+    let tb = directory.path().join("nmi.tb");
+    let tb = tb.to_str().unwrap();
+    let mut session = Session::new(&["record", "-o", tb]);
+    session.wait_for("ready> ");
+    session.type_in(b"\x01n");
+    let timebase = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_timebase")).args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let inputs = || serde_json::from_str::<serde_json::Value>(&timebase(&["info", tb, "--json"]).1).unwrap();
+    let began = Moment::now();
+    while inputs()["inputs"].as_u64() != Some(1) {
+        assert!(began.elapsed() < Duration::from_secs(20), "it is in the file within about a second");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    session.type_in(b"\x01x");
+    assert_eq!(session.child.wait().unwrap().code(), Some(0));
+    let info = inputs();
+    assert_eq!(
+        (info["ended"].as_str(), info["inputs"].as_u64(), info["input_bytes"].as_u64()),
+        (Some("quit"), Some(1), Some(0))
+    );
+    assert_eq!(timebase(&["verify", tb]).0, Some(0));
+}
