@@ -41,7 +41,6 @@ pub use trap::Trap;
 pub fn each(visitor: &mut impl Visitor) {
     fixed::each(visitor);
     float::each(visitor);
-    vector::each(visitor);
     vsx::each(visitor);
     branch::each(visitor);
     condition::each(visitor);

@@ -110,12 +110,12 @@ fn insert_at(r: &mut Regs, i: &Ops, bytes: u32, index: u64, from_right: bool, el
 
 /// `vinsblx` and so on: the element in RB, the index in RA.
 fn insert_gpr(r: &mut Regs, i: &Ops, bytes: u32, from_right: bool) -> Outcome {
-    let (index, element) = (r.gpr[i.a as usize & 31], r.gpr[i.b as usize & 31]);
+    let (index, element) = (r.gpr[i.a as usize & 31] & 15, r.gpr[i.b as usize & 31]);
     insert_at(r, i, bytes, index, from_right, element)
 }
 /// `vinsbvlx` and so on: the element at the end of doubleword 0 of VRB, the index in RA.
 fn insert_vector(r: &mut Regs, i: &Ops, bytes: u32, from_right: bool) -> Outcome {
-    let (index, element) = (r.gpr[i.a as usize & 31], (r.vsr128(i.b) >> 64) as u64);
+    let (index, element) = (r.gpr[i.a as usize & 31] & 15, (r.vsr128(i.b) >> 64) as u64);
     insert_at(r, i, bytes, index, from_right, element)
 }
 /// `vinsw`, `vinsd`: the element in RB, the index UIM.

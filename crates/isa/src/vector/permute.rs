@@ -198,7 +198,7 @@ fn insert(regs: &mut Regs, i: &Ops, bytes: u32) -> Outcome {
     let (b, mut t) = (regs.vsr128(i.b), regs.vsr128(i.t));
     let element = b >> 64;
     for k in 0..bytes {
-        let at = i.imm as u32 + k;
+        let at = (i.imm as u32 & 15) + k;
         if at < 16 {
             t = with_lane(t, 8, at, (element >> (8 * (bytes - 1 - k))) as u64 & 0xff);
         }

@@ -110,7 +110,7 @@ fn minimum_j(r: &mut Regs, i: &Ops) -> Result {
     extreme_j(r, i, false)
 }
 
-/// XT := all ones in both doublewords if the relation holds, else zeros.
+/// Doubleword 0 := all ones if the relation holds, else zeros.
 fn compare_mask(r: &mut Regs, i: &Ops, ordered: bool, holds: fn(Order) -> bool) -> Result {
     let (a, b) = operands(r, i);
     let (order, mut flags) = soft::compare::<Double>(a, b);
@@ -118,7 +118,7 @@ fn compare_mask(r: &mut Regs, i: &Ops, ordered: bool, holds: fn(Order) -> bool) 
         flags = ordered_flags(order, flags, r.invalid_enabled());
     }
     let mask = if holds(order) { u64::MAX } else { 0 };
-    choose(r, i, flags, [mask, mask])
+    choose(r, i, flags, [mask, 0])
 }
 fn compare_equal(r: &mut Regs, i: &Ops) -> Result {
     compare_mask(r, i, false, |order| order == Order::Equal)

@@ -1,0 +1,196 @@
+//! Instructions of Book I on random operands, all registers and memory compared.
+//!
+//! The results were once compared with those of an independent emulator, and their digests written down in
+//! `peer/digests.txt`: the ordinary test compares digests. After a change, and for a new instruction, the ignored test
+//! `peer` repeats the comparison and `write_digests` the writing; they need `qemu-ppc64le` (user mode, run as a
+//! separate process) and are started by hand:
+//! `cargo nextest run -p timebase-isa --run-ignored all --no-capture peer`.
+//! The peer is an oracle with known faults; [`different`] lists them.
+
+#[path = "peer/cases.rs"]
+mod cases;
+#[path = "peer/different.rs"]
+mod different;
+mod reader;
+
+use cases::{Case, MEMORY_BYTES, cases, tried};
+use different::Ignore;
+use reader::{Executor, Machine};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Bytes of a record that goes to the executor (`peer/executor.s`) and comes back.
+const RECORD: usize = 1264;
+
+fn to_record(machine: &Machine, word: u64) -> Vec<u8> {
+    let regs = &machine.regs;
+    let words = if word >> 32 != 0 { [(word >> 32) as u32, word as u32] } else { [word as u32, 0x6000_0000] };
+    let mut record = Vec::with_capacity(RECORD);
+    record.extend(words.iter().flat_map(|w| w.to_le_bytes()));
+    for value in [regs.fpscr, regs.cr_packed(), regs.xer()] {
+        record.extend(value.to_le_bytes());
+    }
+    record.extend((regs.vscr as u128).to_le_bytes());
+    record.extend(regs.gpr[3..11].iter().flat_map(|g| g.to_le_bytes()));
+    record.extend((0..64).flat_map(|n| regs.vsr128(n).to_le_bytes()));
+    record.extend(&machine.memory);
+    record
+}
+
+fn from_record(record: &[u8], like: &Machine) -> Machine {
+    let mut machine = like.clone();
+    let at = |n: usize| u64::from_le_bytes(record[n..n + 8].try_into().expect("8 bytes"));
+    machine.regs.fpscr = at(8);
+    machine.regs.set_cr_packed(255, at(16));
+    machine.regs.set_xer(at(24));
+    machine.regs.vscr = at(32);
+    for n in 0..8 {
+        machine.regs.gpr[3 + n] = at(48 + 8 * n);
+    }
+    for n in 0..64 {
+        machine.regs.vsr[n] = [at(112 + 16 * n + 8), at(112 + 16 * n)];
+    }
+    machine.memory.copy_from_slice(&record[RECORD - MEMORY_BYTES..]);
+    machine
+}
+
+/// Builds the executor of the peer; its path.
+fn build(directory: &Path) -> PathBuf {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer/executor.s");
+    let (object, program) = (directory.join("executor.o"), directory.join("executor"));
+    let run = |command: &mut Command| assert!(command.status().expect("cross binutils").success());
+    run(Command::new("powerpc64le-linux-gnu-as").arg("-mpower10").arg(source).arg("-o").arg(&object));
+    run(Command::new("powerpc64le-linux-gnu-ld").args(["--no-warn-rwx-segments", "--section-start=.code=0x10000000", "--section-start=.eh_frame=0x30000000", "-Tdata=0x20000000"])
+        .arg(&object).arg("-o").arg(&program));
+    program
+}
+
+/// Runs the records through the peer; None if it died.
+fn run_peer(program: &Path, records: Vec<u8>) -> Option<Vec<u8>> {
+    let mut child = Command::new("qemu-ppc64le")
+        .args(["-cpu", "power10"])
+        .arg(program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("qemu-ppc64le");
+    let mut stdin = child.stdin.take().expect("piped");
+    let writer = std::thread::spawn(move || {
+        for record in records.chunks(RECORD) {
+            // A record is written at once, so that it is read at once; a closed pipe is the peer's death.
+            if stdin.write_all(record).is_err() {
+                break;
+            }
+        }
+    });
+    let output = child.wait_with_output().expect("output");
+    writer.join().expect("writer");
+    output.status.success().then_some(output.stdout)
+}
+
+fn compare(ours: &Machine, peer: &Machine, ignore: Ignore) -> Vec<String> {
+    let mut differences = Vec::new();
+    let mut check = |what: String, a: u128, b: u128| {
+        if a != b {
+            differences.push(format!("{what}: {a:x}, peer {b:x}"));
+        }
+    };
+    let mask = !ignore.fpscr;
+    check("fpscr".into(), (ours.regs.fpscr & mask) as u128, (peer.regs.fpscr & mask) as u128);
+    // The peer keeps reserved bits of VSCR.
+    check("vscr".into(), ours.regs.vscr as u128, (peer.regs.vscr & 0x1_0001) as u128);
+    check("cr".into(), ours.regs.cr_packed() as u128, peer.regs.cr_packed() as u128);
+    check("xer".into(), ours.regs.xer() as u128, peer.regs.xer() as u128);
+    for n in 3..11 {
+        check(format!("r{n}"), ours.regs.gpr[n] as u128, peer.regs.gpr[n] as u128);
+    }
+    for n in 0..64 {
+        let mask = if ignore.second_doubleword { u128::MAX << 64 } else { u128::MAX };
+        let mask = if ignore.upper_word { mask & !(u128::MAX << 96) } else { mask };
+        check(format!("vs{n}"), ours.regs.vsr128(n) & mask, peer.regs.vsr128(n) & mask);
+    }
+    if ours.memory != peer.memory {
+        differences.push(format!("memory: {:x?}, peer {:x?}", ours.memory, peer.memory));
+    }
+    differences
+}
+
+/// The differences of each case that has any.
+fn failures(program: &Path, cases: &[Case]) -> Option<Vec<(u64, Vec<String>)>> {
+    let records = cases.iter().flat_map(|case| to_record(&case.before, case.word)).collect();
+    let results = run_peer(program, records)?;
+    let compared = cases.iter().zip(results.chunks(RECORD)).map(|(case, record)| {
+        (case.word, compare(&case.after, &from_record(record, &case.before), case.ignore))
+    });
+    Some(compared.filter(|(_, found)| !found.is_empty()).collect())
+}
+
+#[test]
+#[ignore = "needs qemu-ppc64le"]
+fn peer() {
+    let directory = std::env::temp_dir().join(format!("timebase-peer-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("temporary directory");
+    let program = build(&directory);
+    let executor = Executor::new(310);
+    let mut bad = Vec::new();
+    let mut untested = Vec::new();
+    for entry in executor.decoder.entries().iter().filter(|entry| tried(entry)) {
+        let cases = cases(&executor, entry);
+        match failures(&program, &cases) {
+            _ if cases.is_empty() => untested.push(entry.name),
+            None => bad.push(format!("{}: the peer died", entry.name)),
+            Some(found) => {
+                if let Some((word, differences)) = found.first() {
+                    let count = format!("{} of {}", found.len(), cases.len());
+                    bad.push(format!("{} {word:x}: {count}\n    {}", entry.name, differences.join("\n    ")));
+                }
+            }
+        }
+    }
+    std::fs::remove_dir_all(&directory).expect("temporary directory");
+    println!("not compared: {}", untested.join(" "));
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+}
+
+const DIGESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer/digests.txt");
+
+/// Digests (FNV-1a) of the states after all cases, by instruction, with the number of cases.
+fn digests() -> BTreeMap<&'static str, String> {
+    let executor = Executor::new(310);
+    let digest = |cases: &[Case]| {
+        let bytes = cases.iter().flat_map(|case| to_record(&case.after, case.word));
+        bytes.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ byte as u64).wrapping_mul(0x100_0000_01b3))
+    };
+    let entries = executor.decoder.entries().iter().filter(|entry| tried(entry));
+    let of = |entry| {
+        let cases = cases(&executor, entry);
+        (entry.name, format!("{} {:016x}", cases.len(), digest(&cases)))
+    };
+    entries.map(of).collect()
+}
+
+/// To be run only when `peer` passes.
+#[test]
+#[ignore = "overwrites the digests"]
+fn write_digests() {
+    let lines: String = digests().iter().map(|(name, digest)| format!("{name} {digest}\n")).collect();
+    std::fs::write(DIGESTS, lines).expect("digests");
+}
+
+#[test]
+fn results_are_those_that_the_peer_confirmed() {
+    let expected = std::fs::read_to_string(DIGESTS).expect("digests");
+    let expected: BTreeMap<&str, &str> = expected.lines().filter_map(|line| line.split_once(' ')).collect();
+    let now = digests();
+    let changed: Vec<_> = now
+        .iter()
+        .filter(|(name, digest)| expected.get(*name).is_some_and(|expected| expected != digest))
+        .map(|(name, _)| *name)
+        .collect();
+    assert!(changed.is_empty(), "changed: {changed:?}");
+    let missing: Vec<_> = expected.keys().filter(|name| !now.contains_key(*name)).collect();
+    assert!(missing.is_empty(), "no longer there: {missing:?}");
+}
