@@ -21,4 +21,5 @@ pub use engine::{Bus, BusError, Engine, Exit, Outcome, World};
 pub use interpreter::Interpreter;
 pub use interrupt::{Pending, Vector};
 pub use mmu::Partition;
+pub use spr::Sprs;
 pub use vcpu::{Model, Vcpu};

@@ -1,7 +1,7 @@
 //! The device tree of the machine, before negotiation (LoPAR, "Open Firmware Device Tree"; Linux
 //! Documentation/arch/powerpc/).
 
-use super::{HPT_BASE, IRQ_EPOW, IRQ_HOTPLUG, IRQ_NVRAM, IRQ_VTY, hpt_shift, rtas};
+use super::{IRQ_EPOW, IRQ_HOTPLUG, IRQ_NVRAM, IRQ_VTY, hpt_shift, rtas};
 use crate::tree::{NodeId, ROOT, Tree};
 use crate::{Config, Firmware};
 use alloc::{format, string::String, vec::Vec};
@@ -9,8 +9,6 @@ use timebase_cpu::Model;
 use timebase_devices::nvram;
 use timebase_devices::xive::{self, THREAD_OS_PAGE, THREAD_USER_PAGE};
 use timebase_state::time::TICKS_PER_SECOND;
-
-const _: u64 = HPT_BASE;
 
 /// Unit address of the console, as every guest expects it.
 pub(super) const VTY: u32 = 0x7100_0000;

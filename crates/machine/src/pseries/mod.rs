@@ -37,8 +37,11 @@ const LEVEL_SOURCES: [u32; 2] = [IRQ_NVRAM, IRQ_VTY];
 /// Message sources, beside one for inter-processor interrupts per vCPU.
 const MESSAGE_SOURCES: [u32; 2] = [IRQ_EPOW, IRQ_HOTPLUG];
 
-/// Real address of the hash page table, outside of what the guest can name.
-const HPT_BASE: u64 = 1 << 50;
+/// Real address of the hash page table: beyond the 60 bits that translation and real mode can name. Calls that take
+/// addresses of 64 bits cut them down to those with [`GUEST_ADDRESS`].
+const HPT_BASE: u64 = 1 << 60;
+/// The bits of an address that a guest can name.
+const GUEST_ADDRESS: u64 = HPT_BASE - 1;
 
 /// The port of the console.
 const CONSOLE: &str = "console0";

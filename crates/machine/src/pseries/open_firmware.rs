@@ -291,7 +291,7 @@ impl Board {
 impl Pseries {
     /// The private hcall of the client interface: r4 holds the call's address.
     pub(super) fn client_interface(&mut self, n: usize) -> u64 {
-        let address = self.board.cpu[n].vcpu.regs.gpr[4];
+        let address = self.board.cpu[n].vcpu.regs.gpr[4] & super::GUEST_ADDRESS;
         let Some(call) = self.board.read_call(address) else { return u64::MAX };
         match call.name.as_str() {
             "write" => return self.of_write(&call),

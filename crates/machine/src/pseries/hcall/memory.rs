@@ -1,6 +1,7 @@
 //! Calls on memory: H_PAGE_INIT, H_LOGICAL_CI_LOAD/STORE, and the private 0xf000 family.
 
 use super::{Call, status};
+use crate::pseries::GUEST_ADDRESS;
 use alloc::vec;
 use timebase_memory::{PAGE, Writer};
 
@@ -11,9 +12,10 @@ pub(super) fn nothing(_: &mut Call) -> i64 {
 
 /// H_PAGE_INIT: flags, destination, source: zeroes or copies a page of 4 KiB.
 pub(super) fn page_init(call: &mut Call) -> i64 {
-    const ZERO: u64 = 1 << 47;
-    const COPY: u64 = 1 << 46;
-    const KNOWN: u64 = ZERO | COPY | 0xf << 42 | 0xffff;
+    const ZERO: u64 = 1 << (63 - 48);
+    const COPY: u64 = 1 << (63 - 49);
+    // Bits 40 and 41: the instruction cache is to follow, as it does anyhow.
+    const KNOWN: u64 = ZERO | COPY | 1 << (63 - 40) | 1 << (63 - 41);
     let [flags, destination, source, ..] = call.args;
     if flags & !KNOWN != 0 {
         return status::PARAMETER;
@@ -41,6 +43,7 @@ fn naturally_aligned(size: u64, address: u64) -> bool {
 /// H_LOGICAL_CI_LOAD: size, address.
 pub(super) fn logical_ci_load(call: &mut Call) -> i64 {
     let [size, address, ..] = call.args;
+    let address = address & GUEST_ADDRESS;
     if !naturally_aligned(size, address) {
         return status::PARAMETER;
     }
@@ -63,6 +66,7 @@ pub(super) fn logical_ci_load(call: &mut Call) -> i64 {
 /// H_LOGICAL_CI_STORE: size, address, value.
 pub(super) fn logical_ci_store(call: &mut Call) -> i64 {
     let [size, address, value, ..] = call.args;
+    let address = address & GUEST_ADDRESS;
     if !naturally_aligned(size, address) {
         return status::PARAMETER;
     }
@@ -81,6 +85,7 @@ pub(super) fn logical_ci_store(call: &mut Call) -> i64 {
 /// 0xf001: destination, source, log2 of element size, count, operation (0 copy, 1 exclusive or with ones).
 pub(super) fn logical_memop(call: &mut Call) -> i64 {
     let [destination, source, shift, count, operation, ..] = call.args;
+    let (destination, source) = (destination & GUEST_ADDRESS, source & GUEST_ADDRESS);
     if shift > 3 || operation > 1 {
         return status::PARAMETER;
     }
@@ -104,6 +109,7 @@ pub(super) fn logical_memop(call: &mut Call) -> i64 {
 /// 0xf002: client architecture support for firmware in the guest: vectors at r4; the new tree goes to r5 (r6 bytes).
 pub(super) fn client_architecture_support(call: &mut Call) -> i64 {
     let [vectors, buffer, size, ..] = call.args;
+    let (vectors, buffer) = (vectors & GUEST_ADDRESS, buffer & GUEST_ADDRESS);
     let board = &mut call.machine.board;
     if !board.client_architecture_support(vectors) {
         return status::PARAMETER;
@@ -120,7 +126,7 @@ pub(super) fn client_architecture_support(call: &mut Call) -> i64 {
 
 /// 0xf003: firmware in the guest gives its tree; this machine does not need it.
 pub(super) fn update_device_tree(call: &mut Call) -> i64 {
-    match call.machine.board.memory.read_u32(call.args[0]) {
+    match call.machine.board.memory.read_u32(call.args[0] & GUEST_ADDRESS) {
         Ok(0xd00d_feed) => status::SUCCESS,
         _ => status::PARAMETER,
     }

@@ -13,6 +13,7 @@ mod xive;
 
 use super::Pseries;
 use alloc::format;
+use timebase_cpu::Model;
 use timebase_cpu::bits::msr;
 
 /// Statuses (LoPAR "Hcall Status Codes").
@@ -41,6 +42,11 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// The CPU model.
+    pub fn model(&self) -> Model {
+        self.machine.model
+    }
+
     /// Returns a value in r4 + `k`.
     pub fn give(&mut self, k: usize, value: u64) {
         self.machine.board.cpu[self.n].vcpu.regs.gpr[4 + k] = value;

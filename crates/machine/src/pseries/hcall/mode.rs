@@ -2,15 +2,19 @@
 //! H_SET_DABR.
 
 use super::{Call, status};
-use timebase_cpu::Partition;
+use crate::pseries::GUEST_ADDRESS;
 use timebase_cpu::bits::lpcr;
+use timebase_cpu::{Model, Partition, Sprs};
 
 /// H_SET_MODE: flags, resource, value 1, value 2.
 pub(super) fn set_mode(call: &mut Call) -> i64 {
     let [flags, resource, value1, value2, ..] = call.args;
     match resource {
         1 => completed_breakpoint(call, value1, value2, flags),
-        2 => watchpoint(call, value1, value2, flags),
+        2 => watchpoint(call, value1, value2, flags, |spr| (&mut spr.dawr0, &mut spr.dawrx0)),
+        5 if call.model() == Model::Power10 => {
+            watchpoint(call, value1, value2, flags, |spr| (&mut spr.dawr1, &mut spr.dawrx1))
+        }
         3 => interrupt_location(call, flags, value1, value2),
         4 => endianness(call, flags, value1, value2),
         _ => status::P2,
@@ -37,8 +41,14 @@ fn completed_breakpoint(call: &mut Call, value1: u64, value2: u64, flags: u64) -
     status::SUCCESS
 }
 
-/// DAWR0 and DAWRX0.
-fn watchpoint(call: &mut Call, value1: u64, value2: u64, flags: u64) -> i64 {
+/// A DAWR and its DAWRX.
+fn watchpoint(
+    call: &mut Call,
+    value1: u64,
+    value2: u64,
+    flags: u64,
+    registers: fn(&mut Sprs) -> (&mut u64, &mut u64),
+) -> i64 {
     if flags != 0 {
         return status::UNSUPPORTED_FLAG;
     }
@@ -46,9 +56,8 @@ fn watchpoint(call: &mut Call, value1: u64, value2: u64, flags: u64) -> i64 {
     if value2 & 4 != 0 {
         return status::P4;
     }
-    let spr = &mut call.machine.board.cpu[call.n].vcpu.spr;
-    spr.dawr0 = value1 & !7;
-    spr.dawrx0 = value2 & 0xffff_ffff;
+    let (dawr, dawrx) = registers(&mut call.machine.board.cpu[call.n].vcpu.spr);
+    (*dawr, *dawrx) = (value1 & !7, value2 & 0xffff_ffff);
     status::SUCCESS
 }
 
@@ -57,7 +66,9 @@ fn interrupt_location(call: &mut Call, flags: u64, value1: u64, value2: u64) -> 
     if value1 != 0 || value2 != 0 {
         return if value1 != 0 { status::P3 } else { status::P4 };
     }
-    if !matches!(flags, 0 | 2 | 3) {
+    // ISA 3.1 has no interrupt location 2.
+    let known = matches!(flags, 0 | 3) || flags == 2 && call.model() == Model::Power9;
+    if !known {
         return status::UNSUPPORTED_FLAG;
     }
     change_lpcr(call, lpcr::AIL, flags << lpcr::AIL_SHIFT);
@@ -125,6 +136,7 @@ pub(super) fn register_process_table(call: &mut Call) -> i64 {
 /// this machine is dispatched away from behind the guest's back.
 pub(super) fn register_vpa(call: &mut Call) -> i64 {
     let [flags, server, address, ..] = call.args;
+    let address = address & GUEST_ADDRESS;
     let memory_bytes = call.machine.board.memory.bytes();
     let length = call.machine.board.memory.read_u32(address.wrapping_add(4));
     let Some(slot) = call.machine.board.cpu.get_mut(server as usize) else { return status::PARAMETER };

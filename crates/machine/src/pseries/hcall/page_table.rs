@@ -4,10 +4,11 @@ use super::{Call, status};
 use crate::pseries::HPT_BASE;
 use timebase_memory::{Memory, Writer};
 
-const EXACT: u64 = 1 << 39;
-const AVPN: u64 = 1 << 32;
-const AND_CONDITION: u64 = 1 << 33;
-const READ_4: u64 = 1 << 37;
+/// Flags: bits 24, 26, 32 and 33 as LoPAR numbers them.
+const EXACT: u64 = 1 << (63 - 24);
+const READ_4: u64 = 1 << (63 - 26);
+const AVPN: u64 = 1 << (63 - 32);
+const AND_CONDITION: u64 = 1 << (63 - 33);
 
 /// Doubleword 0.
 const VALID: u64 = 1;
@@ -138,7 +139,7 @@ pub(super) fn bulk_remove(call: &mut Call) -> i64 {
             call.give(2 * k, response | 3 << 60);
             return status::PARAMETER;
         }
-        // Flag bits of the pair: 0x02 is the AND condition, 0x01 the AVPN.
+        // Bits 6 and 7 of a request are AVPN and AND condition.
         let flags = request >> 26 & (AVPN | AND_CONDITION);
         match remove_one(call, flags, request & 0x00ff_ffff_ffff_ffff, avpn) {
             Ok((_, second)) => response |= (second & (REFERENCE | CHANGE)) << 51 & 0x0c00_0000_0000_0000,
