@@ -62,8 +62,16 @@ fn build(directory: &Path) -> PathBuf {
     let (object, program) = (directory.join("executor.o"), directory.join("executor"));
     let run = |command: &mut Command| assert!(command.status().expect("cross binutils").success());
     run(Command::new("powerpc64le-linux-gnu-as").arg("-mpower10").arg(source).arg("-o").arg(&object));
-    run(Command::new("powerpc64le-linux-gnu-ld").args(["--no-warn-rwx-segments", "--section-start=.code=0x10000000", "--section-start=.eh_frame=0x30000000", "-Tdata=0x20000000"])
-        .arg(&object).arg("-o").arg(&program));
+    run(Command::new("powerpc64le-linux-gnu-ld")
+        .args([
+            "--no-warn-rwx-segments",
+            "--section-start=.code=0x10000000",
+            "--section-start=.eh_frame=0x30000000",
+            "-Tdata=0x20000000",
+        ])
+        .arg(&object)
+        .arg("-o")
+        .arg(&program));
     program
 }
 

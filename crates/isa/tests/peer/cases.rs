@@ -27,7 +27,8 @@ pub fn tried(entry: &Entry) -> bool {
 
 /// Cases of an instruction, always the same ones; those that raise an interrupt are left out.
 pub fn cases(executor: &Executor, entry: &Entry) -> Vec<Case> {
-    let mut random = Random(entry.name.bytes().fold(88_172_645_463_325_252, |h, b| h.wrapping_mul(31) ^ b as u64));
+    let mut random =
+        Random(entry.name.bytes().fold(88_172_645_463_325_252, |h, b| h.wrapping_mul(31) ^ b as u64));
     let mut cases = Vec::new();
     for _ in 0..CASES {
         let word = random_word(entry, &mut random);
@@ -114,7 +115,9 @@ fn operand_bits(entry: &Entry) -> u64 {
             "CY" => field(9, 2),
             "FXM" => field(12, 8),
             "L" if entry.name == "mtfsf" => field(25, 1),
-            "XT" | "XS" if entry.encoding.prefixed() => field(21, 5) | field(26, 1) | field(0, 1) | field(16, 1),
+            "XT" | "XS" if entry.encoding.prefixed() => {
+                field(21, 5) | field(26, 1) | field(0, 1) | field(16, 1)
+            }
             "XT" | "XS" if entry.encoding.bits >> 26 == 61 => field(21, 5) | field(3, 1),
             "XT" | "XS" => field(21, 5) | field(0, 1),
             "XA" => field(16, 5) | field(2, 1),
@@ -145,7 +148,13 @@ fn operand_bits(entry: &Entry) -> u64 {
             "SIM" => field(16, 5),
             "IMM" if entry.encoding.prefixed() => field(32, 8),
             "IMM" => field(16, 2),
-            n if n.ends_with('T') || n.ends_with('S') && n != "DS" || n.ends_with("Tp") || n.ends_with("Sp") => field(21, 5),
+            n if n.ends_with('T')
+                || n.ends_with('S') && n != "DS"
+                || n.ends_with("Tp")
+                || n.ends_with("Sp") =>
+            {
+                field(21, 5)
+            }
             n if n.len() > 1 && n.ends_with('A') => field(16, 5),
             n if n.len() > 1 && n.ends_with('B') && n != "MB" => field(11, 5),
             n if n.len() > 1 && n.ends_with('C') => field(6, 5),
@@ -156,14 +165,18 @@ fn operand_bits(entry: &Entry) -> u64 {
     let flags = |bits: u64| (decode(bits).rc, decode(bits).oe);
     let suffixes = if entry.syntax.contains("[") { [1, 1 << 10] } else { [0, 0] };
     let suffixes = suffixes.into_iter().filter(|&bit| flags(bit) != flags(0)).sum::<u64>();
-    let open = (0..64).map(|n| 1u64 << n).filter(|bit| entry.encoding.mask & bit == 0 && (named | suffixes) & bit != 0);
+    let open = (0..64)
+        .map(|n| 1u64 << n)
+        .filter(|bit| entry.encoding.mask & bit == 0 && (named | suffixes) & bit != 0);
     open.filter(|&bit| decode(bit) != decode(0) || decode(bit | 0x001f_0000) != decode(0x001f_0000 & !bit))
         .fold(0, |all, bit| all | bit)
 }
 
 fn is_storage(entry: &Entry) -> bool {
     let name = entry.name.trim_start_matches('p');
-    (name.starts_with('l') || name.starts_with("st")) && entry.syntax.contains("RA") && !name.starts_with("lvs")
+    (name.starts_with('l') || name.starts_with("st"))
+        && entry.syntax.contains("RA")
+        && !name.starts_with("lvs")
 }
 
 /// A random word: GPR operands are r3 to r10; addresses are r3 plus r4 or a small displacement.
@@ -176,7 +189,15 @@ fn random_word(entry: &Entry, random: &mut Random) -> u64 {
     for (names, shift) in [(["RT", "RS"], 21), (["RA", "RA"], 16), (["RB", "RB"], 11), (["RC", "RC"], 6)] {
         if names.iter().any(|name| has(name)) {
             let n = 3 + random.below(8);
-            set(shift, match (storage, shift) { (true, 16) => 3, (true, 11) => 4, (true, _) => 5 + n % 4, _ => n });
+            set(
+                shift,
+                match (storage, shift) {
+                    (true, 16) => 3,
+                    (true, 11) => 4,
+                    (true, _) => 5 + n % 4,
+                    _ => n,
+                },
+            );
         }
     }
     if storage && entry.syntax.contains('(') {
@@ -184,7 +205,9 @@ fn random_word(entry: &Entry, random: &mut Random) -> u64 {
             word &= !(0x1f_ffff << 32 | 0xffff);
             word |= random.below(40);
         } else {
-            word &= !0xffff | entry.encoding.mask | 8 * ((has("XT") || has("XS")) as u64 & (word >> 26 == 61) as u64);
+            word &= !0xffff
+                | entry.encoding.mask
+                | 8 * ((has("XT") || has("XS")) as u64 & (word >> 26 == 61) as u64);
             word |= random.below(3) << 4 & !entry.encoding.mask;
         }
     }
@@ -219,4 +242,3 @@ fn random_state(entry: &Entry, random: &mut Random) -> Machine {
     }
     machine
 }
-

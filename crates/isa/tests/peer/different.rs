@@ -64,10 +64,7 @@ fn undefined(name: &str, i: &Ops, before: &Machine, after: &Machine) -> bool {
         // Quotients.
         "divw" | "divwu" | "modsw" | "moduw" | "divwe" | "divweu" => {
             let (a, b) = (gpr(i.a), gpr(i.b));
-            b as u32 == 0
-                || a as u32 == 1 << 31 && b as i32 == -1
-                || name.starts_with("divwe")
-                || i.rc
+            b as u32 == 0 || a as u32 == 1 << 31 && b as i32 == -1 || name.starts_with("divwe") || i.rc
         }
         "divd" | "divdu" | "modsd" | "modud" => {
             let (a, b) = (gpr(i.a), gpr(i.b));
@@ -120,7 +117,8 @@ fn undefined(name: &str, i: &Ops, before: &Machine, after: &Machine) -> bool {
 
 fn faults_of_the_peer(name: &str, i: &Ops, before: &Machine, after: &Machine) -> bool {
     let rounding = before.regs.fpscr & 3;
-    let single = name.ends_with('s') && name.starts_with('f') || name.starts_with("xs") && name.ends_with("sp");
+    let single =
+        name.ends_with('s') && name.starts_with('f') || name.starts_with("xs") && name.ends_with("sp");
     let nan = double_is_nan(after.regs.vsr[i.t as usize & 63][0]);
     // Negates before it rounds.
     let negated = name.contains("nmadd") || name.contains("nmsub");
@@ -178,7 +176,9 @@ pub fn different(name: &str, i: &Ops, before: &Machine, after: &Machine) -> Igno
     Ignore {
         fpscr,
         // Undefined before ISA 3.1.
-        second_doubleword: name.starts_with("lxs") || name.starts_with("mtvsrd") && name != "mtvsrdd" || name.starts_with("mtvsrw") && name != "mtvsrws",
+        second_doubleword: name.starts_with("lxs")
+            || name.starts_with("mtvsrd") && name != "mtvsrdd"
+            || name.starts_with("mtvsrw") && name != "mtvsrws",
         upper_word: name.starts_with("fctiw"),
         skip,
     }

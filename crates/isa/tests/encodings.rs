@@ -1,0 +1,156 @@
+//! Encodings against the disassembler of the GNU binutils (`powerpc64le-linux-gnu-objdump`): for random operands it
+//! gives the name of the definition, or nothing where reserved bits are set.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use timebase_isa::Decoder;
+use timebase_isa::decode::Entry;
+
+/// Names that the disassembler gives instead, because it knows a more special form or another spelling.
+fn other_names(name: &str) -> &'static [&'static str] {
+    match name {
+        "cmpw" | "cmpd" => &["cmp"],
+        "cmpwi" | "cmpdi" => &["cmpi"],
+        "cmplw" | "cmpld" => &["cmpl"],
+        "cmplwi" | "cmpldi" => &["cmpli"],
+        "mtlr" | "mtctr" | "mtxer" | "mtvrsave" => &["mtspr"],
+        "mflr" | "mfctr" | "mfxer" | "mfvrsave" => &["mfspr"],
+        "dst" => &["dstt"],
+        "dstst" => &["dststt"],
+        "lvsl_" => &["lvsl"],
+        "lvsr_" => &["lvsr"],
+        "mtcrf" => &["mtocrf"],
+        "wait" => &["waitrsv", "waitimpl", "pause_short"],
+        _ => &[],
+    }
+}
+
+struct Random(u64);
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+}
+
+/// Words of an instruction: no operand bit set, single fields set, all random.
+fn words(entry: &Entry, random: &mut Random) -> Vec<u64> {
+    let width = if entry.encoding.prefixed() { u64::MAX } else { u32::MAX as u64 };
+    let open = !entry.encoding.mask & width;
+    let fields = [0u64, 31 << 21, 31 << 16, 31 << 11, 31 << 6, 0x0f << 32, 0xffff, 3];
+    let plain = fields.iter().map(|field| entry.encoding.bits | random.next() & open & field);
+    let mut words: Vec<u64> = plain.collect();
+    for _ in 0..12 {
+        let field = fields[(random.next() >> 33) as usize % 8] | fields[(random.next() >> 33) as usize % 8];
+        words.push(entry.encoding.bits | random.next() & open & field);
+    }
+    words
+}
+
+/// Mnemonics of the words, as the disassembler names them; None for what it does not know.
+fn disassemble(words: &[u64]) -> Vec<Option<String>> {
+    let path = std::env::temp_dir().join(format!("timebase-encodings-{}", std::process::id()));
+    let mut bytes = Vec::new();
+    let mut starts = BTreeMap::new();
+    for (n, word) in words.iter().enumerate() {
+        if word >> 32 != 0 && bytes.len() % 64 == 60 {
+            // A prefixed instruction does not cross a 64-byte boundary.
+            bytes.extend(0x6000_0000u32.to_le_bytes());
+        }
+        starts.insert(bytes.len(), n);
+        if word >> 32 != 0 {
+            bytes.extend(((word >> 32) as u32).to_le_bytes());
+        }
+        bytes.extend((*word as u32).to_le_bytes());
+    }
+    std::fs::write(&path, &bytes).expect("temporary file");
+    let output = Command::new("powerpc64le-linux-gnu-objdump")
+        .args([
+            "-D",
+            "-b",
+            "binary",
+            "-m",
+            "powerpc:common64",
+            "-EL",
+            "-M",
+            "power10,raw",
+            "--no-show-raw-insn",
+        ])
+        .arg(&path)
+        .output()
+        .expect("powerpc64le-linux-gnu-objdump (package binutils-powerpc64le-linux-gnu)");
+    std::fs::remove_file(&path).expect("temporary file");
+    let mut names = vec![None; words.len()];
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let Some((address, text)) = line.split_once(":\t") else { continue };
+        let Ok(address) = usize::from_str_radix(address.trim(), 16) else { continue };
+        let mnemonic = text.split_whitespace().next().unwrap_or_default();
+        if let (Some(&n), false) = (starts.get(&address), mnemonic.starts_with('.')) {
+            names[n] = Some(mnemonic.to_string());
+        }
+    }
+    names
+}
+
+/// The part of a mnemonic that the definition's name has: without record dot, overflow `o` and the like.
+fn matches(entry: &Entry, mnemonic: &str) -> bool {
+    let name = entry.name.strip_suffix('_').map_or(entry.name.to_string(), |base| format!("{base}."));
+    let suffix_of = |base: &str| {
+        mnemonic.strip_prefix(base).is_some_and(|suffix| {
+            matches!(
+                suffix,
+                "" | "."
+                    | "o"
+                    | "o."
+                    | "x"
+                    | "+"
+                    | "-"
+                    | "a"
+                    | "l"
+                    | "la"
+                    | "l+"
+                    | "l-"
+                    | "a+"
+                    | "a-"
+                    | "la+"
+                    | "la-"
+            )
+        })
+    };
+    suffix_of(&name) || other_names(entry.name).iter().any(|other| suffix_of(other))
+}
+
+#[test]
+fn the_disassembler_agrees() {
+    let decoder = Decoder::new(310);
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut cases = Vec::new();
+    for entry in
+        decoder.entries().iter().filter(|entry| entry.encoding.until >= 310 && entry.name != "illegal")
+    {
+        for word in words(entry, &mut random) {
+            if decoder.entries()[decoder.decode(word).op as usize].name == entry.name {
+                cases.push((entry, word));
+            }
+        }
+    }
+    let names = disassemble(&cases.iter().map(|(_, word)| *word).collect::<Vec<_>>());
+    let mut confirmed = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for ((entry, word), name) in cases.iter().zip(&names) {
+        let known = confirmed.entry(entry.name).or_insert(false);
+        match name {
+            Some(mnemonic) if matches(entry, mnemonic) => *known = true,
+            Some(mnemonic) => wrong.push(format!("{} {word:x}: {mnemonic}", entry.name)),
+            None => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Not known for a POWER10 (pairs, mftb), or only with a field of one value (copy, mfocrf).
+    const UNKNOWN: [&str; 7] = ["copy", "lfdp", "lfdpx", "mfocrf", "mftb", "stfdp", "stfdpx"];
+    let unconfirmed: Vec<_> =
+        confirmed.iter().filter(|(name, known)| !**known && !UNKNOWN.contains(name)).collect();
+    assert!(unconfirmed.is_empty(), "{unconfirmed:?}");
+}
