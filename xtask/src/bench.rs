@@ -96,11 +96,12 @@ pub fn bench(arguments: &[String]) -> Outcome {
     }
     print!("{table}");
     if arguments.iter().any(|argument| argument == "--write") {
-        let text = format!(
-            "# Benchmarks\n\nMade by `cargo xtask bench {pairs} --write`: runs in turn on one machine, medians of \
-             CPU seconds (user and system).\nCompare ratios, not absolutes. Guest: the Debian installer's netboot kernel, 1 GiB, power9, \
-             one vCPU.\n\n{table}"
+        let made = format!(
+            "Made by `cargo xtask bench {pairs} --write`: runs in turn on one machine, medians of CPU"
         );
+        let rest = "seconds (user and system). Compare ratios, not absolutes.";
+        let guest = "Guest: the Debian installer's netboot kernel, 1 GiB, power9, one vCPU.";
+        let text = format!("# Benchmarks\n\n{made}\n{rest}\n{guest}\n\n{table}");
         std::fs::write("docs/benchmarks.md", text).map_err(|e| format!("docs/benchmarks.md: {e}"))?;
     }
     Ok(())

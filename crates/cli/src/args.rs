@@ -33,6 +33,8 @@ pub enum Command {
     /// Replay a recording and compare every digest in it
     #[command(after_help = EXIT)]
     Verify(Verify),
+    /// Show all this on the embedded guest, and on Linux where it is installed
+    Demo(Demo),
 }
 
 const EXIT: &str = "\
@@ -88,6 +90,16 @@ pub struct Verify {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct Demo {
+    /// Fetch the Debian guest with the distribution's package tools if it is not installed (as root)
+    #[arg(long)]
+    pub debian: bool,
+    /// Folder for the recordings
+    #[arg(long, value_name = "FOLDER", default_value = "timebase-demo")]
+    pub folder: PathBuf,
 }
 
 /// What the machine is.

@@ -25,6 +25,7 @@ pub fn run(command: Command) -> Answer {
         Command::Replay(replay) => self::replay(replay),
         Command::Info(info) => self::info(info),
         Command::Verify(verify) => self::verify(verify),
+        Command::Demo(demo) => crate::demo::demo(&demo),
     }
 }
 

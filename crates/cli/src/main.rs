@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod complaint;
+mod demo;
 mod report;
 mod script;
 mod world;
