@@ -142,7 +142,7 @@ pub(super) fn register_vpa(call: &mut Call) -> i64 {
     let Some(slot) = call.machine.board.cpu.get_mut(server as usize) else { return status::PARAMETER };
     let function = flags >> 45 & 7;
     let registering = matches!(function, 1..=3);
-    if registering && (address % 128 != 0 || address >= memory_bytes) {
+    if registering && (!address.is_multiple_of(128) || address >= memory_bytes) {
         return status::PARAMETER;
     }
     // The VPA holds its length as a halfword at byte 4, the other areas as a word there.

@@ -2,9 +2,7 @@
 //!
 //! The guest is the distribution's package debian-installer-12-netboot-ppc64el; `cargo xtask setup` installs it.
 
-mod harness;
-
-use harness::{Random, config};
+use crate::harness::{Random, config};
 use timebase_machine::{BoxedMachine, Config, Firmware, Images, Stop, build};
 
 const GUEST: &str = "/usr/lib/debian-installer/images/12/ppc64el/text/debian-installer/ppc64el";

@@ -1,10 +1,6 @@
 //! The one law, on the embedded guest: the state at instruction N depends on nothing but configuration and inputs.
 
-mod guest;
-mod harness;
-
-use guest::{RACE, elf, finish, machine, machine_with, run_to};
-use harness::{Random, config};
+use crate::harness::{RACE, Random, config, elf, finish, machine, machine_with, run_to};
 use timebase_machine::{Firmware, Stop};
 
 #[test]
@@ -122,9 +118,9 @@ fn perturbing_any_field_changes_the_digest() {
 #[test]
 fn s2_s9_a_thousand_resets_give_the_same_digest_and_equal_cold() {
     let mut machine = machine();
-    let cold = machine.differences(&self::machine().snapshot());
+    let cold = machine.differences(&crate::harness::machine().snapshot());
     assert_eq!(cold, [], "two new machines are equal");
-    let mut fresh = self::machine();
+    let mut fresh = crate::harness::machine();
     let mut random = Random(11);
     let mut first = None;
     for n in 0..1000 {

@@ -1,8 +1,6 @@
 //! Hypervisor and RTAS calls: what they leave alone, and that no argument harms the program.
 
-mod harness;
-
-use harness::{Random, config, elf, machine_with, run_to};
+use crate::harness::{Random, config, elf, machine_with, run_to};
 use timebase_machine::{BoxedMachine, Config, Stop};
 
 const BASE: u64 = 0x1_0000;

@@ -1,0 +1,6 @@
+//! Tests of machines, one binary.
+
+mod determinism;
+mod harness;
+mod hcalls;
+mod linux;
