@@ -296,13 +296,21 @@ fn add_quadword(r: &mut Regs, i: &Ops, subtract: bool, extended: bool, carry_out
     Ok(())
 }
 
-/// Carry-less multiply of lanes, summed by exclusive or in pairs.
+/// Carry-less product, four bits at a time.
+fn carryless_product(x: u64, y: u64) -> u128 {
+    let mut multiples = [0u128; 16];
+    for n in 1..16 {
+        multiples[n] = multiples[n / 2] << 1 ^ if n % 2 != 0 { x as u128 } else { 0 };
+    }
+    (0..16).fold(0, |product, n| product ^ multiples[(y >> (4 * n) & 15) as usize] << (4 * n))
+}
+
+/// Carry-less products of lanes, summed by exclusive or in pairs.
 fn polynomial(r: &mut Regs, i: &Ops, bits: u32) -> Outcome {
     let (a, b) = (r.vsr128(i.a), r.vsr128(i.b));
     let mut result = 0u128;
     for n in 0..128 / bits {
-        let (x, y) = (lane(a, bits, n) as u128, lane(b, bits, n));
-        let product = (0..bits).filter(|k| y >> k & 1 != 0).fold(0, |product, k| product ^ x << k);
+        let product = carryless_product(lane(a, bits, n), lane(b, bits, n));
         let shift = 128 - 2 * bits * (n / 2 + 1);
         result ^= product << shift;
     }

@@ -30,7 +30,7 @@ const fn product(mut x: u8, mut y: u8) -> u8 {
 }
 
 /// SubBytes: the inverse in GF(2^8), then an affine map.
-const SUBSTITUTE: [u8; 256] = {
+static SUBSTITUTE: [u8; 256] = {
     let mut table = [0; 256];
     let mut x = 0;
     while x < 256 {
@@ -47,7 +47,7 @@ const SUBSTITUTE: [u8; 256] = {
     table
 };
 
-const SUBSTITUTE_BACK: [u8; 256] = {
+static SUBSTITUTE_BACK: [u8; 256] = {
     let mut table = [0; 256];
     let mut x = 0;
     while x < 256 {
@@ -66,16 +66,29 @@ fn shift_rows(state: State, back: bool) -> State {
     })
 }
 
-/// MixColumns with the polynomial whose coefficients are given, lowest first.
-fn mix_columns(state: State, polynomial: [u8; 4]) -> State {
+/// Products of every byte with each coefficient of a polynomial.
+type Products = [[u8; 256]; 4];
+
+const fn products(polynomial: [u8; 4]) -> Products {
+    let mut table = [[0; 256]; 4];
+    let mut n = 0;
+    while n < 4 * 256 {
+        table[n / 256][n % 256] = product((n % 256) as u8, polynomial[n / 256]);
+        n += 1;
+    }
+    table
+}
+
+/// MixColumns with a polynomial whose products with every byte are given, lowest coefficient first.
+fn mix_columns(state: State, products: &Products) -> State {
     core::array::from_fn(|n| {
         let (row, column) = (n % 4, n / 4);
-        (0..4).fold(0, |sum, k| sum ^ product(state[column * 4 + k], polynomial[(row + 4 - k) % 4]))
+        (0..4).fold(0, |sum, k| sum ^ products[(row + 4 - k) % 4][state[column * 4 + k] as usize])
     })
 }
 
-const MIX: [u8; 4] = [2, 1, 1, 3];
-const MIX_BACK: [u8; 4] = [14, 9, 13, 11];
+static MIX: Products = products([2, 1, 1, 3]);
+static MIX_BACK: Products = products([14, 9, 13, 11]);
 
 fn exclusive_or(a: State, b: State) -> State {
     core::array::from_fn(|n| a[n] ^ b[n])
@@ -84,7 +97,7 @@ fn exclusive_or(a: State, b: State) -> State {
 fn encrypt(r: &mut Regs, i: &Ops, last: bool) -> Outcome {
     let (state, key) = (r.vsr128(i.a).to_be_bytes(), r.vsr128(i.b).to_be_bytes());
     let shifted = shift_rows(state.map(|x| SUBSTITUTE[x as usize]), false);
-    let mixed = if last { shifted } else { mix_columns(shifted, MIX) };
+    let mixed = if last { shifted } else { mix_columns(shifted, &MIX) };
     r.set_vsr128(i.t, u128::from_be_bytes(exclusive_or(mixed, key)));
     Ok(())
 }
@@ -93,7 +106,7 @@ fn decrypt(r: &mut Regs, i: &Ops, last: bool) -> Outcome {
     let (state, key) = (r.vsr128(i.a).to_be_bytes(), r.vsr128(i.b).to_be_bytes());
     let substituted = shift_rows(state, true).map(|x| SUBSTITUTE_BACK[x as usize]);
     let keyed = exclusive_or(substituted, key);
-    let mixed = if last { keyed } else { mix_columns(keyed, MIX_BACK) };
+    let mixed = if last { keyed } else { mix_columns(keyed, &MIX_BACK) };
     r.set_vsr128(i.t, u128::from_be_bytes(mixed));
     Ok(())
 }

@@ -267,8 +267,8 @@ instructions! {
     vmrglb = vx(268), "vmrglb VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| merge(r, i, 8, true))?; }
     vmrglh = vx(332), "vmrglh VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| merge(r, i, 16, true))?; }
     vmrglw = vx(396), "vmrglw VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| merge(r, i, 32, true))?; }
-    vmrgew = vx(1932), "vmrgew VRT,VRA,VRB", |s, i| { s.require(Facility::Vsx)?; s.compute(|r, i| merge_words(r, i, 0), i)?; }
-    vmrgow = vx(1676), "vmrgow VRT,VRA,VRB", |s, i| { s.require(Facility::Vsx)?; s.compute(|r, i| merge_words(r, i, 1), i)?; }
+    vmrgew = vx(1932), "vmrgew VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| merge_words(r, i, 0))?; }
+    vmrgow = vx(1676), "vmrgow VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| merge_words(r, i, 1))?; }
     "I 6.8.3";
     vspltb = vx(524), "vspltb VRT,VRB,UIM", |s, i| { vector(s, i, |r, i| splat(r, i, 8))?; }
     vsplth = vx(588), "vsplth VRT,VRB,UIM", |s, i| { vector(s, i, |r, i| splat(r, i, 16))?; }

@@ -1,27 +1,21 @@
 //! Instructions of Book I on random operands, all registers and memory compared.
 //!
 //! The results were once compared with those of an independent emulator, and their digests written down in
-//! `peer/digests.txt`: the ordinary test compares digests. After a change, and for a new instruction, the ignored test
+//! `digests.txt`: the ordinary test compares digests. After a change, and for a new instruction, the ignored test
 //! `peer` repeats the comparison and `write_digests` the writing; they need `qemu-ppc64le` (user mode, run as a
 //! separate process) and are started by hand:
 //! `cargo nextest run -p timebase-isa --run-ignored all --no-capture peer`.
-//! The peer is an oracle with known faults; [`different`] lists them.
+//! The peer is an oracle with known faults; [`crate::different`] lists them.
 
-#[path = "peer/cases.rs"]
-mod cases;
-#[path = "peer/different.rs"]
-mod different;
-mod reader;
-
-use cases::{Case, MEMORY_BYTES, cases, tried};
-use different::Ignore;
-use reader::{Executor, Machine};
+use crate::cases::{Case, MEMORY_BYTES, cases, tried};
+use crate::different::Ignore;
+use crate::reader::{Executor, Machine};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Bytes of a record that goes to the executor (`peer/executor.s`) and comes back.
+/// Bytes of a record that goes to the executor (`executor.s`) and comes back.
 const RECORD: usize = 1264;
 
 fn to_record(machine: &Machine, word: u64) -> Vec<u8> {
@@ -58,7 +52,7 @@ fn from_record(record: &[u8], like: &Machine) -> Machine {
 
 /// Builds the executor of the peer; its path.
 fn build(directory: &Path) -> PathBuf {
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer/executor.s");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/instructions/executor.s");
     let (object, program) = (directory.join("executor.o"), directory.join("executor"));
     let run = |command: &mut Command| assert!(command.status().expect("cross binutils").success());
     run(Command::new("powerpc64le-linux-gnu-as").arg("-mpower10").arg(source).arg("-o").arg(&object));
@@ -163,7 +157,7 @@ fn peer() {
     assert!(bad.is_empty(), "{}", bad.join("\n"));
 }
 
-const DIGESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer/digests.txt");
+const DIGESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/instructions/digests.txt");
 
 /// Digests (FNV-1a) of the states after all cases, by instruction, with the number of cases.
 fn digests() -> BTreeMap<&'static str, String> {

@@ -48,6 +48,11 @@ pub fn cases(executor: &Executor, entry: &Entry) -> Vec<Case> {
     cases
 }
 
+/// A random word of the instruction.
+pub fn random_word_of(entry: &Entry, seed: u64) -> u64 {
+    random_word(entry, &mut Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1))
+}
+
 struct Random(u64);
 impl Random {
     fn next(&mut self) -> u64 {

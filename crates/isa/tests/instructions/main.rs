@@ -1,0 +1,7 @@
+//! Tests of instructions, one at a time, on a reader of their own ([`reader`]).
+
+mod cases;
+mod different;
+mod exceptions;
+mod peer;
+mod reader;
