@@ -3,7 +3,7 @@
 use alloc::{format, string::String, vec::Vec};
 use object::elf::{EM_PPC, EM_PPC64, FileHeader32, FileHeader64, Machine, PT_LOAD};
 use object::read::elf::{FileHeader, ProgramHeader};
-use object::{Endianness, FileKind};
+use object::{Endian, Endianness, FileKind};
 
 /// Where kernels that can run anywhere are loaded.
 pub(crate) const KERNEL_BASE: u64 = 0x40_0000;
@@ -20,12 +20,21 @@ pub(crate) struct Segment<'a> {
 pub(crate) struct Image<'a> {
     pub segments: Vec<Segment<'a>>,
     pub entry: u64,
+    /// Its code is for 64-bit mode.
+    pub bits64: bool,
+    /// Its code is little-endian.
+    pub little_endian: bool,
 }
 
 impl Image<'_> {
     /// The first address after everything that is loaded.
     pub fn end(&self) -> u64 {
         self.segments.iter().map(|s| s.address.saturating_add(s.memory_bytes)).max().unwrap_or(0)
+    }
+
+    /// The first address of everything that is loaded.
+    pub fn start(&self) -> u64 {
+        self.segments.iter().map(|s| s.address).min().unwrap_or(0)
     }
 }
 
@@ -66,7 +75,8 @@ fn parse_elf<'a, E: FileHeader<Endian = Endianness>>(
     if entry == 0 {
         entry = segments[0].address;
     }
-    Ok(Image { segments, entry: place(entry) })
+    let (bits64, little_endian) = (header.is_type_64(), endian.is_little_endian());
+    Ok(Image { segments, entry: place(entry), bits64, little_endian })
 }
 
 /// Takes `data` apart: ELF for Power of either width and byte order. The error completes "kernel: ...".
@@ -76,10 +86,4 @@ pub(crate) fn parse(data: &[u8]) -> Result<Image<'_>, String> {
         Ok(FileKind::Elf32) => parse_elf::<FileHeader32<Endianness>>(data, EM_PPC),
         _ => Err("it is not an ELF file; give a vmlinux, zImage or bare-metal ELF image for Power".into()),
     }
-}
-
-/// An ELF image for little-endian CPUs.
-pub(crate) fn little_endian(data: &[u8]) -> bool {
-    // EI_DATA: 1 little, 2 big.
-    data.get(5) == Some(&1)
 }

@@ -2,6 +2,7 @@
 //! Documentation/arch/powerpc/).
 
 use super::{IRQ_EPOW, IRQ_HOTPLUG, IRQ_NVRAM, IRQ_VTY, hpt_shift, rtas};
+use crate::image::Image;
 use crate::tree::{NodeId, ROOT, Tree};
 use crate::{Config, Firmware};
 use alloc::{format, string::String, vec::Vec};
@@ -250,11 +251,12 @@ pub(super) fn interrupt_controller(tree: &mut Tree, xive: bool, cpus: u32) {
     }
 }
 
-/// Tells firmware in the guest that there is a kernel in memory: address and bytes. The names are SLOF's.
-pub(super) fn boot_kernel(tree: &mut Tree, (address, bytes): (u64, u64), little_endian: bool) {
+/// Tells firmware in the guest that there is a kernel in memory. The names are SLOF's.
+pub(super) fn boot_kernel(tree: &mut Tree, kernel: &Image) {
     if let Some(chosen) = tree.find("/chosen") {
-        tree.set(chosen, "qemu,boot-kernel", &[address.to_be_bytes(), bytes.to_be_bytes()].concat());
-        if little_endian {
+        let bytes = kernel.end().saturating_sub(kernel.entry);
+        tree.set(chosen, "qemu,boot-kernel", &[kernel.entry.to_be_bytes(), bytes.to_be_bytes()].concat());
+        if kernel.little_endian {
             tree.set(chosen, "qemu,boot-kernel-le", &[]);
         }
     }

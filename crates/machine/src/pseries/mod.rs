@@ -8,7 +8,7 @@ mod hcall;
 mod open_firmware;
 mod rtas;
 
-use crate::image::{self, KERNEL_BASE};
+use crate::image::{self, Image, KERNEL_BASE};
 use crate::schedule::Schedule;
 use crate::tree::Tree;
 use crate::{
@@ -42,6 +42,11 @@ const MESSAGE_SOURCES: [u32; 2] = [IRQ_EPOW, IRQ_HOTPLUG];
 const HPT_BASE: u64 = 1 << 60;
 /// The bits of an address that a guest can name.
 const GUEST_ADDRESS: u64 = HPT_BASE - 1;
+
+/// Bytes of memory that the images must leave free behind them.
+const ROOM: u64 = 2 << 20;
+/// Firmware in the guest works below this address.
+const FIRMWARE_TOP: u64 = 1 << 31;
 
 /// The port of the console.
 const CONSOLE: &str = "console0";
@@ -407,51 +412,66 @@ impl Board {
 
     /// Loads the images and sets vCPU 0 on its way.
     fn load(&mut self, config: &Config, images: &Images) -> Result<(), ConfigError> {
-        let mut entry = 0;
-        let mut end = KERNEL_BASE;
-        if let Some(kernel) = &images.kernel {
-            let image = image::parse(kernel).map_err(|why| ConfigError(format!("kernel: {why}")))?;
-            for segment in &image.segments {
-                self.place("kernel", segment.address, segment.bytes, segment.memory_bytes)?;
-            }
-            (entry, end) = (image.entry, image.end());
-        } else if config.firmware != Firmware::Image {
-            return Err(ConfigError("no kernel: give --kernel FILE (or --firmware FILE)".into()));
-        }
-        let mut initrd = (0, 0);
-        if let Some(bytes) = &images.initrd {
-            let base = (end + 0x2_0000).next_multiple_of(0x1_0000);
-            self.place("initrd", base, bytes, bytes.len() as u64)?;
-            initrd = (base, bytes.len() as u64);
-        }
-        self.tree = describe::tree(config, initrd);
+        let kernel = self.load_kernel(images)?;
+        let end = kernel.as_ref().map_or(KERNEL_BASE, Image::end);
+        let initrd = self.load_initrd(images, end)?;
+        let end = end.max(initrd.1);
+        // Firmware, its tables and the flattened tree need some room beside the images.
+        self.place("kernel and initrd", end, &[], ROOM)?;
+        self.tree = describe::tree(config, (initrd.0, initrd.1 - initrd.0));
+        let no_kernel = || ConfigError("no kernel: give --kernel FILE (or --firmware FILE)".into());
         match config.firmware {
             Firmware::BuiltIn => {
-                self.firmware.install(
-                    &mut self.memory,
-                    &mut self.tree,
-                    &[(KERNEL_BASE.min(entry), end), (initrd.0, initrd.0 + initrd.1)],
-                );
-                self.enter(entry, [initrd.0, initrd.1, open_firmware::ENTRY]);
+                let kernel = kernel.ok_or_else(no_kernel)?;
+                if kernel.start() < open_firmware::RESERVED {
+                    return Err(ConfigError(format!(
+                        "kernel: it begins at {:#x}, where the firmware is (up to {:#x}): use --firmware none",
+                        kernel.start(),
+                        open_firmware::RESERVED
+                    )));
+                }
+                let taken = [(kernel.start(), kernel.end()), initrd];
+                self.firmware.install(&mut self.memory, &mut self.tree, &taken);
+                self.enter_kernel(&kernel, [initrd.0, initrd.1 - initrd.0, open_firmware::ENTRY]);
                 self.cpu[0].vcpu.regs.gpr[1] = open_firmware::STACK;
             }
             Firmware::None => {
+                let kernel = kernel.ok_or_else(no_kernel)?;
                 self.settle_without_negotiation(config);
-                let address = rtas::install(&mut self.memory, &mut self.tree);
-                let tree = self.place_tree(address, &[(address, rtas::RESERVED)])?;
-                self.enter(entry, [tree, 0, 0]);
+                let rtas = rtas::install(&mut self.memory, &mut self.tree, end);
+                let below = if rtas < end { self.memory.bytes() } else { rtas };
+                let tree = self.place_tree(below, &[(rtas, rtas::RESERVED)])?;
+                self.enter_kernel(&kernel, [tree, 0, 0]);
             }
             Firmware::Image => {
                 let rom = images.firmware.as_ref().ok_or_else(|| ConfigError("no firmware image".into()))?;
                 self.place("firmware", 0, rom, rom.len() as u64)?;
-                if let Some(kernel) = &images.kernel {
-                    describe::boot_kernel(&mut self.tree, (entry, end - entry), image::little_endian(kernel));
+                if let Some(kernel) = &kernel {
+                    describe::boot_kernel(&mut self.tree, kernel);
                 }
-                let tree = self.place_tree(self.memory.bytes().min(1 << 28), &[])?;
-                self.enter(0x100, [tree, 0, 0]);
+                let tree = self.place_tree(self.memory.bytes().min(FIRMWARE_TOP), &[])?;
+                self.enter(0x100, [tree, 0, 0], msr::SF);
             }
         }
         Ok(())
+    }
+
+    /// Loads the kernel, if there is one.
+    fn load_kernel<'a>(&mut self, images: &'a Images) -> Result<Option<Image<'a>>, ConfigError> {
+        let Some(bytes) = &images.kernel else { return Ok(None) };
+        let kernel = image::parse(bytes).map_err(|why| ConfigError(format!("kernel: {why}")))?;
+        for segment in &kernel.segments {
+            self.place("kernel", segment.address, segment.bytes, segment.memory_bytes)?;
+        }
+        Ok(Some(kernel))
+    }
+
+    /// Loads the initial RAM disk behind what ends at `end`: where it begins and ends, 0 if there is none.
+    fn load_initrd(&mut self, images: &Images, end: u64) -> Result<(u64, u64), ConfigError> {
+        let Some(bytes) = &images.initrd else { return Ok((0, 0)) };
+        let base = end.saturating_add(0x2_0000).next_multiple_of(0x1_0000);
+        self.place("initrd", base, bytes, bytes.len() as u64)?;
+        Ok((base, base + bytes.len() as u64))
     }
 
     /// Puts the flattened tree below `top`.
@@ -462,14 +482,21 @@ impl Board {
         Ok(address)
     }
 
-    /// vCPU 0 begins at `entry` with r3 to r5.
-    fn enter(&mut self, entry: u64, [r3, r4, r5]: [u64; 3]) {
+    /// vCPU 0 begins in the kernel, in the mode that it was made for.
+    fn enter_kernel(&mut self, kernel: &Image, registers: [u64; 3]) {
+        let width = if kernel.bits64 { msr::SF } else { 0 };
+        let order = if kernel.little_endian { msr::LE } else { 0 };
+        self.enter(kernel.entry, registers, width | order);
+    }
+
+    /// vCPU 0 begins at `entry` with r3 to r5 and these bits of MSR.
+    fn enter(&mut self, entry: u64, [r3, r4, r5]: [u64; 3], mode: u64) {
         let slot = &mut self.cpu[0];
         slot.activity = Activity::Running;
         let regs = &mut slot.vcpu.regs;
         regs.nia = entry;
         (regs.gpr[3], regs.gpr[4], regs.gpr[5]) = (r3, r4, r5);
-        slot.vcpu.set_msr(msr::SF | msr::ME);
+        slot.vcpu.set_msr(mode | msr::ME);
     }
 }
 

@@ -14,8 +14,8 @@ use timebase_state::State;
 pub(super) const ENTRY: u64 = 0x1000;
 /// Initial stack pointer: the top of a page with room for a frame.
 pub(super) const STACK: u64 = 0xff00;
-/// What the firmware keeps for itself while it lives.
-const RESERVED: (u64, u64) = (0, 0x1_0000);
+/// The firmware keeps what is below for itself while it lives.
+pub(super) const RESERVED: u64 = 0x1_0000;
 /// The longest string or buffer that a service handles.
 const LONGEST: u64 = 1 << 20;
 
@@ -46,7 +46,7 @@ impl OpenFirmware {
         for (n, word) in STUB.iter().enumerate() {
             let _ = memory.store_u32(ENTRY + 4 * n as u64, *word, Writer::Other);
         }
-        self.take(RESERVED.0, RESERVED.1);
+        self.take(0, RESERVED);
         for &(start, end) in taken {
             if end > start {
                 self.take(start, end);
@@ -291,7 +291,8 @@ impl Board {
 impl Pseries {
     /// The private hcall of the client interface: r4 holds the call's address.
     pub(super) fn client_interface(&mut self, n: usize) -> u64 {
-        let address = self.board.cpu[n].vcpu.regs.gpr[4] & super::GUEST_ADDRESS;
+        // Cells have 32 bits, and so have addresses.
+        let address = self.board.cpu[n].vcpu.regs.gpr[4] & 0xffff_ffff;
         let Some(call) = self.board.read_call(address) else { return u64::MAX };
         match call.name.as_str() {
             "write" => return self.of_write(&call),

@@ -19,6 +19,8 @@ const DIRECT_BASE: u64 = 0x0fff_0000;
 
 /// What is reserved for it there.
 pub(super) const RESERVED: u64 = 0x1_0000;
+/// Bytes that stay free below it for the flattened tree.
+const ROOM_BELOW: u64 = 0x10_0000;
 
 /// The stub: `mr r4,r3; lis r3,0; ori r3,r3,0xf000; sc 1; blr`.
 const STUB: [u32; 5] = [0x7c64_1b78, 0x3c60_0000, 0x6063_f000, 0x4400_0022, 0x4e80_0020];
@@ -115,9 +117,11 @@ pub(super) fn tell_base(tree: &mut Tree, base: u64) {
     }
 }
 
-/// Places RTAS for a guest that is entered with the flattened tree; gives the first address that it takes.
-pub(super) fn install(memory: &mut Memory, tree: &mut Tree) -> u64 {
-    let base = DIRECT_BASE.min(memory.bytes() - 0x1_0000);
+/// Places RTAS for a guest that is entered with the flattened tree and whose images end at `end`; gives its address.
+pub(super) fn install(memory: &mut Memory, tree: &mut Tree, end: u64) -> u64 {
+    let usual = DIRECT_BASE.min(memory.bytes() - RESERVED);
+    // Room for the flattened tree stays below.
+    let base = if end + ROOM_BELOW <= usual { usual } else { end.next_multiple_of(RESERVED) };
     place(memory, base);
     tell_base(tree, base);
     base

@@ -3,4 +3,5 @@
 mod determinism;
 mod harness;
 mod hcalls;
+mod images;
 mod linux;
