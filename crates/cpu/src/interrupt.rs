@@ -8,134 +8,64 @@ use crate::{Model, Vcpu};
 use timebase_isa::Trap;
 use timebase_state::Instant;
 
-/// An interrupt, by the book's name.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[repr(u8)]
-#[expect(missing_docs, reason = "the book's names say it")]
-pub enum Vector {
-    SystemReset,
-    MachineCheck,
-    DataStorage,
-    DataSegment,
-    InstructionStorage,
-    InstructionSegment,
-    External,
-    Alignment,
-    Program,
-    FloatingPointUnavailable,
-    Decrementer,
-    HypervisorDecrementer,
-    DirectedPrivilegedDoorbell,
-    SystemCall,
-    Trace,
-    HypervisorDataStorage,
-    HypervisorInstructionStorage,
-    HypervisorEmulationAssistance,
-    DirectedHypervisorDoorbell,
-    PerformanceMonitor,
-    VectorUnavailable,
-    VsxUnavailable,
-    FacilityUnavailable,
-    HypervisorFacilityUnavailable,
-    SystemCallVectored,
+macro_rules! vectors {
+    ($($name:ident $text:literal $offset:literal;)*) => {
+        /// An interrupt, by the book's name.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+        #[repr(u8)]
+        #[expect(missing_docs, reason = "the book's names say it")]
+        pub enum Vector { $($name),* }
+
+        use Vector::*;
+
+        impl Vector {
+            /// All of them.
+            pub const ALL: &[Vector] = &[$($name),*];
+
+            /// The book's name in lower case.
+            pub const fn name(self) -> &'static str {
+                match self { $($name => $text),* }
+            }
+
+            /// Effective address of the vector, relocation off.
+            pub const fn offset(self) -> u64 {
+                match self { $($name => $offset),* }
+            }
+        }
+    };
 }
 
-use Vector::*;
+vectors! {
+    SystemReset "system-reset" 0x100;
+    MachineCheck "machine-check" 0x200;
+    DataStorage "data-storage" 0x300;
+    DataSegment "data-segment" 0x380;
+    InstructionStorage "instruction-storage" 0x400;
+    InstructionSegment "instruction-segment" 0x480;
+    External "external" 0x500;
+    Alignment "alignment" 0x600;
+    Program "program" 0x700;
+    FloatingPointUnavailable "floating-point-unavailable" 0x800;
+    Decrementer "decrementer" 0x900;
+    HypervisorDecrementer "hypervisor-decrementer" 0x980;
+    DirectedPrivilegedDoorbell "directed-privileged-doorbell" 0xa00;
+    SystemCall "system-call" 0xc00;
+    Trace "trace" 0xd00;
+    HypervisorDataStorage "hypervisor-data-storage" 0xe00;
+    HypervisorInstructionStorage "hypervisor-instruction-storage" 0xe20;
+    HypervisorEmulationAssistance "hypervisor-emulation-assistance" 0xe40;
+    DirectedHypervisorDoorbell "directed-hypervisor-doorbell" 0xe80;
+    PerformanceMonitor "performance-monitor" 0xf00;
+    VectorUnavailable "vector-unavailable" 0xf20;
+    VsxUnavailable "vsx-unavailable" 0xf40;
+    FacilityUnavailable "facility-unavailable" 0xf60;
+    HypervisorFacilityUnavailable "hypervisor-facility-unavailable" 0xf80;
+    SystemCallVectored "system-call-vectored" 0x1_7000;
+}
 
 impl Vector {
     /// How many there are.
-    pub const COUNT: usize = SystemCallVectored as usize + 1;
-
-    /// All of them.
-    pub const ALL: [Vector; Vector::COUNT] = [
-        SystemReset,
-        MachineCheck,
-        DataStorage,
-        DataSegment,
-        InstructionStorage,
-        InstructionSegment,
-        External,
-        Alignment,
-        Program,
-        FloatingPointUnavailable,
-        Decrementer,
-        HypervisorDecrementer,
-        DirectedPrivilegedDoorbell,
-        SystemCall,
-        Trace,
-        HypervisorDataStorage,
-        HypervisorInstructionStorage,
-        HypervisorEmulationAssistance,
-        DirectedHypervisorDoorbell,
-        PerformanceMonitor,
-        VectorUnavailable,
-        VsxUnavailable,
-        FacilityUnavailable,
-        HypervisorFacilityUnavailable,
-        SystemCallVectored,
-    ];
-
-    /// The book's name in lower case.
-    pub const fn name(self) -> &'static str {
-        match self {
-            SystemReset => "system-reset",
-            MachineCheck => "machine-check",
-            DataStorage => "data-storage",
-            DataSegment => "data-segment",
-            InstructionStorage => "instruction-storage",
-            InstructionSegment => "instruction-segment",
-            External => "external",
-            Alignment => "alignment",
-            Program => "program",
-            FloatingPointUnavailable => "floating-point-unavailable",
-            Decrementer => "decrementer",
-            HypervisorDecrementer => "hypervisor-decrementer",
-            DirectedPrivilegedDoorbell => "directed-privileged-doorbell",
-            SystemCall => "system-call",
-            Trace => "trace",
-            HypervisorDataStorage => "hypervisor-data-storage",
-            HypervisorInstructionStorage => "hypervisor-instruction-storage",
-            HypervisorEmulationAssistance => "hypervisor-emulation-assistance",
-            DirectedHypervisorDoorbell => "directed-hypervisor-doorbell",
-            PerformanceMonitor => "performance-monitor",
-            VectorUnavailable => "vector-unavailable",
-            VsxUnavailable => "vsx-unavailable",
-            FacilityUnavailable => "facility-unavailable",
-            HypervisorFacilityUnavailable => "hypervisor-facility-unavailable",
-            SystemCallVectored => "system-call-vectored",
-        }
-    }
-
-    /// Effective address of the vector, relocation off.
-    pub const fn offset(self) -> u64 {
-        match self {
-            SystemReset => 0x100,
-            MachineCheck => 0x200,
-            DataStorage => 0x300,
-            DataSegment => 0x380,
-            InstructionStorage => 0x400,
-            InstructionSegment => 0x480,
-            External => 0x500,
-            Alignment => 0x600,
-            Program => 0x700,
-            FloatingPointUnavailable => 0x800,
-            Decrementer => 0x900,
-            HypervisorDecrementer => 0x980,
-            DirectedPrivilegedDoorbell => 0xa00,
-            SystemCall => 0xc00,
-            Trace => 0xd00,
-            HypervisorDataStorage => 0xe00,
-            HypervisorInstructionStorage => 0xe20,
-            HypervisorEmulationAssistance => 0xe40,
-            DirectedHypervisorDoorbell => 0xe80,
-            PerformanceMonitor => 0xf00,
-            VectorUnavailable => 0xf20,
-            VsxUnavailable => 0xf40,
-            FacilityUnavailable => 0xf60,
-            HypervisorFacilityUnavailable => 0xf80,
-            SystemCallVectored => 0x1_7000,
-        }
-    }
+    pub const COUNT: usize = Vector::ALL.len();
 
     /// The interrupt saves into HSRR0/1.
     const fn hypervisor(self) -> bool {

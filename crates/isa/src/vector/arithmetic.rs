@@ -1,19 +1,13 @@
 //! Vector integer arithmetic, shifts, counts and sums (Power ISA Book I 6.9, 6.11 to 6.13).
 #![expect(non_camel_case_types, reason = "instructions are types named by their mnemonics")]
 
-use super::lanes::{lane, make, signed, va, vx, vx_a, with_lane};
+use super::lanes::{lane, make, signed, va, vector, vx, vx_a, with_lane};
 use crate::encoding::{f, tab};
 use crate::instruction::instructions;
-use crate::semantics::{Facility, Semantics};
-use crate::{Done, Encoding, Ops, Regs, Trap};
+use crate::semantics::Semantics;
+use crate::{Encoding, Ops, Regs, Trap};
 
 type Outcome = Result<(), Trap>;
-
-#[inline(always)]
-fn vector<S: Semantics>(s: &mut S, i: &Ops, f: fn(&mut Regs, &Ops) -> Outcome) -> Done<S> {
-    s.require(Facility::Vector)?;
-    s.compute(f, i)
-}
 
 fn add(r: &mut Regs, i: &Ops, bits: u32) -> Outcome {
     r.each_lane2(i, bits, u64::wrapping_add);

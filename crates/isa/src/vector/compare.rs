@@ -1,18 +1,11 @@
 //! Vector integer compare (Power ISA Book I 6.9.3), with CR6 of the Rc forms.
 #![expect(non_camel_case_types, reason = "instructions are types named by their mnemonics")]
 
-use super::lanes::{lane, make, signed, vc};
+use super::lanes::{lane, make, signed, vc, vector};
 use crate::instruction::instructions;
-use crate::semantics::{Facility, Semantics};
-use crate::{Done, Ops, Regs, Trap};
+use crate::{Ops, Regs, Trap};
 
 type Outcome = Result<(), Trap>;
-
-#[inline(always)]
-fn vector<S: Semantics>(s: &mut S, i: &Ops, f: fn(&mut Regs, &Ops) -> Outcome) -> Done<S> {
-    s.require(Facility::Vector)?;
-    s.compute(f, i)
-}
 
 /// A lane of ones where `holds`; CR6 tells whether all or none did.
 fn compare(regs: &mut Regs, i: &Ops, bits: u32, holds: impl Fn(u64, u64) -> bool) -> Outcome {

@@ -1,7 +1,8 @@
 //! Vector registers as lanes of 8 to 128 bits, and the forms of vector instructions.
 
 use crate::encoding::{PO, f, zero_if_0};
-use crate::{Encoding, Ops, Regs};
+use crate::semantics::{Compute, Facility, Semantics};
+use crate::{Done, Encoding, Ops, Regs};
 
 /// VSR number of a VMX register.
 const fn v(register: u8) -> u8 {
@@ -50,6 +51,13 @@ pub const fn x_vector(xo: u64) -> Encoding {
         oe: false,
         imm: 0,
     })
+}
+
+/// A vector operation that is a named function of the registers.
+#[inline(always)]
+pub(crate) fn vector<S: Semantics>(s: &mut S, i: &Ops, f: Compute) -> Done<S> {
+    s.require(Facility::Vector)?;
+    s.compute(f, i)
 }
 
 const fn mask(bits: u32) -> u128 {

@@ -2,19 +2,13 @@
 //! Book I 6.8, 6.9.4).
 #![expect(non_camel_case_types, reason = "instructions are types named by their mnemonics")]
 
-use super::lanes::{lane, make, signed, va, vx, with_lane};
+use super::lanes::{lane, make, signed, va, vector, vx, with_lane};
 use crate::encoding::{f, tab};
 use crate::instruction::instructions;
 use crate::semantics::{Facility, Semantics};
-use crate::{Done, Encoding, Ops, Regs, Trap};
+use crate::{Encoding, Ops, Regs, Trap};
 
 type Outcome = Result<(), Trap>;
-
-#[inline(always)]
-fn vector<S: Semantics>(s: &mut S, i: &Ops, f: fn(&mut Regs, &Ops) -> Outcome) -> Done<S> {
-    s.require(Facility::Vector)?;
-    s.compute(f, i)
-}
 
 /// Byte `n` of the 32 bytes A || B.
 fn byte_of_pair(a: u128, b: u128, n: u64) -> u64 {
