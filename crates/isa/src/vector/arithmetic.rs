@@ -4,7 +4,6 @@
 use super::lanes::{lane, make, signed, va, vector, vx, vx_a, with_lane};
 use crate::encoding::{f, tab};
 use crate::instruction::instructions;
-use crate::semantics::Semantics;
 use crate::{Encoding, Ops, Regs, Trap};
 
 type Outcome = Result<(), Trap>;

@@ -5,7 +5,7 @@
 use super::lanes::{lane, make, signed, va, vector, vx, with_lane};
 use crate::encoding::{f, tab};
 use crate::instruction::instructions;
-use crate::semantics::{Facility, Semantics};
+use crate::semantics::Facility;
 use crate::{Encoding, Ops, Regs, Trap};
 
 type Outcome = Result<(), Trap>;
