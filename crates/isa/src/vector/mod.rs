@@ -7,6 +7,7 @@
 pub mod arithmetic;
 pub mod compare;
 pub mod crypto;
+pub mod decimal;
 pub mod float;
 pub(crate) mod lanes;
 pub mod load_store;
@@ -23,6 +24,7 @@ pub fn each(visitor: &mut impl Visitor) {
     arithmetic::each(visitor);
     compare::each(visitor);
     crypto::each(visitor);
+    decimal::each(visitor);
     float::each(visitor);
     masks::each(visitor);
     quadword::each(visitor);

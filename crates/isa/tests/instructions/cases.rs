@@ -85,6 +85,21 @@ impl Random {
         };
         (self.below(2) as u128) << (fraction + exponent) | (field & all) << fraction | part
     }
+    /// A packed, national or zoned decimal.
+    fn decimal(&mut self) -> u128 {
+        let kept = 128 - self.below(33) as u32 * 4;
+        let digits = (0..32).fold(0u128, |v, _| v << 4 | self.below(10) as u128);
+        let digits = digits.checked_shr(128 - kept).unwrap_or(0);
+        let spread = |width: u32, zone: u128| {
+            (0..128 / width).fold(0, |v, n| v | (digits >> (4 * n) & 15 | zone) << (width * n))
+        };
+        match self.below(6) {
+            0..=2 => digits << 4 | 10 + self.below(6) as u128,
+            3 => spread(16, 0x30) & !0xffff | [0x2b, 0x2d][self.below(2) as usize],
+            4 => spread(8, 0x30) & !0xf0 | (self.below(16) as u128) << 4,
+            _ => spread(8, 0xf0) & !0xf0 | (self.below(16) as u128) << 4,
+        }
+    }
     fn vector(&mut self) -> u128 {
         let repeat = |width: u32, r: &mut Random, f: fn(&mut Random) -> u128| {
             (0..128 / width).fold(0u128, |v, _| v << (width - 1) << 1 | f(r))
@@ -222,8 +237,10 @@ fn random_word(entry: &Entry, random: &mut Random) -> u64 {
 fn random_state(entry: &Entry, random: &mut Random) -> Machine {
     let mut machine = Machine::new(MEMORY, MEMORY_BYTES);
     let regs = &mut machine.regs;
+    let decimal = entry.name.starts_with("bcd") || entry.name.starts_with("vmul10");
     for n in 0..64 {
-        regs.set_vsr128(n, random.vector());
+        let value = if decimal && random.below(8) != 0 { random.decimal() } else { random.vector() };
+        regs.set_vsr128(n, value);
     }
     for n in 3..11 {
         regs.gpr[n] = random.next() >> random.below(64);

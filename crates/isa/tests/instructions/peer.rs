@@ -112,6 +112,7 @@ fn compare(ours: &Machine, peer: &Machine, ignore: Ignore) -> Vec<String> {
     for n in 0..64 {
         let mask = if ignore.second_doubleword { u128::MAX << 64 } else { u128::MAX };
         let mask = if ignore.upper_word { mask & !(u128::MAX << 96) } else { mask };
+        let mask = if ignore.target == Some(n) { 0 } else { mask };
         check(format!("vs{n}"), ours.regs.vsr128(n) & mask, peer.regs.vsr128(n) & mask);
     }
     if ours.memory != peer.memory {
