@@ -12,6 +12,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("gcc-powerpc64-linux-gnu", "powerpc64-linux-gnu-gcc"),
     ("gcc-powerpc64le-linux-gnu", "powerpc64le-linux-gnu-gcc"),
     ("device-tree-compiler", "dtc"),
+    ("qemu-system-data", "/usr/share/qemu/slof.bin"),
 ];
 
 const PEER: &[(&str, &str)] = &[("qemu-system-ppc", "qemu-system-ppc64"), ("qemu-utils", "qemu-img")];

@@ -96,6 +96,61 @@ fn the_installer_starts_its_userland() {
     until(&mut machine, "Starting system log daemon", 6_000_000_000);
 }
 
+/// The boot ROM of the peer; its package comes with the guest.
+const SLOF: &str = "/usr/share/qemu/slof.bin";
+
+#[test]
+fn boots_by_firmware_in_the_guest() {
+    let config = Config {
+        memory_bytes: 1 << 30,
+        append: "console=hvc0 panic=-1".into(),
+        firmware: Firmware::Image,
+        ..config()
+    };
+    let rom = std::fs::read(SLOF).unwrap_or_else(|e| panic!("{SLOF}: {e}: run `cargo xtask setup`"));
+    let images = Images { kernel: Some(read("vmlinux")), firmware: Some(rom), ..Images::default() };
+    let mut machine = build(&config, images).map_err(|e| e.0).expect("a good configuration");
+    let console = until(&mut machine, PANIC, 7_000_000_000);
+    for text in ["Welcome to Open Firmware", "client-architecture-support... done", "Using radix MMU"] {
+        assert!(console.contains(text), "`{text}` is missing in:\n{console}");
+    }
+}
+
+/// A shell on the console: what is typed arrives by interrupt, and `reboot` starts the machine anew.
+#[test]
+fn s13_a_shell_reads_the_console_and_reboots_the_machine() {
+    let append = "console=hvc0 rdinit=/bin/sh".into();
+    let config = Config { memory_bytes: 1 << 30, append, cpus: 2, ..config() };
+    let images =
+        Images { kernel: Some(read("vmlinux")), initrd: Some(read("initrd.gz")), ..Images::default() };
+    let mut machine = build(&config, images).map_err(|e| e.0).expect("a good configuration");
+    let limit = 6_000_000_000;
+    until(&mut machine, "~ # ", limit);
+    // The answer is not in what is typed, which is echoed.
+    for (typed, answer) in [
+        ("mount -t proc p /proc; echo $((6 * 7))\n", "42"),
+        ("sleep 100; read line; echo got ${line}\n", "${line}"),
+        ("some words\n", "got some words"),
+        ("grep -c 'XIVE-IRQ.*[1-9] .*hvc_console' /proc/interrupts; echo do''ne\n", "done"),
+    ] {
+        machine.input("console0", typed.as_bytes()).expect("the console is a port");
+        until(&mut machine, answer, limit);
+    }
+    machine.input("console0", b"reboot -f\n").expect("the console is a port");
+    let stop = loop {
+        let stop = machine.run(limit);
+        machine.take_output();
+        match stop {
+            Stop::Output => {}
+            Stop::Idle { deadline: Some(_) } => machine.end_idle(),
+            stop => break stop,
+        }
+    };
+    assert_eq!(stop, Stop::Reset);
+    machine.reset();
+    until(&mut machine, "~ # ", 2 * limit);
+}
+
 /// Digests of a boot at some counts, with caches flushed and runs cut at random in the second one.
 #[test]
 fn a_boot_with_random_flushes_and_quanta_has_the_same_digests() {
