@@ -12,7 +12,7 @@ use timebase_state::{Instant, State};
 pub enum Model {
     /// POWER9 DD2.2, ISA 3.0B.
     Power9,
-    /// POWER10 DD2.0, ISA 3.1.
+    /// POWER10 DD2.0 with cores of four threads, ISA 3.1.
     Power10,
 }
 
@@ -36,7 +36,7 @@ impl Model {
     pub const fn pvr(self) -> u32 {
         match self {
             Model::Power9 => 0x004e_1202,
-            Model::Power10 => 0x0080_0200,
+            Model::Power10 => 0x0080_1200,
         }
     }
 }
