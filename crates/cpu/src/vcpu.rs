@@ -156,12 +156,8 @@ impl Vcpu {
         self.regs.msr = value;
     }
 
-    /// The next random number (a 64-bit splitmix generator over state that is saved).
+    /// The next random number of `darn`.
     pub fn draw(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
+        timebase_state::random::draw(&mut self.random)
     }
 }

@@ -23,13 +23,9 @@ impl Schedule {
         schedule
     }
 
-    /// The length of the next slice: between half and one and a half times the average (splitmix64).
+    /// The length of the next slice: between half and one and a half times the average.
     fn slice(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        SLICE / 2 + (z ^ z >> 31) % SLICE
+        SLICE / 2 + timebase_state::random::draw(&mut self.random) % SLICE
     }
 
     /// Ends the slice of the vCPU that is on.

@@ -26,6 +26,7 @@ extern crate self as timebase_state;
 
 mod leaves;
 mod paged;
+pub mod random;
 pub mod time;
 mod walks;
 

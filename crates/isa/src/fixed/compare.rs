@@ -34,9 +34,8 @@ fn trap<S: Semantics>(s: &mut S, i: &Ops, a: S::V, b: S::V) -> crate::Done<S> {
 
 /// `cmprb`: is the low byte of RA within one (L=0) or two ranges given by the bytes of RB?
 #[inline(always)]
-fn in_range<S: Semantics>(s: &S, byte: S::V, ranges: S::V, shift: u64) -> S::C {
+fn in_range<S: Semantics>(byte: S::V, ranges: S::V, shift: u64) -> S::C {
     let (high, low) = ((ranges >> (shift + 8)) & 0xff, (ranges >> shift) & 0xff);
-    let _ = s;
     !byte.ltu(low) & !high.ltu(byte)
 }
 
@@ -59,9 +58,9 @@ instructions! {
     cmprb = x(31, 192).operands(|w| Ops { t: f(w, 23, 3), c: f(w, 21, 1), rc: false, ..tab(w) }),
         "cmprb BF,L,RA,RB", |s, i| {
         let (byte, ranges) = (s.gpr(i.a) & 0xff, s.gpr(i.b));
-        let mut inside = in_range(s, byte, ranges, 0);
+        let mut inside = in_range::<S>(byte, ranges, 0);
         if i.c != 0 {
-            inside = inside | in_range(s, byte, ranges, 16);
+            inside = inside | in_range::<S>(byte, ranges, 16);
         }
         s.set(Reg::cr(i.t), inside.bit() << 2);
     }

@@ -238,14 +238,12 @@ impl Pseries {
 
     /// Runs the vCPU that is on, up to `limit`.
     fn run_slice(&mut self, limit: InstructionCount) {
-        let board = &mut self.board;
-        let n = board.schedule.current as usize;
-        while let Some(vector) = board.cpu[n].vcpu.take_interrupt() {
+        let n = self.board.schedule.current as usize;
+        while let Some(vector) = self.board.cpu[n].vcpu.take_interrupt() {
             *self.interrupts.entry(vector.name()).or_default() += 1;
         }
-        let now = board.clock.at(board.count);
-        let waits = |slot: &&Slot| matches!(slot.activity, Activity::Running | Activity::Ceded);
-        let due = board.cpu.iter().filter(waits).map(|slot| slot.vcpu.dec_deadline(now)).min();
+        let due = self.deadline();
+        let board = &mut self.board;
         let due = due.map_or(u64::MAX, |deadline| board.clock.count_of(deadline));
         let budget = (limit.min(due) - board.count).min(board.schedule.left).min(self.quantum).max(1);
         let mut world = World {

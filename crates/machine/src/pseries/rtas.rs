@@ -316,7 +316,7 @@ fn nvram_store(machine: &mut Pseries, _: usize, args: &[u32]) -> Vec<i32> {
     if done { alloc::vec![SUCCESS, bytes.len() as i32] } else { alloc::vec![PARAMETER_ERROR, 0] }
 }
 
-fn os_term(machine: &mut Pseries, n: usize, args: &[u32]) -> Vec<i32> {
+fn os_term(machine: &mut Pseries, _: usize, args: &[u32]) -> Vec<i32> {
     let mut text = Vec::new();
     let address = args.first().copied().unwrap_or(0) as u64;
     for k in 0..256 {
@@ -327,7 +327,6 @@ fn os_term(machine: &mut Pseries, n: usize, args: &[u32]) -> Vec<i32> {
         text.push(byte[0]);
     }
     machine.board.request = Request::Panic(String::from_utf8_lossy(&text).into_owned());
-    let _ = n;
     alloc::vec![SUCCESS]
 }
 

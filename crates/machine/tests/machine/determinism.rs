@@ -140,9 +140,7 @@ fn s2_s9_a_thousand_resets_give_the_same_digest_and_equal_cold() {
 }
 
 #[test]
-fn s13_the_guest_resets_itself_and_goes_on() {
-    // A guest that asks for a reset through the private RTAS hcall would need a token; the machine's request is what
-    // counts: after a reset the same guest runs to the same end.
+fn after_a_reset_the_guest_runs_as_from_power_on() {
     let straight = finish(&mut machine());
     let mut machine = machine();
     run_to(&mut machine, 400_000);

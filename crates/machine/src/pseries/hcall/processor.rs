@@ -71,12 +71,8 @@ pub(super) fn home_node(call: &mut Call) -> i64 {
 
 /// H_RANDOM: 64 random bits of the machine's seed.
 pub(super) fn random(call: &mut Call) -> i64 {
-    let state = &mut call.machine.board.random;
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    call.give(0, z ^ z >> 31);
+    let drawn = timebase_state::random::draw(&mut call.machine.board.random);
+    call.give(0, drawn);
     status::SUCCESS
 }
 
