@@ -1,7 +1,8 @@
 //! What a machine asks of whatever executes instructions.
 
-use crate::{Clock, Vcpu};
-use alloc::{collections::BTreeMap, string::String};
+use crate::bits::msr;
+use crate::{Clock, Register, Vcpu};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use timebase_memory::Memory;
 use timebase_state::Instant;
 
@@ -42,6 +43,8 @@ pub struct World<'a> {
     pub clock: Clock,
     /// Instruction attempts by all vCPUs before this run.
     pub count: u64,
+    /// Breakpoints do not stop the attempt that begins at this count: it was stopped there already.
+    pub passed: Option<u64>,
 }
 
 /// Why a run ended before its budget.
@@ -67,6 +70,27 @@ pub enum Exit {
     },
     /// A machine check with MSR[ME] = 0: the vCPU stops for good.
     Checkstop,
+    /// NIA is at a breakpoint. Nothing was executed there.
+    Breakpoint,
+}
+
+/// Where a debugger wants a run to end. It is no state: the guest cannot tell.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Halts {
+    /// Before the instructions at these effective addresses. In real mode the upper 4 bits do not count, as they
+    /// do not in the access.
+    pub breakpoints: Vec<u64>,
+    /// After an instruction that changed this register of this vCPU.
+    pub register: Option<(u32, Register)>,
+}
+
+impl Halts {
+    /// A breakpoint is where `cpu` is.
+    pub fn at_breakpoint(&self, cpu: &Vcpu) -> bool {
+        const REAL: u64 = (1 << 60) - 1;
+        let significant = if cpu.regs.msr & msr::IR != 0 { u64::MAX } else { REAL };
+        self.breakpoints.iter().any(|address| (address ^ cpu.regs.nia) & significant == 0)
+    }
 }
 
 /// How a run went.
@@ -84,8 +108,13 @@ pub trait Engine: Send {
     fn name(&self) -> &'static str;
     /// Runs `cpu` for at most `budget` (at least 1) instruction attempts. Synchronous interrupts are delivered.
     fn run(&mut self, cpu: &mut Vcpu, world: &mut World, budget: u64) -> Outcome;
+    /// Sets where runs end for a debugger, and looks at the watchpoints of `memory` anew.
+    fn set_halts(&mut self, halts: Halts, memory: &mut Memory);
     /// Gives back all pointers for writing: memory is about to be hashed or shared.
     fn withdraw_writes(&mut self);
+    /// Forgets translations and all pointers into memory, not what it decoded: memory was loaded anew, and tells
+    /// what code that changed.
+    fn forget_translations(&mut self, memory: &mut Memory);
     /// Forgets everything.
     fn flush(&mut self, memory: &mut Memory);
     /// Synchronous interrupts delivered, by name.

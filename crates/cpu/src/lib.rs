@@ -11,15 +11,17 @@ mod engine;
 pub mod interpreter;
 mod interrupt;
 pub mod mmu;
+mod register;
 mod spr;
 mod system;
 mod timers;
 mod vcpu;
 
 pub use clock::Clock;
-pub use engine::{Bus, BusError, Engine, Exit, Outcome, World};
+pub use engine::{Bus, BusError, Engine, Exit, Halts, Outcome, World};
 pub use interpreter::Interpreter;
 pub use interrupt::{Pending, Vector};
 pub use mmu::Partition;
+pub use register::Register;
 pub use spr::Sprs;
 pub use vcpu::{Model, Vcpu};

@@ -28,6 +28,7 @@ pub(crate) struct Row {
     /// Implemented bits; the others read as 0.
     pub mask: u64,
     pub get: fn(&mut Sprs) -> &mut u64,
+    pub value: fn(&Sprs) -> u64,
     /// First ISA level.
     pub since: u16,
 }
@@ -45,13 +46,26 @@ macro_rules! sprs {
         pub(crate) fn row(number: u64) -> Option<Row> {
             match number {
                 $($($number => Some(Row {
-                    read: $read, write: $write, mask: $mask, get: |s| &mut s.$field,
+                    read: $read, write: $write, mask: $mask, get: |s| &mut s.$field, value: |s| s.$field,
                     since: $since,
                 }),)+)*
                 _ => None,
             }
         }
+
+        /// Every row's name with its numbers.
+        const NAMES: &[(&str, &[u16])] = &[$((stringify!($field), &[$($number),+])),*];
     };
+}
+
+/// The number of the SPR of this name: that by which the most privileged state may write it.
+pub(crate) fn number(name: &str) -> Option<u16> {
+    NAMES.iter().find(|row| row.0 == name).and_then(|row| row.1.last().copied())
+}
+
+/// The name of an SPR number.
+pub(crate) fn name(number: u16) -> Option<&'static str> {
+    NAMES.iter().find(|row| row.1.contains(&number)).map(|row| row.0)
 }
 
 const ALL: u64 = u64::MAX;
@@ -108,7 +122,7 @@ sprs! {
     /// Software use 2.
     sprg2 0xffff_ffff_ffff_ffff since 300: 274 S S;
     /// Software use 3, readable by problem state as 259.
-    sprg3 0xffff_ffff_ffff_ffff since 300: 275 S S, 259 U N;
+    sprg3 0xffff_ffff_ffff_ffff since 300: 259 U N, 275 S S;
     /// Hypervisor software use 0.
     hsprg0 0xffff_ffff_ffff_ffff since 300: 304 H H;
     /// Hypervisor software use 1.
@@ -138,9 +152,9 @@ sprs! {
     /// Authority mask override.
     amor 0xffff_ffff_ffff_ffff since 300: 349 H H;
     /// DEXCR.
-    dexcr 0xffff_ffff_ffff_ffff since 310: 828 S S, 812 U N;
+    dexcr 0xffff_ffff_ffff_ffff since 310: 812 U N, 828 S S;
     /// HDEXCR.
-    hdexcr 0xffff_ffff_ffff_ffff since 310: 455 H H, 471 U N;
+    hdexcr 0xffff_ffff_ffff_ffff since 310: 471 U N, 455 H H;
     /// Hash key.
     hashkeyr 0xffff_ffff_ffff_ffff since 310: 468 H H;
     /// Privileged hash key.

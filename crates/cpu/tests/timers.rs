@@ -54,8 +54,13 @@ impl Bench {
 
     /// One instruction; then the interrupt that is due, if any. True if one was taken.
     fn step(&mut self) -> bool {
-        let mut world =
-            World { memory: &mut self.memory, bus: &mut NoDevices, clock: self.clock, count: self.count };
+        let mut world = World {
+            memory: &mut self.memory,
+            bus: &mut NoDevices,
+            clock: self.clock,
+            count: self.count,
+            passed: None,
+        };
         let outcome = self.engine.run(&mut self.cpu, &mut world, 1);
         assert_eq!(outcome.executed, 1);
         assert!(matches!(outcome.exit, Exit::Budget | Exit::Look));

@@ -4,7 +4,10 @@
 //! inputs at positions, and takes away what it emitted. Everything nondeterministic is in the caller's hands, so
 //! writing down the calls of [`Machine::input`] and [`Machine::cut_idle`] *is* a recording.
 
+use crate::debug::{Halts, Hit};
 use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
+use timebase_cpu::Vcpu;
+use timebase_memory::Memory;
 use timebase_state::{Instant, Snapshot, Ticks};
 
 /// Instruction attempts by all vCPUs since power-on.
@@ -38,6 +41,8 @@ pub enum Stop {
     PowerOff,
     /// The guest reported that it died (RTAS `ibm,os-term`, checkstop) with this text.
     Panic(String),
+    /// What a debugger waited for, in order; see [`Machine::set_halts`].
+    Hit(Vec<Hit>),
 }
 
 /// A named source of input or sink of output: `console0`, `nmi`. The path of the device that owns it.
@@ -141,7 +146,7 @@ pub trait Machine: Send {
         Ticks(self.now().ticks())
     }
     /// Runs until the count is `limit`, or something happens that the owner must see. Events due exactly at
-    /// `limit` have happened when it returns [`Stop::Limit`].
+    /// `limit` have happened when it returns [`Stop::Limit`], and the vCPU that is next has taken its interrupts.
     fn run(&mut self, limit: InstructionCount) -> Stop;
     /// Hands in an input here; the sequence moves on by one. On an error nothing has changed.
     fn input(&mut self, port: &str, payload: &[u8]) -> Result<(), InputError>;
@@ -174,6 +179,26 @@ pub trait Machine: Send {
     fn flush_caches(&mut self);
     /// Runs are cut into pieces of at most this many instructions; invisible to the guest (tests vary it).
     fn set_quantum(&mut self, instructions: u64);
+    /// Sets where a debugger wants runs to stop. A breakpoint stops a run at a position once: the next one goes on.
+    fn set_halts(&mut self, halts: Halts);
+    /// vCPUs.
+    fn cpus(&self) -> u32;
+    /// The vCPU that is on: it makes the next attempt, unless all are idle or it gives way first.
+    fn current(&self) -> u32;
+    /// A vCPU, to look at.
+    ///
+    /// # Panics
+    /// If there is no such vCPU.
+    fn vcpu(&self, cpu: u32) -> &Vcpu;
+    /// What `cpu` does, in a word: `running`, `idle`, `stopped`, ...
+    fn activity(&self, cpu: u32) -> &'static str;
+    /// Memory, to look at by real address.
+    fn memory(&self) -> &Memory;
+    /// Reads memory by effective address as `cpu` sees it now, without any effect on the guest, whether or not it
+    /// is permitted to. Returns how many bytes could be read. Device registers cannot be read.
+    fn read_effective(&mut self, cpu: u32, address: u64, out: &mut [u8]) -> usize;
+    /// The real address of an effective address of `cpu`, None if it is not mapped. Has no effect.
+    fn real_address(&mut self, cpu: u32, address: u64) -> Option<u64>;
     /// What happened in this process.
     fn statistics(&self) -> Statistics;
     /// Name of the engine that runs it.

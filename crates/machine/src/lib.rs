@@ -6,6 +6,7 @@
 extern crate alloc;
 
 pub mod api;
+pub mod debug;
 mod image;
 pub mod pseries;
 mod schedule;
@@ -16,6 +17,8 @@ pub use api::*;
 use alloc::boxed::Box;
 use alloc::format;
 use timebase_cpu::{Engine, Interpreter, Model};
+pub use timebase_cpu::{Register, Vcpu};
+pub use timebase_memory::{Memory, Space, Watchpoint};
 
 /// Builds the machine that `config` names, run by the engine for it.
 pub fn build(config: &Config, images: Images) -> Result<BoxedMachine, ConfigError> {

@@ -11,12 +11,15 @@ extern crate alloc;
 
 mod reservation;
 mod watch;
+mod watchpoint;
 
 pub use reservation::{GRANULE, Reservation};
+pub use watchpoint::{Sighting, Space, Watchpoint};
 
 use alloc::{vec, vec::Vec};
 use timebase_state::{Paged, State};
 use watch::Watches;
+use watchpoint::Watchpoints;
 
 /// Bytes in a page: the unit of sharing, watching and engine pointers.
 pub const PAGE: u64 = 4096;
@@ -76,6 +79,8 @@ pub struct Memory {
     reserved_pages: Vec<u64>,
     #[cache("applied by the engine before the next instruction")]
     dropped: Vec<Drop>,
+    #[cache("what a debugger wants to know")]
+    watchpoints: Watchpoints,
 }
 
 impl Memory {
@@ -86,6 +91,7 @@ impl Memory {
             reservations: vec![Reservation::NONE; cpus as usize],
             reserved_pages: Vec::new(),
             dropped: Vec::new(),
+            watchpoints: Watchpoints::default(),
         }
     }
 
@@ -172,6 +178,10 @@ impl Memory {
             self.dropped.push(Drop::Moved(region.base + page * PAGE));
         }
         let address = region.base + offset;
+        if self.watchpoints.any() {
+            let cpu = if let Writer::Cpu(cpu) = writer { Some(cpu) } else { None };
+            self.watchpoints.tell(Space::Real, cpu, address, bytes.len() as u64, true);
+        }
         for (cpu, reservation) in self.reservations.iter_mut().enumerate() {
             if writer != Writer::Cpu(cpu as u32) && reservation.overlaps(address, bytes.len() as u64) {
                 *reservation = Reservation::NONE;
@@ -215,7 +225,10 @@ impl Memory {
     pub fn page_for_write(&mut self, address: u64) -> Option<*mut u8> {
         let (n, offset) = self.region(address, PAGE)?;
         let region = &mut self.regions[n];
-        if region.watches.page(offset / PAGE).any() || self.reserved_pages.contains(&address) {
+        if region.watches.page(offset / PAGE).any()
+            || self.reserved_pages.contains(&address)
+            || self.watchpoints.in_page(Space::Real, address)
+        {
             return None;
         }
         let old = region.storage.page_ptr(offset / PAGE);
@@ -259,6 +272,38 @@ impl Memory {
         }
     }
 
+    /// Replaces the watchpoints. The engine must drop all translations.
+    pub fn set_watchpoints(&mut self, watchpoints: Vec<Watchpoint>) {
+        self.watchpoints.set(watchpoints);
+    }
+
+    /// There are watchpoints.
+    #[inline(always)]
+    pub fn has_watchpoints(&self) -> bool {
+        self.watchpoints.any()
+    }
+
+    /// Some byte of the page at this effective or real address is watched: an engine may have no pointer to it.
+    pub fn watches_page(&self, effective: u64, real: u64) -> bool {
+        self.watchpoints.in_page(Space::Effective, effective) || self.watchpoints.in_page(Space::Real, real)
+    }
+
+    /// A vCPU accesses `bytes` bytes. Stores to real addresses tell of themselves.
+    pub fn tell_access(&mut self, space: Space, cpu: u32, address: u64, bytes: u64, store: bool) {
+        self.watchpoints.tell(space, Some(cpu), address, bytes, store);
+    }
+
+    /// Watched bytes were accessed since [`Memory::take_sightings`].
+    #[inline(always)]
+    pub fn has_sightings(&self) -> bool {
+        self.watchpoints.any_seen()
+    }
+
+    /// Takes the accesses to watched bytes.
+    pub fn take_sightings(&mut self) -> Vec<Sighting> {
+        self.watchpoints.take()
+    }
+
     /// Takes what is no longer true since the last call.
     pub fn take_dropped(&mut self) -> Vec<Drop> {
         core::mem::take(&mut self.dropped)
@@ -278,6 +323,45 @@ impl Memory {
     /// Replaces the reservation of vCPU `cpu`.
     pub fn set_reservation(&mut self, cpu: u32, reservation: Reservation) {
         self.reservations[cpu as usize] = reservation;
+    }
+
+    /// The bulk storage as it is, to be handed to [`Memory::replaced`] later. Shares it: engines must have given back
+    /// their pointers for writing.
+    pub fn storage(&self) -> [Paged; 2] {
+        [self.regions[0].storage.clone(), self.regions[1].storage.clone()]
+    }
+
+    /// The storage was `before` and was loaded anew: tells the engine, which has dropped its translations, which code
+    /// changed by that. The rest of what it decoded is still true.
+    pub fn replaced(&mut self, before: &[Paged; 2]) {
+        for (region, before) in self.regions.iter().zip(before) {
+            for (page, watch) in region.watches.code_pages() {
+                if before.len() != region.storage.len() {
+                    self.dropped.push(Drop::Code(region.base + page * PAGE));
+                    continue;
+                }
+                let (old, new) = (before.page_ptr(page), region.storage.page_ptr(page));
+                if old == new {
+                    continue;
+                }
+                for line in (0..PAGE / watch::LINE).filter(|line| watch.code >> line & 1 != 0) {
+                    let at = (line * watch::LINE) as usize;
+                    // SAFETY: both pointers are to PAGE readable bytes that nothing changes meanwhile.
+                    let (old, new) = unsafe {
+                        let length = watch::LINE as usize;
+                        (
+                            core::slice::from_raw_parts(old.add(at), length),
+                            core::slice::from_raw_parts(new.add(at), length),
+                        )
+                    };
+                    if old != new {
+                        self.dropped.push(Drop::Code(region.base + page * PAGE + at as u64));
+                        // All of the page is dropped with it.
+                        break;
+                    }
+                }
+            }
+        }
     }
 
     /// vCPU `cpu` runs next: the granules that the others hold reserved are watched.

@@ -67,6 +67,14 @@ impl Watches {
         }
         &mut self.0[page]
     }
+    /// The pages that code was decoded from.
+    pub fn code_pages(&self) -> impl Iterator<Item = (u64, Watch)> {
+        self.0
+            .iter()
+            .enumerate()
+            .filter(|(_, watch)| watch.code != 0)
+            .map(|(page, watch)| (page as u64, *watch))
+    }
     pub fn clear_tables(&mut self) {
         for watch in &mut self.0 {
             watch.tables = 0;

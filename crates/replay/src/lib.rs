@@ -3,11 +3,9 @@
 //! A recording is the configuration, the images and the inputs with their positions; all else is derived. It is one
 //! append-only file of checksummed chunks ([`chunk`]), and [`event`] says what stands in them. [`Recorder`] writes
 //! it, [`Recording`] reads it, [`live::drive`] runs a machine in the world (recording it or not), and
-//! [`play::play`] runs it again from a recording.
+//! [`play::play`] runs it again from a recording. [`Timeline`] is a recording opened for travel.
 //!
 //! Nothing here knows a clock or a terminal: both come in through [`live::World`] and [`Watcher`].
-//!
-//! Left out so far: checkpoints, seeking, branches.
 
 pub mod chunk;
 mod code;
@@ -16,11 +14,13 @@ pub mod live;
 pub mod play;
 mod recorder;
 mod recording;
+mod timeline;
 mod watch;
 
 pub use event::{Event, Header, Image, Record};
 pub use recorder::{CreateError, LONGEST_INPUT, Recorder, WriteError};
 pub use recording::{Info, OpenError, Recording};
+pub use timeline::{Checkpoint, ConsoleLog, Found, Judge, Patience, Timeline, TravelError};
 pub use watch::{Attention, Ended, Outcome, Transcript, Watcher};
 
 /// Version of the file format: what chunks and records look like.
@@ -28,7 +28,7 @@ pub const FORMAT: u32 = 1;
 
 /// Bumped whenever a change to the program changes what a guest sees: recordings of another epoch are refused,
 /// because they would only diverge.
-pub const SEMANTICS_EPOCH: u32 = 1;
+pub const SEMANTICS_EPOCH: u32 = 2;
 
 /// Which program made a recording: shown to whoever needs that program again.
 pub const BUILD: &str = concat!("timebase ", env!("CARGO_PKG_VERSION"));

@@ -6,6 +6,7 @@ use crate::{Ended, Event, Outcome, Record, Transcript, Watcher};
 use std::fmt;
 use std::ops::ControlFlow;
 use timebase_machine::api::{Machine, Position, Stop};
+use timebase_machine::debug::Hit;
 use timebase_state::{Digest, Instant};
 
 /// A replay that did not do what the recording says: a bug in the emulator.
@@ -47,13 +48,31 @@ pub struct Played {
     pub digests_compared: u64,
 }
 
-struct Player<'a, W: Watcher + ?Sized> {
-    machine: &'a mut dyn Machine,
-    watcher: &'a mut W,
+/// Beyond every position.
+pub const FOREVER: Position = Position { count: u64::MAX, sequence: u32::MAX };
+
+/// How far a replay has come: what belongs to a machine's state that is replayed.
+#[derive(Clone, Default)]
+pub struct Playhead {
+    /// Index of the next record.
+    next: usize,
     transcript: Transcript,
     /// Digests that agreed.
     compared: u64,
     good: u64,
+}
+
+/// Why a replay came to rest.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Rest {
+    /// The position that was asked for is reached; or passed, if history has no such position.
+    There,
+    /// What a debugger waited for.
+    Hit(Vec<Hit>),
+    /// History ends here: as the recording says, or because it was cut.
+    End(Ended, Option<String>),
+    /// The watcher, or the rules, ended it.
+    Stopped(Ended),
 }
 
 /// Replays `records` on a machine at power-on. `rules` may end it earlier than the recording; they change nothing
@@ -64,10 +83,18 @@ pub fn play(
     watcher: &mut (impl Watcher + ?Sized),
     rules: Rules,
 ) -> Result<Played, Divergence> {
-    let mut player = Player { machine, watcher, transcript: Transcript::default(), compared: 0, good: 0 };
-    let (ended, recorded_end) = player.run(records, rules)?;
-    let outcome = outcome(player.machine, ended, &player.transcript);
-    Ok(Played { outcome, recorded_end, digests_compared: player.compared })
+    let mut head = Playhead::default();
+    let limit = rules.until_count.map_or(FOREVER, |count| Position { count, sequence: 0 });
+    let (ended, recorded_end) = loop {
+        match head.play_to(machine, records, limit, watcher, rules)? {
+            Rest::There => break (Ended::UntilCount, None),
+            Rest::Hit(_) => {}
+            Rest::End(ended, name) => break (ended, name),
+            Rest::Stopped(ended) => break (ended, None),
+        }
+    };
+    let outcome = outcome(machine, ended, &head.transcript);
+    Ok(Played { outcome, recorded_end, digests_compared: head.compared })
 }
 
 /// What applying a record led to.
@@ -80,45 +107,79 @@ enum Applied {
     End(Ended, String),
 }
 
+struct Player<'a, W: Watcher + ?Sized> {
+    machine: &'a mut dyn Machine,
+    watcher: &'a mut W,
+    head: &'a mut Playhead,
+}
+
+impl Playhead {
+    /// The index of the next record.
+    pub fn next(&self) -> usize {
+        self.next
+    }
+
+    /// Digests that agreed so far.
+    pub fn compared(&self) -> u64 {
+        self.compared
+    }
+
+    /// Runs `machine`, of which this is the playhead, until its position is `limit` or something else happens.
+    pub fn play_to(
+        &mut self,
+        machine: &mut dyn Machine,
+        records: &[Record],
+        limit: Position,
+        watcher: &mut (impl Watcher + ?Sized),
+        rules: Rules,
+    ) -> Result<Rest, Divergence> {
+        Player { machine, watcher, head: self }.play_to(records, limit, rules)
+    }
+}
+
 impl<W: Watcher + ?Sized> Player<'_, W> {
-    fn run(&mut self, records: &[Record], rules: Rules) -> Result<(Ended, Option<String>), Divergence> {
-        let mut records = records.iter().peekable();
-        'run: while let Some(next) = records.peek() {
-            let limit = self.limit(next.at, rules);
-            let stop = self.run_to(limit);
-            if let ControlFlow::Break(ended) = self.watcher.watch(self.machine.position(), self.machine.now())
-            {
-                return Ok((ended, None));
+    fn play_to(&mut self, records: &[Record], limit: Position, rules: Rules) -> Result<Rest, Divergence> {
+        'run: loop {
+            let Some(next) = records.get(self.head.next) else { return Ok(Rest::End(Ended::Cut, None)) };
+            let stop = self.run_to(self.count_limit(next.at.count.min(limit.count)));
+            if let Stop::Hit(hits) = stop {
+                return Ok(Rest::Hit(hits));
             }
-            while let Some(next) = records.next_if(|next| next.at == self.machine.position()) {
+            let at = self.machine.position();
+            if let ControlFlow::Break(ended) = self.watcher.watch(at, self.machine.now()) {
+                return Ok(Rest::Stopped(ended));
+            }
+            if at >= limit {
+                return Ok(Rest::There);
+            }
+            while let Some(next) = records.get(self.head.next).filter(|next| next.at == at) {
                 if let Some(ended) = rules.ends_before(&next.event, &stop) {
-                    return Ok((ended, None));
+                    return Ok(Rest::Stopped(ended));
                 }
-                match self.apply(next, &stop)? {
-                    Applied::End(ended, name) => return Ok((ended, Some(name))),
-                    Applied::Changed => continue 'run,
-                    Applied::Compared => {}
+                let changed = match self.apply(next, &stop)? {
+                    // It stays the next record: whoever comes back here finds the end again.
+                    Applied::End(ended, name) => return Ok(Rest::End(ended, Some(name))),
+                    Applied::Changed => true,
+                    Applied::Compared => false,
+                };
+                self.head.next += 1;
+                if changed {
+                    continue 'run;
                 }
             }
-            let Some(next) = records.peek() else { break };
-            if matches!(stop, Stop::Limit | Stop::Idle { .. })
-                && let Some(ended) = rules.ends(&stop, self.machine.position().count)
-            {
-                return Ok((ended, None));
-            }
-            self.go_on(stop, next)?;
+            let Some(next) = records.get(self.head.next) else { continue };
+            self.go_on(stop, next, limit)?;
         }
-        Ok((Ended::Cut, None))
     }
 
     fn run_to(&mut self, limit: u64) -> Stop {
-        run_settled(self.machine, limit, &mut self.transcript, self.watcher)
+        run_settled(self.machine, limit, &mut self.head.transcript, self.watcher)
     }
 
-    fn limit(&self, next: Position, rules: Rules) -> u64 {
+    fn count_limit(&self, limit: u64) -> u64 {
         let count = self.machine.position().count;
         let quantum = count.saturating_add(self.watcher.quantum().max(1));
-        next.count.min(quantum).min(rules.until_count.unwrap_or(u64::MAX)).max(count)
+        limit.min(quantum).max(count)
     }
 
     fn divergence(&self, expected: String, found: impl Into<String>) -> Divergence {
@@ -126,13 +187,13 @@ impl<W: Watcher + ?Sized> Player<'_, W> {
             at: self.machine.position(),
             expected,
             found: found.into(),
-            good: self.good,
-            compared: self.compared,
+            good: self.head.good,
+            compared: self.head.compared,
         }
     }
 
-    /// The machine stopped before the next record: does what needs no record.
-    fn go_on(&mut self, stop: Stop, next: &Record) -> Result<(), Divergence> {
+    /// The machine stopped before the next record and before the limit: does what needs no record.
+    fn go_on(&mut self, stop: Stop, next: &Record, limit: Position) -> Result<(), Divergence> {
         let at = self.machine.position();
         let late = at > next.at;
         match stop {
@@ -151,22 +212,30 @@ impl<W: Watcher + ?Sized> Player<'_, W> {
             Stop::Panic(text) => {
                 Err(self.divergence(describe(next), format!("a guest that reports that it died: {text}")))
             }
-            Stop::Limit if at.count == next.at.count => self.idle_at_limit(next),
-            Stop::Limit | Stop::Output => Ok(()),
+            Stop::Limit if at.count == next.at.count => {
+                if self.end_idle_at_limit() {
+                    return Ok(());
+                }
+                Err(self.divergence(describe(next), "a guest that is not idle"))
+            }
+            Stop::Limit if at.count == limit.count => {
+                // If it is not idle, there is no such position: the next one is as good.
+                self.end_idle_at_limit();
+                Ok(())
+            }
+            Stop::Limit | Stop::Output | Stop::Hit(_) => Ok(()),
         }
     }
 
-    /// The count of the next record is reached, but not its sequence: history went on there without instructions,
-    /// so all vCPUs are idle.
-    fn idle_at_limit(&mut self, next: &Record) -> Result<(), Divergence> {
+    /// The count that was to be reached is reached, but not the sequence: history goes on there without instructions
+    /// if all vCPUs are idle. False if they are not.
+    fn end_idle_at_limit(&mut self) -> bool {
         let beyond = self.machine.position().count.saturating_add(1);
-        match self.run_to(beyond) {
-            Stop::Idle { deadline: Some(_) } => {
-                self.machine.end_idle();
-                Ok(())
-            }
-            _ => Err(self.divergence(describe(next), "a guest that is not idle")),
+        let idle = matches!(self.run_to(beyond), Stop::Idle { deadline: Some(_) });
+        if idle {
+            self.machine.end_idle();
         }
+        idle
     }
 
     fn apply(&mut self, record: &Record, stop: &Stop) -> Result<Applied, Divergence> {
@@ -202,7 +271,7 @@ impl<W: Watcher + ?Sized> Player<'_, W> {
             }
             Event::End { digest, ended, console_sha256 } => {
                 self.compare(*digest)?;
-                if *console_sha256 != self.transcript.sha256() {
+                if *console_sha256 != self.head.transcript.sha256() {
                     return Err(self.divergence("the recorded console output".into(), "other output"));
                 }
                 // Decoding let no other name in.
@@ -235,8 +304,8 @@ impl<W: Watcher + ?Sized> Player<'_, W> {
         if found != expected {
             return Err(self.divergence(format!("digest {expected}"), format!("digest {found}")));
         }
-        self.compared += 1;
-        self.good = self.machine.position().count;
+        self.head.compared += 1;
+        self.head.good = self.machine.position().count;
         Ok(())
     }
 }

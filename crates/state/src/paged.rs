@@ -260,11 +260,32 @@ impl Paged {
         changed
     }
 
+    /// How many pages there are that `other` does not share: what it costs to keep this one beside it. Compares no
+    /// content.
+    pub fn unshared_pages(&self, other: &Paged) -> u64 {
+        unshared_below(self.root.as_ref(), other.root.as_ref())
+    }
+
     /// Numbers of the pages that are not zero, in order.
     pub fn present_pages(&self) -> Vec<u64> {
         let mut present = Vec::new();
         changed_below(self.root.as_ref(), None, self.levels, 0, &mut present);
         present
+    }
+}
+
+fn unshared_below(a: Option<&Node>, b: Option<&Node>) -> u64 {
+    match (a, b) {
+        (None, _) => 0,
+        (Some(a), Some(b)) if a.same(b) => 0,
+        (Some(Node::Leaf(_)), _) => 1,
+        (Some(Node::Inner(a)), b) => {
+            let other = |child: usize| match b {
+                Some(Node::Inner(b)) => b.children[child].as_ref(),
+                _ => None,
+            };
+            (0..FANOUT).map(|child| unshared_below(a.children[child].as_ref(), other(child))).sum()
+        }
     }
 }
 

@@ -29,6 +29,30 @@ pub(crate) struct Op {
 pub(crate) struct Mode {
     pub little_endian: bool,
     pub bits64: bool,
+    /// Blocks of one instruction: a debugger looks after each.
+    pub single: bool,
+}
+
+/// Places within pages where blocks begin, so that a debugger can stop there: a bit per word of a page. The effective
+/// and the real address of an instruction have the same place.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Cuts([u64; (PAGE / 4 / 64) as usize]);
+
+impl Cuts {
+    /// The places of these addresses and of those there were: a cut that is not needed any more costs next to
+    /// nothing, decoding all anew does not.
+    pub fn with(mut self, addresses: &[u64]) -> Cuts {
+        for address in addresses {
+            let word = address % PAGE / 4;
+            self.0[(word / 64) as usize] |= 1 << (word % 64);
+        }
+        self
+    }
+
+    fn at(&self, address: u64) -> bool {
+        let word = address % PAGE / 4;
+        self.0[(word / 64) as usize] >> (word % 64) & 1 != 0
+    }
 }
 
 pub(crate) struct Block {
@@ -37,6 +61,8 @@ pub(crate) struct Block {
     pub ops: Vec<Op>,
     /// Instructions, without the terminator.
     pub count: u32,
+    /// A debugger may want to stop before it.
+    pub stops: bool,
 }
 
 impl Block {
@@ -70,6 +96,7 @@ impl Blocks {
         memory: &mut Memory,
         real: u64,
         mode: Mode,
+        cuts: &Cuts,
     ) -> Option<*const Block> {
         if !memory.contains(real & !(PAGE - 1), PAGE) || real >= memory.bytes() {
             return None;
@@ -82,7 +109,7 @@ impl Blocks {
         let place = &mut blocks[(real % PAGE / 4) as usize];
         if place.as_ref().is_none_or(|block| block.mode != mode) {
             self.decoded += 1;
-            let block = Box::new(decode(decoder, tables, memory, real, mode));
+            let block = Box::new(decode(decoder, tables, memory, real, mode, cuts));
             // Nothing runs while a block is looked up: the one for another mode may go.
             *place = Some(block);
         }
@@ -118,13 +145,24 @@ fn word(memory: &Memory, real: u64, mode: Mode) -> u32 {
     if mode.little_endian { word.swap_bytes() } else { word }
 }
 
-fn decode(decoder: &Decoder, tables: &Tables, memory: &mut Memory, real: u64, mode: Mode) -> Block {
+fn decode(
+    decoder: &Decoder,
+    tables: &Tables,
+    memory: &mut Memory,
+    real: u64,
+    mode: Mode,
+    cuts: &Cuts,
+) -> Block {
     let mut ops = Vec::new();
     let mut offset = 0u32;
     let page_left = (PAGE - real % PAGE) as u32;
     let mut count = 0;
-    while count < LONGEST && offset < page_left {
+    let longest = if mode.single { 1 } else { LONGEST };
+    while count < longest && offset < page_left {
         let at = real + offset as u64;
+        if offset != 0 && cuts.at(at) {
+            break;
+        }
         let first = word(memory, at, mode);
         // A prefixed instruction that crosses a 64-byte boundary raises Alignment: it is left to a body of its own.
         let prefixed = decoder.is_prefix(first);
@@ -146,5 +184,5 @@ fn decode(decoder: &Decoder, tables: &Tables, memory: &mut Memory, real: u64, mo
         }
     }
     ops.push(Op { thread: thread::end, ops: Ops::default(), offset, length: 0 });
-    Block { mode, ops, count: count as u32 }
+    Block { mode, ops, count: count as u32, stops: cuts.at(real) }
 }

@@ -10,7 +10,7 @@ use crate::spr::facility;
 use crate::{Exit, Vcpu, World};
 use timebase_isa::semantics::{Compute, Facility};
 use timebase_isa::{Mem, N, Ops, Reg, Semantics, SystemOp, Trap};
-use timebase_memory::Writer;
+use timebase_memory::{Space, Writer};
 use timebase_state::Instant;
 
 /// What a run of one vCPU carries along.
@@ -118,6 +118,7 @@ impl Core<'_, '_, '_> {
         if rest != 0 && memory.read(next, &mut out[first..]).is_err() {
             return Err(Trap::Alignment { ea });
         }
+        self.tell(ea, [(real, first), (next, rest)], false);
         Ok(())
     }
 
@@ -137,7 +138,31 @@ impl Core<'_, '_, '_> {
         if rest != 0 {
             let _ = memory.store(next, &bytes[first..], writer);
         }
+        self.tell(ea, [(real, first), (next, rest)], true);
         Ok(())
+    }
+
+    /// Tells a debugger of an access that has been made, and ends the run after this instruction if it watches.
+    #[inline]
+    pub fn tell(&mut self, ea: u64, pieces: [(u64, usize); 2], store: bool) {
+        if self.run.world.memory.has_watchpoints() {
+            self.tell_debugger(ea, pieces, store);
+        }
+    }
+
+    #[cold]
+    fn tell_debugger(&mut self, ea: u64, pieces: [(u64, usize); 2], store: bool) {
+        let (cpu, memory) = (self.cpu.index, &mut *self.run.world.memory);
+        let bytes = pieces[0].1 + pieces[1].1;
+        memory.tell_access(Space::Effective, cpu, ea, bytes as u64, store);
+        if !store {
+            for (real, bytes) in pieces.into_iter().filter(|piece| piece.1 != 0) {
+                memory.tell_access(Space::Real, cpu, real, bytes as u64, false);
+            }
+        }
+        if memory.has_sightings() {
+            self.run.exit(Exit::Look);
+        }
     }
 
     /// Device accesses are aligned and of at most 8 bytes.
@@ -159,6 +184,7 @@ impl Core<'_, '_, '_> {
             .load(self.cpu.index, real, size, now, world.memory)
             .map_err(|_| Trap::MachineCheck { ea, fetch: false })?;
         out.copy_from_slice(&value.to_be_bytes()[8 - size as usize..]);
+        self.tell(ea, [(real, out.len()), (0, 0)], false);
         Ok(())
     }
 
@@ -172,7 +198,12 @@ impl Core<'_, '_, '_> {
         world
             .bus
             .store(self.cpu.index, real, size, value, now, world.memory)
-            .map_err(|_| Trap::MachineCheck { ea, fetch: false })
+            .map_err(|_| Trap::MachineCheck { ea, fetch: false })?;
+        if world.memory.has_watchpoints() {
+            world.memory.tell_access(Space::Real, self.cpu.index, real, bytes.len() as u64, true);
+        }
+        self.tell(ea, [(real, bytes.len()), (0, 0)], true);
+        Ok(())
     }
 
     /// The bytes are to be swapped to make the number that `mem` means.

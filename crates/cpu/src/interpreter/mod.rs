@@ -13,9 +13,9 @@ pub(crate) use fast::Fast;
 use crate::bits::msr;
 use crate::interrupt::Vector;
 use crate::mmu::Access;
-use crate::{Engine, Exit, Model, Outcome, Vcpu, World};
+use crate::{Engine, Exit, Halts, Model, Outcome, Vcpu, World};
 use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
-use blocks::{Block, Blocks, Mode};
+use blocks::{Block, Blocks, Cuts, Mode};
 use thread::Tables;
 use timebase_isa::{Decoder, Trap};
 use timebase_memory::Memory;
@@ -43,6 +43,10 @@ pub struct Interpreter {
     exceptions: [u64; Vector::COUNT],
     slow: u64,
     runs: u64,
+    halts: Halts,
+    cuts: Cuts,
+    /// The vCPU that runs is looked at after each instruction.
+    single: bool,
 }
 
 // SAFETY: the pointers in `jumps` point into `blocks`; they move together.
@@ -60,6 +64,9 @@ impl Interpreter {
             exceptions: [0; Vector::COUNT],
             slow: 0,
             runs: 0,
+            halts: Halts::default(),
+            cuts: Cuts::default(),
+            single: false,
         }
     }
 
@@ -69,7 +76,11 @@ impl Interpreter {
         let context = self.tlb.fetch_context(cpu);
         let address = cpu.regs.nia;
         let jump = &self.jumps[(address >> 2) as usize % JUMPS];
-        let mode = Mode { little_endian: cpu.little_endian(), bits64: cpu.regs.msr & msr::SF != 0 };
+        let mode = Mode {
+            little_endian: cpu.little_endian(),
+            bits64: cpu.regs.msr & msr::SF != 0,
+            single: self.single,
+        };
         if jump.address == address && jump.context == context && jump.generation == self.tlb.fetch_generation
         {
             // SAFETY: a drop of blocks moves the generation on.
@@ -93,7 +104,7 @@ impl Interpreter {
         let Real(real) = self.tlb.lookup_or_fill(cpu, memory, context, address, Access::Fetch)?;
         let block = self
             .blocks
-            .get(&self.decoder, &self.tables, memory, real, mode)
+            .get(&self.decoder, &self.tables, memory, real, mode, &self.cuts)
             .ok_or(Trap::MachineCheck { ea: address, fetch: true })?;
         // Watching the code withdraws pointers to its page.
         self.settle(memory);
@@ -206,6 +217,9 @@ impl Engine for Interpreter {
         cpu.context_changed();
         let mut executed = 0;
         let outcome = |executed, exit| Outcome { executed, exit };
+        let watched = self.halts.register.filter(|&(of, _)| of == cpu.index).map(|(_, register)| register);
+        self.single = watched.is_some();
+        let before = watched.map(|register| cpu.stored(register));
         loop {
             let block = match self.block(cpu, world.memory) {
                 Ok(block) => block,
@@ -219,6 +233,13 @@ impl Engine for Interpreter {
                     continue;
                 }
             };
+            // SAFETY: the block was just found.
+            if unsafe { (*block).stops }
+                && world.passed != Some(world.count + executed)
+                && self.halts.at_breakpoint(cpu)
+            {
+                return outcome(executed, Exit::Breakpoint);
+            }
             let (count, exit) = self.run_block(cpu, world, block, executed, budget - executed);
             executed += count;
             if !self.tlb.code_dropped.is_empty() || world.memory.has_dropped() {
@@ -230,14 +251,33 @@ impl Engine for Interpreter {
             if executed == budget {
                 return outcome(executed, Exit::Budget);
             }
-            if cpu.interruptible() {
+            let changed = watched.is_some_and(|register| before != Some(cpu.stored(register)));
+            if cpu.interruptible() || world.memory.has_sightings() || changed {
                 return outcome(executed, Exit::Look);
             }
         }
     }
 
+    fn set_halts(&mut self, halts: Halts, memory: &mut Memory) {
+        let cuts = self.cuts.with(&halts.breakpoints);
+        self.halts = halts;
+        if cuts != self.cuts {
+            self.cuts = cuts;
+            self.blocks.flush(memory);
+            self.blocks.free_dropped();
+        }
+        self.settle(memory);
+        self.tlb.flush(memory);
+    }
+
     fn withdraw_writes(&mut self) {
         self.tlb.withdraw_writes();
+    }
+
+    fn forget_translations(&mut self, memory: &mut Memory) {
+        memory.take_dropped();
+        self.tlb.flush(memory);
+        self.tlb.forget_contexts();
     }
 
     fn flush(&mut self, memory: &mut Memory) {

@@ -207,13 +207,17 @@ impl Tlb {
 
     fn insert(&mut self, memory: &mut Memory, context: u32, ea: u64, access: Access, found: &Translation) {
         let Some(read) = memory.page_for_read(found.page) else { return };
-        let write =
-            if access == Access::Store && found.write { memory.page_for_write(found.page) } else { None };
+        let tag = ea & !(PAGE - 1);
+        let spied = memory.has_watchpoints() && memory.watches_page(tag, found.page);
+        let write = if access == Access::Store && found.write && !spied {
+            memory.page_for_write(found.page)
+        } else {
+            None
+        };
         self.watch(memory, found);
         // Withdrawals caused by the pointers and watches just made come before the entry that holds them.
         self.apply(memory);
         let host = write.map_or_else(|| memory.page_for_read(found.page).unwrap_or(read), |w| w.cast_const());
-        let tag = ea & !(PAGE - 1);
         let slot = Self::slot(context, ea);
         let old = self.entries[slot];
         let same = self.origins[slot].used
@@ -230,7 +234,7 @@ impl Tlb {
             self.origins[slot].watched = write.is_none();
         }
         self.entries[slot] = Entry {
-            read: if found.read { tag } else { NEVER },
+            read: if found.read && !spied { tag } else { NEVER },
             write: if write.is_some() { tag } else { kept_write },
             addend: (host as usize).wrapping_sub(tag as usize),
             fetch: if access == Access::Fetch { tag } else { kept_fetch },

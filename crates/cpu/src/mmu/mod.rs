@@ -198,6 +198,32 @@ impl Vcpu {
     }
 }
 
+impl Vcpu {
+    /// The real address of `ea` for a debugger: as data, else as code, and even if this context is not permitted to
+    /// access it. Has no effect. None if it is not mapped.
+    pub fn real_address(&mut self, memory: &Memory, ea: u64) -> Option<u64> {
+        let ea = if self.regs.msr & msr::SF != 0 { ea } else { ea & 0xffff_ffff };
+        let (msr, amr, iamr) = (self.regs.msr, self.spr.amr, self.spr.iamr);
+        let mut found = None;
+        for (access, state) in [
+            (Access::Load, msr),
+            (Access::Load, msr & !msr::PR),
+            (Access::Fetch, msr),
+            (Access::Fetch, msr & !msr::PR),
+        ] {
+            self.regs.msr = state;
+            found = self.translate(memory, ea, access).ok();
+            if found.is_some() {
+                break;
+            }
+            (self.spr.amr, self.spr.iamr) = (0, 0);
+        }
+        self.regs.msr = msr;
+        (self.spr.amr, self.spr.iamr) = (amr, iamr);
+        found.map(|translation| translation.page | ea & (PAGE - 1))
+    }
+}
+
 impl Translation {
     /// Carries out the R/C update.
     pub fn commit(&self, memory: &mut Memory) {

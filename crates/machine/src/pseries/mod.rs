@@ -8,6 +8,7 @@ mod hcall;
 mod open_firmware;
 mod rtas;
 
+use crate::debug::{self, Change, Debugger, Halts};
 use crate::image::{self, Image, KERNEL_BASE};
 use crate::schedule::Schedule;
 use crate::tree::Tree;
@@ -165,6 +166,7 @@ pub struct Pseries {
     model: Model,
     engine: Box<dyn Engine>,
     quantum: u64,
+    debugger: Debugger,
     emitted: Vec<Output>,
     interrupts: BTreeMap<&'static str, u64>,
     hcalls: BTreeMap<String, u64>,
@@ -188,6 +190,7 @@ impl Pseries {
             model,
             engine,
             quantum: u64::MAX,
+            debugger: Debugger::default(),
             emitted: Vec::new(),
             interrupts: BTreeMap::new(),
             hcalls: BTreeMap::new(),
@@ -236,12 +239,18 @@ impl Pseries {
         self.board.cpu.iter().filter(waits).map(|slot| slot.vcpu.dec_deadline(now)).min()
     }
 
-    /// Runs the vCPU that is on, up to `limit`.
-    fn run_slice(&mut self, limit: InstructionCount) {
+    /// The vCPU that is on takes its interrupts.
+    fn take_interrupts(&mut self) {
         let n = self.board.schedule.current as usize;
         while let Some(vector) = self.board.cpu[n].vcpu.take_interrupt() {
             *self.interrupts.entry(vector.name()).or_default() += 1;
         }
+    }
+
+    /// Runs the vCPU that is on, up to `limit`.
+    fn run_slice(&mut self, limit: InstructionCount) {
+        let n = self.board.schedule.current as usize;
+        let before = self.position();
         let due = self.deadline();
         let board = &mut self.board;
         let due = due.map_or(u64::MAX, |deadline| board.clock.count_of(deadline));
@@ -251,13 +260,21 @@ impl Pseries {
             bus: &mut board.devices,
             clock: board.clock,
             count: board.count,
+            passed: self.debugger.passed,
         };
         let outcome = self.engine.run(&mut board.cpu[n].vcpu, &mut world, budget);
+        self.debugger.ran(n as u32, before, outcome.executed);
         board.count += outcome.executed;
-        board.sequence = 0;
+        if outcome.executed != 0 {
+            board.sequence = 0;
+        }
         board.schedule.left -= outcome.executed.min(board.schedule.left);
         match outcome.exit {
             Exit::Budget | Exit::Look => {}
+            Exit::Breakpoint => {
+                let (at, nia) = (self.position(), self.board.cpu[n].vcpu.regs.nia);
+                self.debugger.at_breakpoint(at, n as u32, nia);
+            }
             Exit::Hypercall => self.hypercall(n),
             Exit::Rest => self.rest(n),
             Exit::Yield => self.board.schedule.end_slice(),
@@ -284,6 +301,12 @@ impl Pseries {
     fn emit(&mut self, port: &str, bytes: &[u8]) {
         self.board.output = timebase_state::chain(&self.board.output, &[port.as_bytes(), bytes]);
         self.emitted.push(Output { port: port.into(), bytes: bytes.into() });
+    }
+
+    /// The machine is another than before.
+    fn restart_debugger(&mut self) {
+        let (cpus, at) = (&self.board.cpu, self.position());
+        self.debugger.start_over(|n| Some(&cpus.get(n as usize)?.vcpu), at);
     }
 
     /// The partition's translation changed.
@@ -524,15 +547,26 @@ impl Machine for Pseries {
                 Request::Panic(text) => return Stop::Panic(text.clone()),
             }
             self.settle();
-            if self.board.count >= limit {
-                return Stop::Limit;
-            }
+            let at = self.position();
             let board = &mut self.board;
             let able = |n: u32| board.cpu[n as usize].activity == Activity::Running;
             match board.schedule.choose(board.cpu.len() as u32, able) {
+                None if at.count >= limit => return Stop::Limit,
                 None => return Stop::Idle { deadline: self.deadline() },
-                Some(true) => board.memory.begin_slice(board.schedule.current),
+                Some(true) => {
+                    board.memory.begin_slice(board.schedule.current);
+                    self.debugger.slice(at, board.schedule.current);
+                }
                 Some(false) => {}
+            }
+            self.take_interrupts();
+            let cpus = &self.board.cpu;
+            let hits = self.debugger.look(&mut self.board.memory, |n| Some(&cpus.get(n as usize)?.vcpu));
+            if !hits.is_empty() {
+                return Stop::Hit(hits);
+            }
+            if at.count >= limit {
+                return Stop::Limit;
             }
             self.run_slice(limit);
         }
@@ -549,6 +583,13 @@ impl Machine for Pseries {
                     slot.vcpu.system_reset = true;
                 }
             }
+            debug::PORT => {
+                let change = Change::decode(payload)
+                    .ok_or_else(|| InputError::BadPayload("no change of a register or of memory".into()))?;
+                let now = self.now();
+                let Board { cpu, memory, .. } = &mut self.board;
+                change.apply(memory, |n| Some(&mut cpu.get_mut(n as usize)?.vcpu), now)?;
+            }
             _ => return Err(InputError::UnknownPort(port.into())),
         }
         self.board.sequence += 1;
@@ -556,7 +597,7 @@ impl Machine for Pseries {
     }
 
     fn input_ports(&self) -> Vec<Port> {
-        vec![CONSOLE.into(), NMI.into()]
+        vec![CONSOLE.into(), NMI.into(), debug::PORT.into()]
     }
 
     fn end_idle(&mut self) {
@@ -600,11 +641,17 @@ impl Machine for Pseries {
     }
 
     fn restore(&mut self, snapshot: &Snapshot) -> Result<(), LoadError> {
+        let before = self.board.memory.storage();
         timebase_state::load(&mut self.board, snapshot)?;
         self.emitted.clear();
-        self.flush_caches();
+        self.engine.forget_translations(&mut self.board.memory);
+        self.board.memory.replaced(&before);
+        for slot in &mut self.board.cpu {
+            slot.vcpu.context_changed();
+        }
         let current = self.board.schedule.current;
         self.board.memory.begin_slice(current);
+        self.restart_debugger();
         Ok(())
     }
 
@@ -647,6 +694,52 @@ impl Machine for Pseries {
 
     fn set_quantum(&mut self, instructions: u64) {
         self.quantum = instructions.max(1);
+    }
+
+    fn set_halts(&mut self, halts: Halts) {
+        self.board.memory.set_watchpoints(halts.watchpoints.clone());
+        self.debugger.halts = halts;
+        self.engine.set_halts(self.debugger.for_engine(), &mut self.board.memory);
+        for slot in &mut self.board.cpu {
+            slot.vcpu.context_changed();
+        }
+        self.restart_debugger();
+    }
+
+    fn cpus(&self) -> u32 {
+        self.config.cpus
+    }
+
+    fn current(&self) -> u32 {
+        self.board.schedule.current
+    }
+
+    fn vcpu(&self, cpu: u32) -> &Vcpu {
+        &self.board.cpu[cpu as usize].vcpu
+    }
+
+    fn activity(&self, cpu: u32) -> &'static str {
+        match self.board.cpu[cpu as usize].activity {
+            Activity::Running => "running",
+            Activity::Stopped => "stopped",
+            Activity::Ceded => "idle",
+            Activity::Joined => "joined",
+            Activity::Dead => "dead",
+        }
+    }
+
+    fn memory(&self) -> &Memory {
+        &self.board.memory
+    }
+
+    fn read_effective(&mut self, cpu: u32, address: u64, out: &mut [u8]) -> usize {
+        let Board { cpu: cpus, memory, .. } = &mut self.board;
+        debug::read(&mut cpus[cpu as usize].vcpu, memory, address, out)
+    }
+
+    fn real_address(&mut self, cpu: u32, address: u64) -> Option<u64> {
+        let Board { cpu: cpus, memory, .. } = &mut self.board;
+        cpus[cpu as usize].vcpu.real_address(memory, address)
     }
 
     fn statistics(&self) -> Statistics {

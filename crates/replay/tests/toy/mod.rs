@@ -133,6 +133,30 @@ impl Toy {
 }
 
 impl Machine for Toy {
+    fn set_halts(&mut self, halts: timebase_machine::debug::Halts) {
+        assert!(halts.is_empty(), "a toy cannot be debugged");
+    }
+    fn cpus(&self) -> u32 {
+        0
+    }
+    fn current(&self) -> u32 {
+        0
+    }
+    fn vcpu(&self, _: u32) -> &timebase_machine::Vcpu {
+        panic!("a toy has no vCPU")
+    }
+    fn activity(&self, _: u32) -> &'static str {
+        panic!("a toy has no vCPU")
+    }
+    fn memory(&self) -> &timebase_machine::Memory {
+        panic!("a toy has no memory")
+    }
+    fn read_effective(&mut self, _: u32, _: u64, _: &mut [u8]) -> usize {
+        0
+    }
+    fn real_address(&mut self, _: u32, _: u64) -> Option<u64> {
+        None
+    }
     fn position(&self) -> Position {
         Position { count: self.count, sequence: self.sequence }
     }

@@ -1,0 +1,210 @@
+//! The registers of a vCPU by name and number, as debuggers name them: read and written without any effect that an
+//! instruction would have.
+
+use crate::Vcpu;
+use crate::spr;
+use core::fmt;
+use timebase_state::Instant;
+
+/// A register that a debugger names.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Register {
+    /// General purpose register, 64 bits.
+    Gpr(u8),
+    /// Floating-point register, 64 bits.
+    Fpr(u8),
+    /// Vector register, 128 bits.
+    Vr(u8),
+    /// Vector-scalar register, 128 bits.
+    Vsr(u8),
+    /// Condition register, 32 bits.
+    Cr,
+    /// Link register.
+    Lr,
+    /// Count register.
+    Ctr,
+    /// Fixed-point exception register.
+    Xer,
+    /// Machine state register.
+    Msr,
+    /// Address of the next instruction; gdb's pc.
+    Nia,
+    /// Floating-point status and control register.
+    Fpscr,
+    /// Vector status and control register, 32 bits.
+    Vscr,
+    /// VRSAVE, 32 bits.
+    Vrsave,
+    /// Any other special purpose register by its number.
+    Spr(u16),
+}
+
+/// SPR numbers of registers that are more than storage: name, number.
+const SPECIAL: [(&str, u16); 9] = [
+    ("dec", 22),
+    ("cfar", 28),
+    ("tb", 268),
+    ("purr", 308),
+    ("spurr", 309),
+    ("hdec", 310),
+    ("dpdes", 176),
+    ("tar", 815),
+    ("vtb", 849),
+];
+
+impl Register {
+    /// The register of this name: `r3`, `f1`, `v2`, `vs34`, `cr`, `lr`, `ctr`, `xer`, `msr`, `pc` (or `nip`, `nia`),
+    /// `fpscr`, `vscr`, `vrsave`, or an SPR by the ISA's name.
+    pub fn named(name: &str) -> Option<Register> {
+        let numbered = |prefix: &str, count: u8| {
+            let n: u8 = name.strip_prefix(prefix)?.parse().ok()?;
+            (n < count).then_some(n)
+        };
+        if let Some(n) = numbered("r", 32).or_else(|| numbered("gpr", 32)) {
+            return Some(Register::Gpr(n));
+        }
+        if let Some(n) = numbered("vs", 64).or_else(|| numbered("vsr", 64)) {
+            return Some(Register::Vsr(n));
+        }
+        if let Some(n) = numbered("f", 32).or_else(|| numbered("fpr", 32)) {
+            return Some(Register::Fpr(n));
+        }
+        if let Some(n) = numbered("v", 32).or_else(|| numbered("vr", 32)) {
+            return Some(Register::Vr(n));
+        }
+        Some(match name {
+            "cr" => Register::Cr,
+            "lr" => Register::Lr,
+            "ctr" => Register::Ctr,
+            "xer" => Register::Xer,
+            "msr" => Register::Msr,
+            "pc" | "nip" | "nia" => Register::Nia,
+            "fpscr" => Register::Fpscr,
+            "vscr" => Register::Vscr,
+            "vrsave" => Register::Vrsave,
+            _ => {
+                let special = SPECIAL.iter().find(|(special, _)| *special == name).map(|&(_, number)| number);
+                Register::Spr(special.or_else(|| spr::number(name))?)
+            }
+        })
+    }
+
+    /// Its width in bits.
+    pub fn bits(self) -> u32 {
+        match self {
+            Register::Vr(_) | Register::Vsr(_) => 128,
+            Register::Cr | Register::Vscr | Register::Vrsave => 32,
+            _ => 64,
+        }
+    }
+}
+
+impl fmt::Display for Register {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Register::Gpr(n) => write!(f, "r{n}"),
+            Register::Fpr(n) => write!(f, "f{n}"),
+            Register::Vr(n) => write!(f, "v{n}"),
+            Register::Vsr(n) => write!(f, "vs{n}"),
+            Register::Cr => f.write_str("cr"),
+            Register::Lr => f.write_str("lr"),
+            Register::Ctr => f.write_str("ctr"),
+            Register::Xer => f.write_str("xer"),
+            Register::Msr => f.write_str("msr"),
+            Register::Nia => f.write_str("pc"),
+            Register::Fpscr => f.write_str("fpscr"),
+            Register::Vscr => f.write_str("vscr"),
+            Register::Vrsave => f.write_str("vrsave"),
+            Register::Spr(number) => {
+                let special = SPECIAL.iter().find(|(_, special)| special == number).map(|&(name, _)| name);
+                match special.or_else(|| spr::name(*number)) {
+                    Some(name) => f.write_str(name),
+                    None => write!(f, "spr{number}"),
+                }
+            }
+        }
+    }
+}
+
+impl Vcpu {
+    /// The value of a register at `now`; None if this CPU has no such SPR.
+    pub fn register(&self, register: Register, now: Instant) -> Option<u128> {
+        let time = match register {
+            Register::Spr(22) => self.dec(now),
+            Register::Spr(268) => self.tb(now),
+            Register::Spr(308 | 309) => self.purr(now),
+            Register::Spr(310) => self.hdec(now),
+            Register::Spr(849) => self.vtb(now),
+            _ => return self.stored(register),
+        };
+        Some(time as u128)
+    }
+
+    /// What is stored of a register: its value, or for a register that follows time the tick at which it reads 0. It
+    /// changes only when the register is written.
+    pub fn stored(&self, register: Register) -> Option<u128> {
+        let regs = &self.regs;
+        let word = match register {
+            Register::Gpr(n) => regs.gpr[n as usize & 31],
+            Register::Fpr(n) => regs.vsr[n as usize & 31][0],
+            Register::Vr(n) => return Some(regs.vsr128(32 + (n & 31))),
+            Register::Vsr(n) => return Some(regs.vsr128(n)),
+            Register::Cr => regs.cr_packed(),
+            Register::Lr => regs.lr,
+            Register::Ctr => regs.ctr,
+            Register::Xer => regs.xer(),
+            Register::Msr => regs.msr,
+            Register::Nia => regs.nia,
+            Register::Fpscr => regs.fpscr,
+            Register::Vscr => regs.vscr,
+            Register::Vrsave => regs.vrsave,
+            Register::Spr(22) => self.dec_zero.ticks(),
+            Register::Spr(28) => regs.cfar,
+            Register::Spr(268) => self.tb_zero.ticks(),
+            Register::Spr(308 | 309) => self.purr_zero.ticks(),
+            Register::Spr(310) => self.hdec_zero.ticks(),
+            Register::Spr(176) => self.doorbell as u64,
+            Register::Spr(815) => regs.tar,
+            Register::Spr(849) => self.vtb_zero.ticks(),
+            Register::Spr(number) => {
+                let row = spr::row(number as u64).filter(|row| row.since <= self.model.level())?;
+                (row.value)(&self.spr)
+            }
+        };
+        Some(word as u128)
+    }
+
+    /// Writes a register at `now`, as a debugger does: with no privilege, and no effect but the value. False if it
+    /// cannot be written.
+    pub fn set_register(&mut self, register: Register, value: u128, now: Instant) -> bool {
+        let word = value as u64;
+        let regs = &mut self.regs;
+        match register {
+            Register::Gpr(n) => regs.gpr[n as usize & 31] = word,
+            Register::Fpr(n) => regs.vsr[n as usize & 31][0] = word,
+            Register::Vr(n) => regs.set_vsr128(32 + (n & 31), value),
+            Register::Vsr(n) => regs.set_vsr128(n, value),
+            Register::Cr => regs.set_cr_packed(0xff, word),
+            Register::Lr => regs.lr = word,
+            Register::Ctr => regs.ctr = word,
+            Register::Xer => regs.set_xer(word),
+            Register::Msr => self.set_msr(word),
+            Register::Nia => regs.nia = word & !3,
+            Register::Fpscr => regs.fpscr = word,
+            Register::Vscr => regs.vscr = word & 0x1_0001,
+            Register::Vrsave => regs.vrsave = word & 0xffff_ffff,
+            Register::Spr(22) => self.set_dec(word, now),
+            Register::Spr(28) => regs.cfar = word,
+            Register::Spr(268) => self.set_tb(word, now),
+            Register::Spr(310) => self.set_hdec(word, now),
+            Register::Spr(815) => regs.tar = word,
+            Register::Spr(number) => {
+                let row = spr::row(number as u64).filter(|row| row.since <= self.model.level());
+                let Some(row) = row.filter(|row| row.write != spr::Privilege::N) else { return false };
+                *(row.get)(&mut self.spr) = word & row.mask;
+                self.context_changed();
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,485 @@
+//! A recording opened for travel: to any position, and to the next or the previous of anything that a debugger can
+//! wait for.
+//!
+//! Going back is restoring a [`Checkpoint`] and running forward. Checkpoints are a cache: they are made on the way,
+//! at a bounded distance everywhere and ever denser towards the cursor, so that the next step back is short. A
+//! snapshot shares all pages that did not change, so a checkpoint costs what was written since the one before.
+
+use crate::live::Rules;
+use crate::play::{Divergence, Playhead, Rest};
+use crate::watch::{Attention, Watcher};
+use crate::{Ended, Event, Record, Transcript};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::ControlFlow;
+use timebase_machine::api::{BoxedMachine, Machine, Output, Position};
+use timebase_machine::debug::{self, Halts, Hit};
+use timebase_state::{Digest, Instant, LoadError, PAGE, Paged, Snapshot};
+
+/// Instructions between two checkpoints that are made on the way, at first.
+pub const GAP: u64 = 10_000_000;
+/// Instructions to the nearest checkpoint before the cursor, about.
+const NEAR: u64 = 20_000;
+/// Checkpoints near cursors, past and present, that are kept.
+const NEAR_KEPT: usize = 128;
+/// Host memory for checkpoints, in bytes, unless another amount is given.
+pub const DEFAULT_BUDGET: u64 = 768 << 20;
+
+/// Travel that cannot go on.
+#[derive(Debug)]
+pub enum TravelError {
+    /// The machine did something else than the recording says.
+    Diverged(Box<Divergence>),
+    /// A checkpoint does not fit the machine.
+    Checkpoint(LoadError),
+    /// The user interrupted it.
+    Interrupted,
+}
+
+impl fmt::Display for TravelError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            TravelError::Diverged(divergence) => write!(f, "{divergence}"),
+            TravelError::Checkpoint(error) => {
+                write!(f, "a checkpoint does not fit: {} {}", error.path, error.what)
+            }
+            TravelError::Interrupted => f.write_str("interrupted"),
+        }
+    }
+}
+
+impl std::error::Error for TravelError {}
+
+impl From<Divergence> for TravelError {
+    fn from(divergence: Divergence) -> TravelError {
+        TravelError::Diverged(Box::new(divergence))
+    }
+}
+
+impl From<LoadError> for TravelError {
+    fn from(error: LoadError) -> TravelError {
+        TravelError::Checkpoint(error)
+    }
+}
+
+/// The machine at a position.
+#[derive(Clone)]
+pub struct Checkpoint {
+    /// Its state.
+    pub snapshot: Snapshot,
+    /// How far the replay had come.
+    pub head: Playhead,
+    /// Made because a cursor was near, not to bound the distance.
+    near: bool,
+    /// When it was last of use.
+    used: u64,
+    /// Bytes that it has for itself, about.
+    bytes: u64,
+}
+
+/// Where a search ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// At a hit.
+    Hit(Hit),
+    /// At the beginning of history.
+    Beginning,
+    /// At its end.
+    End,
+    /// Where the search was to end.
+    Limit,
+}
+
+/// Asked about every hit on the way: whether it counts. The machine is where the hit was noticed.
+pub type Judge<'a> = dyn FnMut(&mut dyn Machine, &Hit) -> bool + 'a;
+/// Asked now and then whether to go on with something long.
+pub type Patience<'a> = dyn FnMut() -> bool + 'a;
+
+/// Everything the console showed, and where.
+#[derive(Clone, Default)]
+pub struct ConsoleLog {
+    /// The bytes.
+    pub text: Vec<u8>,
+    /// Where in the text the output of each position begins.
+    pub marks: Vec<(u64, Position)>,
+}
+
+impl ConsoleLog {
+    fn push(&mut self, at: Position, bytes: &[u8]) {
+        if self.marks.last().is_none_or(|mark| mark.1 != at) {
+            self.marks.push((self.text.len() as u64, at));
+        }
+        self.text.extend_from_slice(bytes);
+    }
+
+    /// Where the byte at `offset` was shown.
+    pub fn position_of(&self, offset: usize) -> Option<Position> {
+        let after = self.marks.partition_point(|mark| mark.0 <= offset as u64);
+        Some(self.marks.get(after.checked_sub(1)?)?.1)
+    }
+
+    /// What was shown up to `at`.
+    pub fn until(&self, at: Position) -> &[u8] {
+        let after = self.marks.partition_point(|mark| mark.1 <= at);
+        let end = self.marks.get(after).map_or(self.text.len(), |mark| mark.0 as usize);
+        &self.text[..end]
+    }
+}
+
+/// A recording opened for travel.
+pub struct Timeline {
+    machine: BoxedMachine,
+    head: Playhead,
+    records: Vec<Record>,
+    end: Position,
+    checkpoints: BTreeMap<Position, Checkpoint>,
+    console: ConsoleLog,
+    /// Up to here everything was run through at least once, so the console's log is whole.
+    explored: Position,
+    gap: u64,
+    budget: u64,
+    clock: u64,
+    halts: Halts,
+    /// Checkpoints restored, for reports.
+    pub restored: u64,
+}
+
+/// Follows a run for the timeline: gathers output that is new, and looks whether to go on.
+struct Follower<'a> {
+    console: &'a mut ConsoleLog,
+    fresh: bool,
+    explored: Position,
+    patience: &'a mut Patience<'a>,
+}
+
+impl Watcher for Follower<'_> {
+    fn output(&mut self, at: Position, output: &Output) -> Attention {
+        // What was emitted at the frontier itself was gathered when it was reached.
+        if self.fresh && output.port == Transcript::PORT && at > self.explored {
+            self.console.push(at, &output.bytes);
+        }
+        Attention::Later
+    }
+
+    fn watch(&mut self, at: Position, _: Instant) -> ControlFlow<Ended> {
+        if self.fresh && at > self.explored {
+            self.explored = at;
+        }
+        if (self.patience)() { ControlFlow::Continue(()) } else { ControlFlow::Break(Ended::Signal) }
+    }
+
+    fn quantum(&self) -> u64 {
+        2_000_000
+    }
+}
+
+impl Timeline {
+    /// Opens `records` for travel with a machine at power-on.
+    pub fn new(machine: BoxedMachine, records: Vec<Record>) -> Result<Timeline, TravelError> {
+        let end = records.last().map_or(Position::default(), |record| record.at);
+        let mut timeline = Timeline {
+            machine,
+            head: Playhead::default(),
+            records,
+            end,
+            checkpoints: BTreeMap::new(),
+            console: ConsoleLog::default(),
+            explored: Position::default(),
+            gap: GAP,
+            budget: DEFAULT_BUDGET,
+            clock: 0,
+            halts: Halts::default(),
+            restored: 0,
+        };
+        // What the firmware shows before the first instruction is at the first position.
+        timeline.run_to(Position::default(), &mut |_, _| false, &mut || true)?;
+        timeline.checkpoint(false);
+        Ok(timeline)
+    }
+
+    /// How much host memory checkpoints may use, in bytes.
+    pub fn set_budget(&mut self, bytes: u64) {
+        self.budget = bytes;
+    }
+
+    /// Where the cursor is.
+    pub fn position(&self) -> Position {
+        self.machine.position()
+    }
+
+    /// Where history ends.
+    pub fn end(&self) -> Position {
+        self.end
+    }
+
+    /// What history consists of.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// The machine at the cursor, to look at. Its position must stay as it is.
+    pub fn machine(&mut self) -> &mut dyn Machine {
+        &mut *self.machine
+    }
+
+    /// The playhead at the cursor.
+    pub fn head(&self) -> &Playhead {
+        &self.head
+    }
+
+    /// Digest at the cursor.
+    pub fn digest(&mut self) -> Digest {
+        self.machine.digest()
+    }
+
+    /// The console up to where history was run through.
+    pub fn console(&self) -> &ConsoleLog {
+        &self.console
+    }
+
+    /// Up to here the console's log is whole.
+    pub fn explored(&self) -> Position {
+        self.explored
+    }
+
+    /// Positions of the checkpoints there are.
+    pub fn checkpoints(&self) -> impl Iterator<Item = Position> {
+        self.checkpoints.keys().copied()
+    }
+
+    /// Host memory that checkpoints use, in bytes, about.
+    pub fn checkpoint_bytes(&self) -> u64 {
+        self.checkpoints.values().map(|checkpoint| checkpoint.bytes).sum()
+    }
+
+    /// Goes to `target`, or to the end of history if that comes first.
+    pub fn seek(&mut self, target: Position, patience: &mut Patience) -> Result<(), TravelError> {
+        self.set_halts(&Halts::default());
+        let target = target.min(self.end);
+        let here = self.position();
+        if here == target {
+            return Ok(());
+        }
+        let nearest = self.checkpoints.range(..=target).next_back().map(|(&at, _)| at);
+        if let Some(nearest) = nearest.filter(|&nearest| here > target || nearest > here) {
+            self.restore(nearest)?;
+        }
+        self.approach(target, patience)
+    }
+
+    /// Runs forward to `target`, leaving checkpoints behind: ever denser ones just before it.
+    fn approach(&mut self, target: Position, patience: &mut Patience) -> Result<(), TravelError> {
+        loop {
+            let here = self.position();
+            let left = target.count.saturating_sub(here.count);
+            if left <= NEAR {
+                return self.run_to(target, &mut |_, _| false, patience).map(|_| ());
+            }
+            // Half of the way, but not beyond the next place where a checkpoint is due anyway.
+            let half = here.count + left.div_ceil(2);
+            let stage = Position { count: half.min(self.next_due(here.count)), sequence: 0 };
+            self.run_to(stage, &mut |_, _| false, patience)?;
+            self.checkpoint(left <= 2 * self.gap);
+        }
+    }
+
+    fn next_due(&self, count: u64) -> u64 {
+        (count / self.gap + 1) * self.gap
+    }
+
+    /// Runs forward from the cursor to the first hit that `judge` accepts, at most to `limit`.
+    pub fn forward(
+        &mut self,
+        halts: &Halts,
+        limit: Position,
+        judge: &mut Judge,
+        patience: &mut Patience,
+    ) -> Result<Found, TravelError> {
+        self.set_halts(halts);
+        let start = self.position();
+        let limit = limit.min(self.end);
+        loop {
+            let due = Position { count: self.next_due(self.position().count), sequence: 0 };
+            let mut after_start = |machine: &mut dyn Machine, hit: &Hit| {
+                // A breakpoint at the start is where one goes on from.
+                let counts = hit.at > start || !matches!(hit.what, debug::Event::Breakpoint(_));
+                counts && judge(machine, hit)
+            };
+            if let Some(hit) = self.run_to(limit.min(due), &mut after_start, patience)? {
+                return Ok(Found::Hit(hit));
+            }
+            if self.position() >= limit {
+                return Ok(if limit == self.end { Found::End } else { Found::Limit });
+            }
+            self.checkpoint(false);
+        }
+    }
+
+    /// Goes back from the cursor to the latest earlier hit that `judge` accepts, to where its instruction is next;
+    /// at most to `limit`.
+    pub fn backward(
+        &mut self,
+        halts: &Halts,
+        limit: Position,
+        judge: &mut Judge,
+        patience: &mut Patience,
+    ) -> Result<Found, TravelError> {
+        let start = self.position();
+        let mut until = start;
+        while until > limit {
+            let Some(from) = self.checkpoints.range(..until).next_back().map(|(&at, _)| at) else { break };
+            if let Some(hit) = self.last_between(from, until, limit, halts, judge, patience)? {
+                self.seek(hit.at, patience)?;
+                return Ok(Found::Hit(hit));
+            }
+            until = from;
+        }
+        self.seek(limit, patience)?;
+        Ok(if limit == Position::default() { Found::Beginning } else { Found::Limit })
+    }
+
+    /// The last accepted hit at or after `limit` between a checkpoint and `until`.
+    fn last_between(
+        &mut self,
+        from: Position,
+        until: Position,
+        limit: Position,
+        halts: &Halts,
+        judge: &mut Judge,
+        patience: &mut Patience,
+    ) -> Result<Option<Hit>, TravelError> {
+        self.restore(from)?;
+        self.set_halts(halts);
+        let mut last = None;
+        while self.position() < until {
+            let due = Position { count: self.next_due(self.position().count), sequence: 0 };
+            let mut gather = |machine: &mut dyn Machine, hit: &Hit| {
+                if hit.at >= limit && hit.at < until && judge(machine, hit) {
+                    last = Some(hit.clone());
+                }
+                false
+            };
+            self.run_to(until.min(due), &mut gather, patience)?;
+            if self.position() < until {
+                self.checkpoint(false);
+            }
+        }
+        Ok(last)
+    }
+
+    fn set_halts(&mut self, halts: &Halts) {
+        if self.halts != *halts {
+            self.halts = halts.clone();
+            self.machine.set_halts(halts.clone());
+        }
+    }
+
+    /// Runs to `target` at most, and stops at the first hit that is accepted.
+    fn run_to(
+        &mut self,
+        target: Position,
+        judge: &mut Judge,
+        patience: &mut Patience,
+    ) -> Result<Option<Hit>, TravelError> {
+        let fresh = self.position() <= self.explored;
+        loop {
+            let mut follower =
+                Follower { console: &mut self.console, fresh, explored: self.explored, patience };
+            let rest =
+                self.head.play_to(&mut *self.machine, &self.records, target, &mut follower, Rules::default());
+            self.explored = follower.explored;
+            match rest? {
+                Rest::There | Rest::End(..) => return Ok(None),
+                Rest::Stopped(_) => return Err(TravelError::Interrupted),
+                Rest::Hit(hits) => {
+                    for hit in hits {
+                        if judge(&mut *self.machine, &hit) {
+                            return Ok(Some(hit));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes a checkpoint at the cursor.
+    fn checkpoint(&mut self, near: bool) {
+        let at = self.position();
+        self.clock += 1;
+        if let Some(known) = self.checkpoints.get_mut(&at) {
+            known.used = self.clock;
+            known.near &= near;
+            return;
+        }
+        let snapshot = self.machine.snapshot();
+        let before = self.checkpoints.range(..at).next_back().map(|(_, checkpoint)| &checkpoint.snapshot);
+        let bytes = own_bytes(&snapshot, before);
+        let checkpoint = Checkpoint { snapshot, head: self.head.clone(), near, used: self.clock, bytes };
+        self.checkpoints.insert(at, checkpoint);
+        self.thin();
+    }
+
+    /// Keeps checkpoints within their bounds: the oldest of the near ones go, then every other of the rest.
+    fn thin(&mut self) {
+        let near = self.checkpoints.values().filter(|checkpoint| checkpoint.near).count();
+        if near > NEAR_KEPT {
+            let oldest = self.checkpoints.iter().filter(|(_, c)| c.near).min_by_key(|(_, c)| c.used);
+            if let Some(at) = oldest.map(|(&at, _)| at) {
+                self.forget(at);
+            }
+        }
+        while self.checkpoint_bytes() > self.budget && self.checkpoints.len() > 2 {
+            let oldest = self.checkpoints.iter().filter(|(_, c)| c.near).min_by_key(|(_, c)| c.used);
+            if let Some(at) = oldest.map(|(&at, _)| at) {
+                self.forget(at);
+                continue;
+            }
+            // Half of them go, and from now on they are made half as often.
+            self.gap = self.gap.saturating_mul(2);
+            let kept = |at: Position| at.count.is_multiple_of(self.gap);
+            let gone: Vec<Position> = self.checkpoints.keys().copied().filter(|&at| !kept(at)).collect();
+            if gone.is_empty() && self.gap > self.end.count {
+                break;
+            }
+            for at in gone {
+                self.forget(at);
+            }
+        }
+    }
+
+    /// Drops a checkpoint. The pages that it shared with the one before belong to the next one then.
+    fn forget(&mut self, at: Position) {
+        self.checkpoints.remove(&at);
+        let before = self.checkpoints.range(..at).next_back().map(|(_, c)| c.snapshot.clone());
+        if let Some((_, next)) = self.checkpoints.range_mut(at..).next() {
+            next.bytes = own_bytes(&next.snapshot, before.as_ref());
+        }
+    }
+
+    fn restore(&mut self, at: Position) -> Result<(), TravelError> {
+        self.clock += 1;
+        let Some(checkpoint) = self.checkpoints.get_mut(&at) else { return Ok(()) };
+        checkpoint.used = self.clock;
+        self.machine.restore(&checkpoint.snapshot)?;
+        self.head = checkpoint.head.clone();
+        self.restored += 1;
+        Ok(())
+    }
+
+    /// Positions of the inputs before `at`, latest last.
+    pub fn inputs(&self) -> impl Iterator<Item = &Record> {
+        self.records.iter().filter(|record| matches!(record.event, Event::Input { .. }))
+    }
+}
+
+/// Bytes that `snapshot` does not share with the one before it.
+fn own_bytes(snapshot: &Snapshot, before: Option<&Snapshot>) -> u64 {
+    let nothing = Paged::new(0);
+    let pages: u64 = snapshot
+        .paged
+        .iter()
+        .enumerate()
+        .map(|(n, paged)| paged.unshared_pages(before.map_or(&nothing, |before| &before.paged[n])))
+        .sum();
+    snapshot.small.len() as u64 + pages * PAGE as u64
+}
