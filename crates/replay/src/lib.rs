@@ -7,6 +7,7 @@
 //!
 //! Nothing here knows a clock or a terminal: both come in through [`live::World`] and [`Watcher`].
 
+pub mod address;
 pub mod chunk;
 mod code;
 pub mod event;

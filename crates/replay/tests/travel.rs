@@ -1,0 +1,291 @@
+//! Travel against the straight run: whatever way one came, the machine at a position is the same, and what is found
+//! going back is what was found going forward, reversed.
+
+use std::collections::BTreeMap;
+use timebase_machine::api::*;
+use timebase_machine::debug::{self, Change, Halts, Hit};
+use timebase_machine::{Register, Space, Watchpoint, build};
+use timebase_replay::{Event, Found, Record, Timeline};
+use timebase_state::Digest;
+
+const RACE: &[u8] = include_bytes!("../../../guests/race/race.elf");
+const DEBIAN: &str = "/usr/lib/debian-installer/images/12/ppc64el/text/debian-installer/ppc64el/vmlinux";
+
+struct Guest {
+    config: Config,
+    kernel: Vec<u8>,
+    end: u64,
+}
+
+/// The embedded guest, from power-on over `end` instructions; it powers off before 13 M.
+fn race(end: u64) -> Guest {
+    let config = Config {
+        machine: "pseries".into(),
+        cpu: "power9".into(),
+        memory_bytes: 64 << 20,
+        cpus: 1,
+        append: String::new(),
+        firmware: Firmware::BuiltIn,
+        seed: 1,
+        schedule_seed: 2,
+        rtc_seconds: 1_767_225_600,
+        rate_numerator: 2,
+        rate_denominator: 1,
+    };
+    Guest { config, kernel: RACE.into(), end }
+}
+
+/// The Debian kernel's boot over `end` instructions.
+fn debian(cpus: u32, end: u64) -> Guest {
+    let config =
+        Config { cpus, memory_bytes: 1 << 30, append: "console=hvc0 panic=-1".into(), ..race(0).config };
+    let kernel = std::fs::read(DEBIAN)
+        .unwrap_or_else(|e| panic!("{e}: run `cargo xtask setup`, which installs the Debian guest"));
+    Guest { config, kernel, end }
+}
+
+impl Guest {
+    fn machine(&self) -> BoxedMachine {
+        let images = Images { kernel: Some(self.kernel.clone()), ..Images::default() };
+        build(&self.config, images).map_err(|e| e.0).expect("a good configuration")
+    }
+
+    /// The straight run: records of its history, and the digests at some positions.
+    fn straight(&self, places: &[u64]) -> (Vec<Record>, BTreeMap<u64, Digest>) {
+        let mut machine = self.machine();
+        let mut records = Vec::new();
+        let mut digests = BTreeMap::new();
+        let mut places: Vec<u64> = places.iter().copied().filter(|&place| place < self.end).collect();
+        places.sort();
+        for &limit in places.iter().chain([&self.end]) {
+            loop {
+                match machine.run(limit) {
+                    Stop::Limit => break,
+                    Stop::Output => drop(machine.take_output()),
+                    Stop::Idle { deadline: Some(_) } => machine.end_idle(),
+                    Stop::Reset => {
+                        records.push(Record { at: machine.position(), event: Event::Reset });
+                        machine.reset();
+                    }
+                    stop => panic!("{stop:?} at {:?}", machine.position()),
+                }
+            }
+            digests.insert(limit, machine.digest());
+        }
+        records.push(Record { at: machine.position(), event: Event::Progress });
+        (records, digests)
+    }
+
+    fn timeline(&self, records: Vec<Record>) -> Timeline {
+        Timeline::new(self.machine(), records).expect("a timeline")
+    }
+}
+
+fn at(count: u64) -> Position {
+    Position { count, sequence: 0 }
+}
+
+/// Random seeks: the digest at each place is that of the straight run.
+fn seeks(guest: &Guest, seed: u64, seeks: u64) {
+    let mut random = seed;
+    let mut draw = |n: u64| timebase_state::random::draw(&mut random) % n;
+    let places: Vec<u64> = (0..seeks / 4).map(|_| draw(guest.end + 1)).collect();
+    let (records, digests) = guest.straight(&places);
+    let mut timeline = guest.timeline(records);
+    for _ in 0..seeks {
+        let place = places[draw(places.len() as u64) as usize];
+        timeline.seek(at(place), &mut || true).expect("a seek");
+        assert_eq!(timeline.position(), at(place));
+        assert_eq!(timeline.digest(), digests[&place], "at {place}");
+    }
+}
+
+fn all_forward(timeline: &mut Timeline, halts: &Halts, limit: Position) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    timeline.seek(Position::default(), &mut || true).expect("the beginning");
+    // Gathered on the way: a search that accepts nothing sees everything.
+    let mut gather = |_: &mut dyn Machine, hit: &Hit| {
+        hits.push(hit.clone());
+        false
+    };
+    timeline.forward(halts, limit, &mut gather, &mut || true).expect("a run");
+    hits.retain(|hit| hit.at < limit);
+    hits
+}
+
+/// The hits found going back one by one are those of the run forward, reversed.
+fn backward(guest: &Guest, halts: &Halts, limit: u64) -> usize {
+    let (records, _) = guest.straight(&[]);
+    let mut timeline = guest.timeline(records);
+    let limit = at(limit.min(guest.end));
+    let forward = all_forward(&mut timeline, halts, limit);
+    let mut places: Vec<Position> = forward.iter().map(|hit| hit.at).collect();
+    places.dedup();
+    timeline.seek(limit, &mut || true).expect("the end");
+    for place in places.iter().rev() {
+        match timeline.backward(halts, Position::default(), &mut |_, _| true, &mut || true).expect("a search")
+        {
+            Found::Hit(hit) => assert_eq!(hit.at, *place),
+            other => panic!("{other:?} instead of {place:?}"),
+        }
+        assert_eq!(timeline.position(), *place);
+    }
+    let found = timeline.backward(halts, Position::default(), &mut |_, _| true, &mut || true);
+    assert_eq!(found.expect("a search"), Found::Beginning);
+    // And forward again, stopping at each.
+    let mut stops = Vec::new();
+    while let Found::Hit(hit) = timeline.forward(halts, limit, &mut |_, _| true, &mut || true).expect("a run")
+    {
+        stops.push(hit.at);
+    }
+    stops.dedup();
+    stops.retain(|&place| place < limit);
+    assert_eq!(stops, places);
+    places.len()
+}
+
+/// Effective addresses of instructions that the guest comes to at random places.
+fn addresses(guest: &Guest, seed: u64, count: u64) -> Vec<u64> {
+    let mut random = seed;
+    let mut machine = guest.machine();
+    let mut found = Vec::new();
+    let mut places: Vec<u64> =
+        (0..count).map(|_| timebase_state::random::draw(&mut random) % guest.end).collect();
+    places.sort();
+    for place in places {
+        while machine.run(place) != Stop::Limit {
+            machine.take_output();
+            machine.end_idle();
+        }
+        found.push(machine.vcpu(machine.current()).regs.nia);
+    }
+    found
+}
+
+#[test]
+fn s15_gap4_random_seeks_in_the_embedded_guest() {
+    seeks(&race(12_000_000), 1, 400);
+}
+
+#[test]
+fn s16_gap4_random_seeks_in_a_linux_boot() {
+    seeks(&debian(1, 60_000_000), 2, 100);
+}
+
+#[test]
+fn s16_gap4_random_seeks_in_a_linux_boot_with_4_vcpus() {
+    seeks(&debian(4, 60_000_000), 3, 100);
+}
+
+#[test]
+fn s15_breakpoints_backward_are_those_forward_reversed() {
+    let guest = race(60_000);
+    // Two places in the loop, hit on almost every round, and the decrementer's vector.
+    let mut breakpoints = addresses(&guest, 4, 2);
+    breakpoints.push(0x900);
+    let hits = backward(&guest, &Halts { breakpoints, ..Halts::default() }, 60_000);
+    assert!(hits > 100, "{hits}");
+}
+
+#[test]
+fn watchpoints_backward_are_those_forward_reversed() {
+    let guest = race(300_000);
+    // The stack's top page is used by every interrupt and every call.
+    let mut machine = guest.machine();
+    while machine.run(250_000) != Stop::Limit {
+        machine.take_output();
+    }
+    let stack = machine.vcpu(0).regs.gpr[1];
+    for (space, loads, stores) in
+        [(Space::Effective, true, false), (Space::Effective, false, true), (Space::Real, true, true)]
+    {
+        let watchpoints = vec![Watchpoint { space, address: stack, bytes: 64, loads, stores }];
+        let hits = backward(&guest, &Halts { watchpoints, ..Halts::default() }, 250_000);
+        assert!(hits > 2, "{space:?}: {hits}");
+    }
+}
+
+#[test]
+fn register_changes_backward_are_those_forward_reversed() {
+    let guest = race(40_000);
+    for (register, least) in [(Register::Lr, 10), (Register::Gpr(31), 2), (Register::Spr(22), 1)] {
+        let hits = backward(&guest, &Halts { register: Some((0, register)), ..Halts::default() }, 40_000);
+        assert!(hits >= least, "{register}: {hits}");
+    }
+}
+
+#[test]
+fn searches_in_a_linux_boot_with_4_vcpus() {
+    let guest = debian(4, 30_000_000);
+    let mut breakpoints = addresses(&guest, 5, 3);
+    breakpoints.push(0xc000_0000_0000_0900);
+    let hits = backward(&guest, &Halts { breakpoints, slices: true, ..Halts::default() }, 500_000);
+    assert!(hits > 20, "{hits}");
+}
+
+#[test]
+fn s15_every_step_back_over_consecutive_instructions() {
+    let guest = race(3_000_000);
+    let first = 1_500_000;
+    let places: Vec<u64> = (first..first + 2_000).collect();
+    let (records, digests) = guest.straight(&places);
+    let mut timeline = guest.timeline(records);
+    timeline.seek(at(first + 2_000), &mut || true).expect("a seek");
+    for place in places.into_iter().rev() {
+        timeline.seek(at(place), &mut || true).expect("a step back");
+        assert_eq!(timeline.digest(), digests[&place], "at {place}");
+    }
+}
+
+#[test]
+fn stops_and_reads_of_a_debugger_are_invisible() {
+    let guest = race(2_000_000);
+    let (_, digests) = guest.straight(&[]);
+    let mut machine = guest.machine();
+    machine.set_halts(Halts {
+        breakpoints: addresses(&guest, 6, 3),
+        watchpoints: vec![Watchpoint {
+            space: Space::Real,
+            address: 0x1000,
+            bytes: 0x2_0000,
+            loads: true,
+            stores: true,
+        }],
+        register: Some((0, Register::Msr)),
+        slices: true,
+    });
+    let mut hits = 0;
+    loop {
+        match machine.run(guest.end) {
+            Stop::Hit(_) => {
+                hits += 1;
+                let mut bytes = [0; 64];
+                let nia = machine.vcpu(0).regs.nia;
+                machine.read_effective(0, nia, &mut bytes);
+            }
+            Stop::Output => drop(machine.take_output()),
+            Stop::Limit => break,
+            stop => panic!("{stop:?}"),
+        }
+    }
+    assert!(hits > 1000, "{hits}");
+    assert_eq!(machine.digest(), digests[&guest.end]);
+}
+
+#[test]
+fn a_change_is_an_input() {
+    let guest = race(2_000_000);
+    let (mut records, digests) = guest.straight(&[]);
+    let change = Change::Memory { address: 0x2000, bytes: vec![1, 2, 3] };
+    let event = Event::Input { port: debug::PORT.into(), payload: change.encode() };
+    records.insert(0, Record { at: at(1_000_000), event });
+    let mut timeline = guest.timeline(records);
+    timeline.seek(at(guest.end), &mut || true).expect("a seek");
+    assert_ne!(timeline.digest(), digests[&guest.end]);
+    let mut bytes = [0; 3];
+    timeline.machine().memory().read(0x2000, &mut bytes).expect("memory");
+    assert_eq!(bytes, [1, 2, 3]);
+    timeline.seek(at(1_000_000), &mut || true).expect("a seek");
+    timeline.machine().memory().read(0x2000, &mut bytes).expect("memory");
+    assert_ne!(bytes, [1, 2, 3]);
+}
