@@ -4,6 +4,7 @@ use crate::script::{self, Send};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use regex::bytes::Regex;
 use std::path::PathBuf;
+use timebase_replay::address::Place;
 
 /// Full-system emulator for Power machines that records, replays and goes back.
 ///
@@ -28,6 +29,9 @@ pub enum Command {
     /// Run a recorded guest again, exactly as it was
     #[command(after_help = EXIT)]
     Replay(Replay),
+    /// Go live from a place in a recording, into a new one
+    #[command(after_help = EXIT)]
+    Branch(Branch),
     /// Tell what is inside a recording
     Info(Info),
     /// Replay a recording and compare every digest in it
@@ -51,6 +55,18 @@ pub struct Run {
     pub live: Live,
     #[command(flatten)]
     pub end: End,
+    #[command(flatten)]
+    pub debug: Debug,
+}
+
+/// A debugger.
+#[derive(ClapArgs, Debug)]
+#[command(next_help_heading = "Debugger")]
+pub struct Debug {
+    /// Wait for gdb at [HOST]:PORT and do what it says; it goes back, too: `gdb-multiarch vmlinux -ex 'target
+    /// remote :1234'`
+    #[arg(long, value_name = "[HOST]:PORT", num_args = 0..=1, default_missing_value = ":1234")]
+    pub gdb: Option<String>,
 }
 
 #[derive(ClapArgs, Debug)]
@@ -72,6 +88,32 @@ pub struct Replay {
     pub file: PathBuf,
     #[command(flatten)]
     pub end: End,
+    #[command(flatten)]
+    pub debug: Debug,
+    /// Where gdb finds the guest: N, N%, start, end, end-N, console:REGEX
+    #[arg(long, value_name = "PLACE", default_value = "start", requires = "gdb", help_heading = "Debugger")]
+    pub at: Place,
+    /// Host memory for checkpoints
+    #[arg(long, value_name = "SIZE", default_value = "768M", value_parser = bytes, help_heading = "Debugger")]
+    pub checkpoint_memory: u64,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct Branch {
+    /// The recording
+    pub file: PathBuf,
+    /// Where the branch leaves it: N, N%, start, end, end-N, console:REGEX
+    #[arg(long, value_name = "PLACE")]
+    pub at: Place,
+    /// File to record the branch to; it stands alone, and holds the history before it, too
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub live: Live,
+    #[command(flatten)]
+    pub end: End,
+    #[command(flatten)]
+    pub debug: Debug,
 }
 
 #[derive(ClapArgs, Debug)]

@@ -2,6 +2,7 @@
 
 use crate::args::{self, Command, OnPanic};
 use crate::complaint::{Complaint, Status};
+use crate::debugger;
 use crate::report::Report;
 use crate::script::Script;
 use crate::world::{Onlooker, Operator};
@@ -11,11 +12,12 @@ use std::path::Path;
 use timebase_host::clock::cpu_time;
 use timebase_host::{IdleMode, Keyboard, Progress, Signals, Sleeper};
 use timebase_machine::{BoxedMachine, Config, ConfigError, Firmware, Images, Machine};
-use timebase_replay::live::{Rules, drive};
-use timebase_replay::play::{Played, play};
+use timebase_replay::live::{Live, Rules, drive};
+use timebase_replay::play::{Played, Rest, play};
 use timebase_replay::{Ended, OpenError, Outcome, Recorder, Recording};
 
-type Answer = Result<Status, Complaint>;
+/// What a command comes to.
+pub type Answer = Result<Status, Complaint>;
 
 /// Does what the command line says.
 pub fn run(command: Command) -> Answer {
@@ -23,6 +25,7 @@ pub fn run(command: Command) -> Answer {
         Command::Run(run) => live(run, None),
         Command::Record(record) => live(record.run, Some((&record.output, record.digest_interval))),
         Command::Replay(replay) => self::replay(replay),
+        Command::Branch(branch) => self::branch(branch),
         Command::Info(info) => self::info(info),
         Command::Verify(verify) => self::verify(verify),
         Command::Demo(demo) => crate::demo::demo(&demo),
@@ -30,7 +33,7 @@ pub fn run(command: Command) -> Answer {
 }
 
 fn live(run: args::Run, record: Option<(&Path, u64)>) -> Answer {
-    let args::Run { guest, live, end } = run;
+    let args::Run { guest, live, end, debug } = run;
     let images = read_images(&guest)?;
     let config = config(guest);
     let mut machine = build(&config, images.clone())?;
@@ -42,28 +45,71 @@ fn live(run: args::Run, record: Option<(&Path, u64)>) -> Answer {
                 .map_err(|error| Status::Environment.because(error))?,
         ),
     };
+    if let Some(address) = &debug.gdb {
+        let operator = operator(live, &end, signals.clone())?;
+        return debugger::live(machine, Live::journaled(recorder), images, operator, address, signals);
+    }
     drop(images);
-    let idle = match live.idle {
-        Some(args::Idle::Realtime) => IdleMode::Realtime,
-        Some(args::Idle::Skip) => IdleMode::Skip,
-        None if stdin().is_terminal() => IdleMode::Realtime,
-        None => IdleMode::Skip,
-    };
     let rules = rules(&end, OnPanic::Stop);
-    let script = Script::new(end.until.clone(), live.send);
-    let keyboard =
-        Keyboard::open().map_err(|error| Status::Environment.because(format!("terminal: {error}")))?;
-    let progress = progress(end.until_count, end.quiet);
-    let onlooker = Onlooker::new(script, keyboard, signals, progress, end.quiet);
-    let mut operator = Operator::new(onlooker, Sleeper::new(idle));
+    let mut operator = operator(live, &end, signals)?;
     let outcome = drive(&mut *machine, recorder, &mut operator, rules);
     operator.onlooker.leave();
     let outcome = outcome.map_err(|error| Status::Environment.because(error))?;
     conclude(&*machine, &outcome, None, &operator.onlooker, &end)
 }
 
+/// Whoever sits before a live guest.
+pub fn operator(live: args::Live, end: &args::End, signals: Signals) -> Result<Operator, Complaint> {
+    let idle = match live.idle {
+        Some(args::Idle::Realtime) => IdleMode::Realtime,
+        Some(args::Idle::Skip) => IdleMode::Skip,
+        None if stdin().is_terminal() => IdleMode::Realtime,
+        None => IdleMode::Skip,
+    };
+    let script = Script::new(end.until.clone(), live.send);
+    let keyboard =
+        Keyboard::open().map_err(|error| Status::Environment.because(format!("terminal: {error}")))?;
+    let progress = progress(end.until_count, end.quiet);
+    let onlooker = Onlooker::new(script, keyboard, signals, progress, end.quiet);
+    Ok(Operator::new(onlooker, Sleeper::new(idle)))
+}
+
+fn branch(branch: args::Branch) -> Answer {
+    let args::Branch { file, at, output, live, end, debug } = branch;
+    let signals = catch_signals()?;
+    let mut parent = debugger::open(&file)?;
+    parent.go_to(&at, &signals)?;
+    let mut child = parent.begin_branch(&output)?;
+    let mut operator = operator(live, &end, signals.clone())?;
+    if let Some(address) = &debug.gdb {
+        parent.timeline.branch(child, Box::new(operator));
+        return debugger::serve(parent, address, signals);
+    }
+    let (mut machine, mut transcript) = parent.timeline.into_machine();
+    let ended = loop {
+        let rules = rules(&end, OnPanic::Stop);
+        match child.advance(&mut *machine, &mut transcript, &mut operator, u64::MAX, rules) {
+            Ok(Rest::Stopped(ended) | Rest::End(ended, _)) => break ended,
+            Ok(Rest::There | Rest::Hit(_)) => {}
+            Err(error) => return Err(Status::Environment.because(error)),
+        }
+    };
+    operator.onlooker.leave();
+    let outcome = child
+        .conclude(&mut *machine, ended, &transcript)
+        .map_err(|error| Status::Environment.because(error))?;
+    conclude(&*machine, &outcome, None, &operator.onlooker, &end)
+}
+
 fn replay(replay: args::Replay) -> Answer {
-    let args::Replay { file, end } = replay;
+    let args::Replay { file, end, debug, at, checkpoint_memory } = replay;
+    if let Some(address) = &debug.gdb {
+        let signals = catch_signals()?;
+        let mut debugged = debugger::open(&file)?;
+        debugged.timeline.set_budget(checkpoint_memory);
+        debugged.go_to(&at, &signals)?;
+        return debugger::serve(debugged, address, signals);
+    }
     let Some((recording, mut machine)) = open_to_run(&file)? else {
         return Ok(nothing_to_replay(&file, end.quiet));
     };
@@ -82,7 +128,7 @@ fn replay(replay: args::Replay) -> Answer {
 }
 
 /// The recording and its machine at power-on; None if it was cut before there was a machine.
-fn open_to_run(file: &Path) -> Result<Option<(Recording, BoxedMachine)>, Complaint> {
+pub fn open_to_run(file: &Path) -> Result<Option<(Recording, BoxedMachine)>, Complaint> {
     let bad = |error| bad_recording(file, error);
     let mut recording = Recording::open(file).map_err(bad)?;
     recording.check_epoch().map_err(bad)?;
@@ -96,12 +142,12 @@ fn open_to_run(file: &Path) -> Result<Option<(Recording, BoxedMachine)>, Complai
     Ok(Some((recording, machine)))
 }
 
-fn bad_recording(file: &Path, error: OpenError) -> Complaint {
+pub fn bad_recording(file: &Path, error: OpenError) -> Complaint {
     let status = if matches!(error, OpenError::Io(_)) { Status::Environment } else { Status::BadRecording };
     status.because(format!("{}: {error}", file.display()))
 }
 
-fn nothing_to_replay(file: &Path, quiet: bool) -> Status {
+pub fn nothing_to_replay(file: &Path, quiet: bool) -> Status {
     if !quiet {
         eprintln!(
             "timebase: {} was cut before the first instruction: there is nothing to replay",
@@ -340,7 +386,7 @@ fn progress(end: Option<u64>, quiet: bool) -> Progress {
     Progress::new(end, quiet || !stdout().is_terminal())
 }
 
-fn catch_signals() -> Result<Signals, Complaint> {
+pub fn catch_signals() -> Result<Signals, Complaint> {
     Signals::catch().map_err(|error| Status::Environment.because(format!("cannot catch signals: {error}")))
 }
 

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod complaint;
+mod debugger;
 mod demo;
 mod report;
 mod script;

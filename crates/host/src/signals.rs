@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Catches SIGINT, SIGTERM and SIGHUP from now on.
+#[derive(Clone)]
 pub struct Signals(Arc<AtomicUsize>);
 
 impl Signals {

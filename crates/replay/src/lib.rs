@@ -21,7 +21,7 @@ mod watch;
 pub use event::{Event, Header, Image, Record};
 pub use recorder::{CreateError, LONGEST_INPUT, Recorder, WriteError};
 pub use recording::{Info, OpenError, Recording};
-pub use timeline::{Checkpoint, ConsoleLog, Found, Judge, Patience, Timeline, TravelError};
+pub use timeline::{ChangeError, Checkpoint, ConsoleLog, Found, Judge, Patience, Timeline, TravelError};
 pub use watch::{Attention, Ended, Outcome, Transcript, Watcher};
 
 /// Version of the file format: what chunks and records look like.

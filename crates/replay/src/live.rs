@@ -4,10 +4,13 @@
 //! has nothing more to emit, so all that is due there has happened. A replay settles in the same way before it
 //! applies a record, so it does not matter how runs were cut into pieces.
 
+use crate::play::Rest;
 use crate::watch::{outcome, run_settled};
-use crate::{Attention, Ended, Event, LONGEST_INPUT, Outcome, Recorder, Transcript, Watcher, WriteError};
+use crate::{
+    Attention, Ended, Event, LONGEST_INPUT, Outcome, Record, Recorder, Transcript, Watcher, WriteError,
+};
 use std::ops::ControlFlow;
-use timebase_machine::api::{InputError, Machine, Port, Stop};
+use timebase_machine::api::{InputError, Machine, Port, Position, Stop};
 use timebase_state::Instant;
 
 /// The world outside a machine.
@@ -74,11 +77,12 @@ impl Rules {
     }
 }
 
-struct Live<'a, W: World + ?Sized> {
-    machine: &'a mut dyn Machine,
+/// The live end of history: what happens there is written down.
+#[derive(Default)]
+pub struct Live {
     recorder: Option<Recorder>,
-    world: &'a mut W,
-    transcript: Transcript,
+    /// What happened since [`Live::take_journal`], if somebody keeps it.
+    journal: Option<Vec<Record>>,
 }
 
 /// Runs `machine` until something ends it, recording if there is a recorder. On an error of the recorder the run
@@ -86,121 +90,195 @@ struct Live<'a, W: World + ?Sized> {
 pub fn drive(
     machine: &mut dyn Machine,
     recorder: Option<Recorder>,
-    world: &mut (impl World + ?Sized),
+    world: &mut dyn World,
     rules: Rules,
 ) -> Result<Outcome, WriteError> {
-    let mut live = Live { machine, recorder, world, transcript: Transcript::default() };
-    let ended = live.run(rules)?;
-    let outcome = outcome(live.machine, ended, &live.transcript);
-    if let Some(recorder) = live.recorder {
-        recorder.end(outcome.at, outcome.digest, outcome.ended.name(), &live.transcript)?;
-    }
-    Ok(outcome)
+    let mut live = Live { recorder, journal: None };
+    let mut transcript = Transcript::default();
+    let ended = loop {
+        match live.advance(machine, &mut transcript, world, u64::MAX, rules)? {
+            Rest::Stopped(ended) | Rest::End(ended, _) => break ended,
+            Rest::There | Rest::Hit(_) => {}
+        }
+    };
+    live.conclude(machine, ended, &transcript)
 }
 
-impl<W: World + ?Sized> Live<'_, W> {
-    fn run(&mut self, rules: Rules) -> Result<Ended, WriteError> {
+impl Live {
+    /// The live end of a history that goes into `recorder`, if there is one, and is kept for whoever travels.
+    pub fn journaled(recorder: Option<Recorder>) -> Live {
+        Live { recorder, journal: Some(Vec::new()) }
+    }
+
+    /// What happened since the last call.
+    pub fn take_journal(&mut self) -> Vec<Record> {
+        self.journal.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn note(&mut self, at: Position, event: Event) -> Result<(), WriteError> {
+        if let Some(journal) = &mut self.journal {
+            journal.push(Record { at, event: event.clone() });
+        }
+        match &mut self.recorder {
+            Some(recorder) => recorder.note(at, event),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes what happened up to `at`.
+    pub fn flush(&mut self, at: Position) -> Result<(), WriteError> {
+        self.recorder.as_mut().map_or(Ok(()), |recorder| recorder.flush(at))
+    }
+
+    /// The run of `machine` ended here, so.
+    pub fn conclude(
+        &mut self,
+        machine: &mut dyn Machine,
+        ended: Ended,
+        transcript: &Transcript,
+    ) -> Result<Outcome, WriteError> {
+        let outcome = outcome(machine, ended, transcript);
+        self.end(&outcome, transcript)?;
+        Ok(outcome)
+    }
+
+    /// The run ended in order.
+    fn end(&mut self, outcome: &Outcome, transcript: &Transcript) -> Result<(), WriteError> {
+        match self.recorder.take() {
+            Some(recorder) => recorder.end(outcome.at, outcome.digest, outcome.ended.name(), transcript),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs `machine` until its count is `limit` or something else happens.
+    pub fn advance(
+        &mut self,
+        machine: &mut dyn Machine,
+        transcript: &mut Transcript,
+        world: &mut dyn World,
+        limit: u64,
+        rules: Rules,
+    ) -> Result<Rest, WriteError> {
         let mut attention = Attention::Later;
         loop {
-            let limit = self.limit(attention, rules);
+            let next = self.next_limit(machine, world, attention, limit, rules);
+            let stop = run_settled(machine, next, transcript, world);
             attention = Attention::Later;
-            let stop = run_settled(self.machine, limit, &mut self.transcript, self.world);
-            let at = self.machine.position();
-            self.digest_if_due(&stop);
-            if let ControlFlow::Break(ended) = self.world.watch(at, self.machine.now()) {
-                return Ok(ended);
+            if let Stop::Hit(hits) = stop {
+                return Ok(Rest::Hit(hits));
+            }
+            let at = machine.position();
+            self.digest_if_due(machine, &stop)?;
+            if let ControlFlow::Break(ended) = world.watch(at, machine.now()) {
+                return Ok(Rest::Stopped(ended));
             }
             if let Some(ended) = rules.ends(&stop, at.count) {
-                return Ok(ended);
+                return Ok(Rest::End(ended, None));
             }
-            if let Some(recorder) = &mut self.recorder
-                && self.world.second_passed()
-            {
-                recorder.flush(at)?;
+            if world.second_passed() {
+                self.flush(at)?;
             }
             if stop == Stop::Reset {
-                if let Some(recorder) = &mut self.recorder {
-                    recorder.reset(at);
-                }
-                self.machine.reset();
+                self.note(at, Event::Reset)?;
+                machine.reset();
                 continue;
             }
             if matches!(stop, Stop::Panic(_)) {
-                if let Some(recorder) = &mut self.recorder {
-                    recorder.resume(at);
-                }
-                self.machine.resume();
+                self.note(at, Event::Resume)?;
+                machine.resume();
                 continue;
             }
-            if self.take_input()? {
+            if at.count >= limit {
+                return Ok(Rest::There);
+            }
+            if self.take_input(machine, world)? {
                 // The next one comes after this one has had its effect, in a replay as here.
                 attention = Attention::Here;
                 continue;
             }
             if let Stop::Idle { deadline } = stop
-                && let Some(ended) = self.idle(deadline)
+                && let Some(ended) = self.idle(machine, world, deadline)?
             {
-                return Ok(ended);
+                return Ok(Rest::End(ended, None));
             }
         }
     }
 
-    fn limit(&self, attention: Attention, rules: Rules) -> u64 {
-        let count = self.machine.position().count;
+    /// Hands in an input at the present position, and writes it down.
+    pub fn input(
+        &mut self,
+        machine: &mut dyn Machine,
+        port: &str,
+        payload: &[u8],
+    ) -> Result<Result<(), InputError>, WriteError> {
+        let at = machine.position();
+        if let Err(error) = machine.input(port, payload) {
+            return Ok(Err(error));
+        }
+        self.note(at, Event::Input { port: port.into(), payload: payload.into() })?;
+        Ok(Ok(()))
+    }
+
+    fn next_limit(
+        &self,
+        machine: &dyn Machine,
+        world: &dyn World,
+        attention: Attention,
+        limit: u64,
+        rules: Rules,
+    ) -> u64 {
+        let count = machine.position().count;
         if attention == Attention::Here {
             return count;
         }
-        let mut limit = count.saturating_add(self.world.quantum().max(1));
+        let mut next = count.saturating_add(world.quantum().max(1)).min(limit);
         if let Some(recorder) = &self.recorder {
-            limit = limit.min(recorder.next_digest());
+            next = next.min(recorder.next_digest());
         }
-        limit.min(rules.until_count.unwrap_or(u64::MAX)).max(count)
+        next.min(rules.until_count.unwrap_or(u64::MAX)).max(count)
     }
 
-    fn digest_if_due(&mut self, stop: &Stop) {
-        let at = self.machine.position();
-        if let Some(recorder) = &mut self.recorder
-            && at.count == recorder.next_digest()
-            && matches!(stop, Stop::Limit | Stop::Idle { .. })
-        {
-            recorder.digest(at, self.machine.digest());
+    fn digest_if_due(&mut self, machine: &mut dyn Machine, stop: &Stop) -> Result<(), WriteError> {
+        let at = machine.position();
+        let due = self.recorder.as_ref().is_some_and(|recorder| at.count == recorder.next_digest());
+        if due && matches!(stop, Stop::Limit | Stop::Idle { .. }) {
+            let digest = machine.digest();
+            self.note(at, Event::Digest(digest))?;
         }
+        Ok(())
     }
 
     /// True if something came in.
-    fn take_input(&mut self) -> Result<bool, WriteError> {
-        let Some((port, payload)) = self.world.input(self.machine.now()) else { return Ok(false) };
+    fn take_input(&mut self, machine: &mut dyn Machine, world: &mut dyn World) -> Result<bool, WriteError> {
+        let Some((port, payload)) = world.input(machine.now()) else { return Ok(false) };
         debug_assert!(payload.len() <= LONGEST_INPUT);
-        let at = self.machine.position();
-        match self.machine.input(&port, &payload) {
-            Ok(()) => {
-                if let Some(recorder) = &mut self.recorder {
-                    recorder.input(at, &port, &payload)?;
-                }
-            }
-            Err(error) => self.world.refused(error),
+        if let Err(error) = self.input(machine, &port, &payload)? {
+            world.refused(error);
         }
         Ok(true)
     }
 
-    fn idle(&mut self, deadline: Option<Instant>) -> Option<Ended> {
-        let now = self.machine.now();
-        match self.world.idle(now, deadline) {
-            Idle::Over if deadline.is_some() => self.machine.end_idle(),
-            Idle::Over | Idle::Forever => return Some(Ended::IdleForever),
+    fn idle(
+        &mut self,
+        machine: &mut dyn Machine,
+        world: &mut dyn World,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Ended>, WriteError> {
+        let now = machine.now();
+        match world.idle(now, deadline) {
+            Idle::Over if deadline.is_some() => machine.end_idle(),
+            Idle::Over | Idle::Forever => return Ok(Some(Ended::IdleForever)),
             Idle::Wait => {}
             Idle::Cut(until) => {
                 let until = until.clamp(now, deadline.unwrap_or(until).max(now));
                 if Some(until) == deadline {
-                    self.machine.end_idle();
+                    machine.end_idle();
                 } else if until > now {
-                    if let Some(recorder) = &mut self.recorder {
-                        recorder.cut_idle(self.machine.position(), until);
-                    }
-                    self.machine.cut_idle(until);
+                    self.note(machine.position(), Event::CutIdle { until })?;
+                    machine.cut_idle(until);
                 }
             }
         }
-        None
+        Ok(None)
     }
 }

@@ -55,8 +55,8 @@ pub const FOREVER: Position = Position { count: u64::MAX, sequence: u32::MAX };
 #[derive(Clone, Default)]
 pub struct Playhead {
     /// Index of the next record.
-    next: usize,
-    transcript: Transcript,
+    pub(crate) next: usize,
+    pub(crate) transcript: Transcript,
     /// Digests that agreed.
     compared: u64,
     good: u64,

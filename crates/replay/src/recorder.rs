@@ -13,7 +13,7 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use timebase_machine::api::{Config, Images, Position};
-use timebase_state::{Digest, Instant};
+use timebase_state::Digest;
 
 /// Bytes of an input at most.
 pub const LONGEST_INPUT: usize = 1 << 20;
@@ -177,6 +177,24 @@ impl Recorder {
         self.chunk(Kind::Start, &[])
     }
 
+    /// Begins a recording as [`Recorder::create`] does, whose history begins with `records`.
+    pub fn fork(
+        path: &Path,
+        config: &Config,
+        images: &Images,
+        schema: Digest,
+        interval: u64,
+        records: &[Record],
+    ) -> Result<Recorder, CreateError> {
+        let mut recorder = Recorder::create(path, config, images, schema, interval)?;
+        let failed = |WriteError { path, error }| CreateError::Io(path, error);
+        for record in records {
+            recorder.note(record.at, record.event.clone()).map_err(failed)?;
+        }
+        recorder.write_pending().map_err(failed)?;
+        Ok(recorder)
+    }
+
     fn chunk(&mut self, kind: Kind, payload: &[u8]) -> io::Result<()> {
         let before = self.sound;
         let written = self.packer.write(&mut self.file, kind, payload);
@@ -194,40 +212,23 @@ impl Recorder {
         Record { at, event }.encode(&mut self.pending);
     }
 
-    /// An input of at most [`LONGEST_INPUT`] bytes was taken at `at`.
-    pub fn input(&mut self, at: Position, port: &str, payload: &[u8]) -> Result<(), WriteError> {
+    /// Something happened at `at`. An input has at most [`LONGEST_INPUT`] bytes.
+    pub fn note(&mut self, at: Position, event: Event) -> Result<(), WriteError> {
+        let payload = if let Event::Input { payload, .. } = &event { payload.len() } else { 0 };
         // Records are not split over chunks, so what is pending stays below a chunk's size.
-        if self.pending.len() + payload.len() > chunk::LARGEST / 2 {
+        if self.pending.len() + payload > chunk::LARGEST / 2 {
             self.write_pending()?;
         }
-        self.push(at, Event::Input { port: port.into(), payload: payload.into() });
+        if matches!(event, Event::Digest(_)) {
+            self.next_digest = self.next_digest.saturating_add(self.interval);
+        }
+        self.push(at, event);
         Ok(())
-    }
-
-    /// Idle time was cut short at `at`.
-    pub fn cut_idle(&mut self, at: Position, until: Instant) {
-        self.push(at, Event::CutIdle { until });
-    }
-
-    /// A reset was carried out at `at`.
-    pub fn reset(&mut self, at: Position) {
-        self.push(at, Event::Reset);
-    }
-
-    /// The guest was let go on at `at`, after it had reported that it died.
-    pub fn resume(&mut self, at: Position) {
-        self.push(at, Event::Resume);
     }
 
     /// The count at which the next digest is due.
     pub fn next_digest(&self) -> u64 {
         self.next_digest
-    }
-
-    /// The digest that was due.
-    pub fn digest(&mut self, at: Position, digest: Digest) {
-        self.push(at, Event::Digest(digest));
-        self.next_digest = self.next_digest.saturating_add(self.interval);
     }
 
     /// Writes what happened up to `at`, so that a killed program loses nothing of it.

@@ -5,15 +5,15 @@
 //! at a bounded distance everywhere and ever denser towards the cursor, so that the next step back is short. A
 //! snapshot shares all pages that did not change, so a checkpoint costs what was written since the one before.
 
-use crate::live::Rules;
+use crate::live::{Idle, Live, Rules, World};
 use crate::play::{Divergence, Playhead, Rest};
 use crate::watch::{Attention, Watcher};
-use crate::{Ended, Event, Record, Transcript};
+use crate::{Ended, Event, Record, Transcript, WriteError};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
-use timebase_machine::api::{BoxedMachine, Machine, Output, Position};
-use timebase_machine::debug::{self, Halts, Hit};
+use timebase_machine::api::{BoxedMachine, InputError, Machine, Output, Port, Position};
+use timebase_machine::debug::{self, Change, Halts, Hit};
 use timebase_state::{Digest, Instant, LoadError, PAGE, Paged, Snapshot};
 
 /// Instructions between two checkpoints that are made on the way, at first.
@@ -34,6 +34,8 @@ pub enum TravelError {
     Checkpoint(LoadError),
     /// The user interrupted it.
     Interrupted,
+    /// What happens at the live end cannot be written down.
+    Write(WriteError),
 }
 
 impl fmt::Display for TravelError {
@@ -44,6 +46,7 @@ impl fmt::Display for TravelError {
                 write!(f, "a checkpoint does not fit: {} {}", error.path, error.what)
             }
             TravelError::Interrupted => f.write_str("interrupted"),
+            TravelError::Write(error) => write!(f, "{error}"),
         }
     }
 }
@@ -60,6 +63,23 @@ impl From<LoadError> for TravelError {
     fn from(error: LoadError) -> TravelError {
         TravelError::Checkpoint(error)
     }
+}
+
+impl From<WriteError> for TravelError {
+    fn from(error: WriteError) -> TravelError {
+        TravelError::Write(error)
+    }
+}
+
+/// Why the guest was not changed.
+#[derive(Debug)]
+pub enum ChangeError {
+    /// History cannot be changed, only branched from.
+    History,
+    /// The machine does not take it.
+    Refused(InputError),
+    /// Travel cannot go on.
+    Travel(TravelError),
 }
 
 /// The machine at a position.
@@ -118,6 +138,13 @@ impl ConsoleLog {
         Some(self.marks.get(after.checked_sub(1)?)?.1)
     }
 
+    /// Forgets what was shown after `at`.
+    fn truncate(&mut self, at: Position) {
+        let length = self.until(at).len();
+        self.text.truncate(length);
+        self.marks.retain(|mark| mark.1 <= at);
+    }
+
     /// What was shown up to `at`.
     pub fn until(&self, at: Position) -> &[u8] {
         let after = self.marks.partition_point(|mark| mark.1 <= at);
@@ -140,6 +167,7 @@ pub struct Timeline {
     budget: u64,
     clock: u64,
     halts: Halts,
+    live: Option<LiveEnd>,
     /// Checkpoints restored, for reports.
     pub restored: u64,
 }
@@ -173,6 +201,47 @@ impl Watcher for Follower<'_> {
     }
 }
 
+/// Where history is being made.
+struct LiveEnd {
+    live: Live,
+    world: Box<dyn World>,
+}
+
+/// Follows a run at the live end.
+struct Witness<'a> {
+    follower: Follower<'a>,
+    world: &'a mut dyn World,
+}
+
+impl Watcher for Witness<'_> {
+    fn output(&mut self, at: Position, output: &Output) -> Attention {
+        self.follower.output(at, output);
+        self.world.output(at, output)
+    }
+    fn watch(&mut self, at: Position, now: Instant) -> ControlFlow<Ended> {
+        self.follower.watch(at, now)?;
+        self.world.watch(at, now)
+    }
+    fn quantum(&self) -> u64 {
+        self.world.quantum().min(self.follower.quantum())
+    }
+}
+
+impl World for Witness<'_> {
+    fn input(&mut self, now: Instant) -> Option<(Port, Vec<u8>)> {
+        self.world.input(now)
+    }
+    fn refused(&mut self, error: InputError) {
+        self.world.refused(error);
+    }
+    fn idle(&mut self, now: Instant, deadline: Option<Instant>) -> Idle {
+        self.world.idle(now, deadline)
+    }
+    fn second_passed(&mut self) -> bool {
+        self.world.second_passed()
+    }
+}
+
 impl Timeline {
     /// Opens `records` for travel with a machine at power-on.
     pub fn new(machine: BoxedMachine, records: Vec<Record>) -> Result<Timeline, TravelError> {
@@ -189,6 +258,7 @@ impl Timeline {
             budget: DEFAULT_BUDGET,
             clock: 0,
             halts: Halts::default(),
+            live: None,
             restored: 0,
         };
         // What the firmware shows before the first instruction is at the first position.
@@ -220,6 +290,17 @@ impl Timeline {
     /// The machine at the cursor, to look at. Its position must stay as it is.
     pub fn machine(&mut self) -> &mut dyn Machine {
         &mut *self.machine
+    }
+
+    /// The same, only to look at.
+    pub fn looked_at(&self) -> &dyn Machine {
+        &*self.machine
+    }
+
+    /// Travel is over: the machine at the cursor, and what its console showed so far.
+    pub fn into_machine(mut self) -> (BoxedMachine, Transcript) {
+        self.set_halts(&Halts::default());
+        (self.machine, self.head.transcript)
     }
 
     /// The playhead at the cursor.
@@ -297,8 +378,8 @@ impl Timeline {
     ) -> Result<Found, TravelError> {
         self.set_halts(halts);
         let start = self.position();
-        let limit = limit.min(self.end);
         loop {
+            let limit = if self.live.is_some() { limit } else { limit.min(self.end) };
             let due = Position { count: self.next_due(self.position().count), sequence: 0 };
             let mut after_start = |machine: &mut dyn Machine, hit: &Hit| {
                 // A breakpoint at the start is where one goes on from.
@@ -309,7 +390,7 @@ impl Timeline {
                 return Ok(Found::Hit(hit));
             }
             if self.position() >= limit {
-                return Ok(if limit == self.end { Found::End } else { Found::Limit });
+                return Ok(if limit == self.end && self.live.is_none() { Found::End } else { Found::Limit });
             }
             self.checkpoint(false);
         }
@@ -374,6 +455,94 @@ impl Timeline {
         }
     }
 
+    /// The cursor is at the live end: history is made there.
+    pub fn is_live(&self) -> bool {
+        self.live.is_some() && self.position() == self.end
+    }
+
+    /// There is a live end.
+    pub fn has_live_end(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// From the cursor on history is made anew: what came after it is forgotten here (not in its recording).
+    pub fn branch(&mut self, live: Live, world: Box<dyn World>) {
+        let here = self.position();
+        self.records.truncate(self.head.next);
+        self.end = here;
+        self.checkpoints.retain(|&at, _| at <= here);
+        self.explored = self.explored.min(here);
+        self.console.truncate(here);
+        self.live = Some(LiveEnd { live, world });
+        self.mark_end();
+        self.checkpoint(false);
+    }
+
+    /// The records before the cursor.
+    pub fn past(&self) -> &[Record] {
+        &self.records[..self.head.next]
+    }
+
+    /// The live end is over: its recording ends in order.
+    pub fn end_live(&mut self, ended: Ended) -> Result<(), TravelError> {
+        self.seek(self.end, &mut || true)?;
+        if let Some(mut end) = self.live.take() {
+            end.live.conclude(&mut *self.machine, ended, &self.head.transcript)?;
+        }
+        Ok(())
+    }
+
+    /// Changes the guest at the cursor, which must be the live end.
+    pub fn change(&mut self, change: &Change) -> Result<(), ChangeError> {
+        if !self.is_live() {
+            return Err(ChangeError::History);
+        }
+        let Some(end) = &mut self.live else { return Err(ChangeError::History) };
+        let taken = end.live.input(&mut *self.machine, debug::PORT, &change.encode());
+        taken.map_err(|error| ChangeError::Travel(error.into()))?.map_err(ChangeError::Refused)?;
+        let here = Position { count: self.end.count, sequence: u32::MAX };
+        self.run_live(here, &mut || true).map(|_| ()).map_err(ChangeError::Travel)
+    }
+
+    /// Writes down what has happened so far.
+    pub fn flush(&mut self) -> Result<(), TravelError> {
+        match &mut self.live {
+            Some(end) => Ok(end.live.flush(self.end)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Goes on at the live end, up to the count of `target`.
+    fn run_live(&mut self, target: Position, patience: &mut Patience) -> Result<Rest, TravelError> {
+        let Some(LiveEnd { live, world }) = &mut self.live else { return Ok(Rest::There) };
+        self.head.next = self.records.len();
+        let follower =
+            Follower { console: &mut self.console, fresh: true, explored: self.explored, patience };
+        let mut witness = Witness { follower, world: &mut **world };
+        let rules = Rules::default();
+        let rest =
+            live.advance(&mut *self.machine, &mut self.head.transcript, &mut witness, target.count, rules);
+        self.explored = witness.follower.explored;
+        self.records.extend(live.take_journal());
+        self.end = self.machine.position();
+        self.explored = self.end;
+        self.mark_end();
+        let rest = rest?;
+        if let Rest::End(ended, _) = &rest {
+            let ended = ended.clone();
+            self.end_live(ended)?;
+        }
+        Ok(rest)
+    }
+
+    /// History is known up to its end: there is a record that says so.
+    fn mark_end(&mut self) {
+        if self.records.last().is_none_or(|last| last.at < self.end) {
+            self.records.push(Record { at: self.end, event: Event::Progress });
+        }
+        self.head.next = self.records.len();
+    }
+
     /// Runs to `target` at most, and stops at the first hit that is accepted.
     fn run_to(
         &mut self,
@@ -381,14 +550,14 @@ impl Timeline {
         judge: &mut Judge,
         patience: &mut Patience,
     ) -> Result<Option<Hit>, TravelError> {
-        let fresh = self.position() <= self.explored;
         loop {
-            let mut follower =
-                Follower { console: &mut self.console, fresh, explored: self.explored, patience };
-            let rest =
-                self.head.play_to(&mut *self.machine, &self.records, target, &mut follower, Rules::default());
-            self.explored = follower.explored;
-            match rest? {
+            let rest = if self.is_live() {
+                self.run_live(target, patience)?
+            } else {
+                self.replay_to(target.min(self.end), patience)?
+            };
+            match rest {
+                Rest::There if self.is_live() && self.position() < target => {}
                 Rest::There | Rest::End(..) => return Ok(None),
                 Rest::Stopped(_) => return Err(TravelError::Interrupted),
                 Rest::Hit(hits) => {
@@ -400,6 +569,15 @@ impl Timeline {
                 }
             }
         }
+    }
+
+    fn replay_to(&mut self, target: Position, patience: &mut Patience) -> Result<Rest, TravelError> {
+        let fresh = self.position() <= self.explored;
+        let mut follower = Follower { console: &mut self.console, fresh, explored: self.explored, patience };
+        let rules = Rules::default();
+        let rest = self.head.play_to(&mut *self.machine, &self.records, target, &mut follower, rules);
+        self.explored = follower.explored;
+        Ok(rest?)
     }
 
     /// Makes a checkpoint at the cursor.

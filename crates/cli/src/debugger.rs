@@ -1,0 +1,199 @@
+//! Recordings opened for travel, and gdb at them.
+
+use crate::commands::{Answer, bad_recording, open_to_run};
+use crate::complaint::{Complaint, Status};
+use crate::script::Script;
+use crate::world::{Onlooker, Operator};
+use std::net::TcpListener;
+use std::path::Path;
+use timebase_debug::Session;
+use timebase_debug::gdb::{Notice, serve as serve_gdb};
+use timebase_debug::monitor::show;
+use timebase_host::{IdleMode, Keyboard, Progress, Signals, Sleeper};
+use timebase_machine::{BoxedMachine, Config, Images};
+use timebase_replay::address::Place;
+use timebase_replay::live::{Live, World};
+use timebase_replay::{Ended, Record, Recorder, Recording, Timeline, TravelError};
+use timebase_state::Digest;
+
+/// What it takes to begin another recording of the same machine.
+struct Origin {
+    config: Config,
+    schema: Digest,
+    interval: u64,
+}
+
+/// History opened for travel.
+pub struct Opened {
+    /// It.
+    pub timeline: Timeline,
+    origin: Origin,
+    /// Where its images come from: the recording's path, or themselves.
+    images: ImageSource,
+    little_endian: bool,
+}
+
+enum ImageSource {
+    Recording(std::path::PathBuf),
+    Kept(Images),
+}
+
+impl ImageSource {
+    fn images(&self) -> Result<Images, Complaint> {
+        match self {
+            ImageSource::Kept(images) => Ok(images.clone()),
+            ImageSource::Recording(path) => {
+                let bad = |error| bad_recording(path, error);
+                Recording::open(path).map_err(bad)?.images().map_err(bad)
+            }
+        }
+    }
+}
+
+/// What travel could not do, as an error for the user.
+pub fn travelled(error: TravelError) -> Complaint {
+    match error {
+        TravelError::Diverged(_) => Status::Diverged,
+        TravelError::Checkpoint(_) => Status::BadRecording,
+        TravelError::Interrupted | TravelError::Write(_) => Status::Environment,
+    }
+    .because(error)
+}
+
+/// The byte order of an ELF kernel; the one of this architecture's Linux if there is none.
+fn is_little_endian(images: &Images) -> bool {
+    images.kernel.as_ref().and_then(|kernel| kernel.get(5)).is_none_or(|&data| data != 2)
+}
+
+/// Opens the recording at `file`.
+pub fn open(file: &Path) -> Result<Opened, Complaint> {
+    let Some((mut recording, machine)) = open_to_run(file)? else {
+        return Err(Status::BadRecording
+            .because(format!("{} was cut before the first instruction: record again", file.display())));
+    };
+    let header = recording.header();
+    let origin =
+        Origin { config: header.config.clone(), schema: header.schema, interval: header.digest_interval };
+    let little_endian = is_little_endian(&recording.images().map_err(|error| bad_recording(file, error))?);
+    let timeline = Timeline::new(machine, recording.records().to_vec()).map_err(travelled)?;
+    Ok(Opened { timeline, origin, images: ImageSource::Recording(file.into()), little_endian })
+}
+
+impl Opened {
+    /// Goes to a place.
+    pub fn go_to(&mut self, place: &Place, signals: &Signals) -> Result<(), Complaint> {
+        let mut patience = || signals.caught().is_none();
+        let found = self.timeline.find(place, &mut patience).map_err(travelled)?;
+        let position = found.ok_or_else(|| {
+            let end = show(self.timeline.end());
+            Status::Usage.because(format!("history has no such place: it ends at instruction {end}"))
+        })?;
+        self.timeline.seek(position, &mut patience).map_err(travelled)
+    }
+
+    /// Begins a recording of what comes after the cursor.
+    pub fn begin_branch(&self, output: &Path) -> Result<Live, Complaint> {
+        begin_branch(&self.origin, &self.images, output, self.timeline.past())
+    }
+}
+
+fn begin_branch(
+    origin: &Origin,
+    images: &ImageSource,
+    output: &Path,
+    past: &[Record],
+) -> Result<Live, Complaint> {
+    if let ImageSource::Recording(path) = images
+        && let (Ok(parent), Ok(child)) = (path.canonicalize(), output.canonicalize())
+        && parent == child
+    {
+        return Err(Status::Usage.because(format!(
+            "{}: a branch cannot replace its parent: choose another name",
+            output.display()
+        )));
+    }
+    let images = images.images()?;
+    let Origin { config, schema, interval } = origin;
+    let recorder = Recorder::fork(output, config, &images, *schema, *interval, past)
+        .map_err(|error| Status::Environment.because(error))?;
+    Ok(Live::journaled(Some(recorder)))
+}
+
+/// A guest that runs with nobody at its keyboard; its console is shown.
+fn alone(signals: Signals) -> Operator {
+    let progress = Progress::new(None, true);
+    let script = Script::new(None, Vec::new());
+    Operator::new(
+        Onlooker::new(script, Keyboard::none(), signals, progress, false),
+        Sleeper::new(IdleMode::Skip),
+    )
+}
+
+/// Debugs a guest at power-on, live.
+pub fn live(
+    mut machine: BoxedMachine,
+    live: Live,
+    images: Images,
+    operator: Operator,
+    address: &str,
+    signals: Signals,
+) -> Answer {
+    let origin = Origin {
+        config: machine.config().clone(),
+        schema: machine.schema(),
+        interval: timebase_replay::DIGEST_INTERVAL,
+    };
+    let little_endian = is_little_endian(&images);
+    let mut timeline = Timeline::new(machine, Vec::new()).map_err(travelled)?;
+    timeline.branch(live, Box::new(operator));
+    serve(Opened { timeline, origin, images: ImageSource::Kept(images), little_endian }, address, signals)
+}
+
+/// Serves gdb until it kills the guest, or a signal ends the program.
+pub fn serve(opened: Opened, address: &str, signals: Signals) -> Answer {
+    let Opened { timeline, origin, images, little_endian } = opened;
+    let listener = listen(address)?;
+    let port = listener.local_addr().map_err(|error| Status::Environment.because(error))?.port();
+    let mut session = Session::new(timeline, little_endian);
+    let branch_signals = signals.clone();
+    session.brancher = Some(Box::new(move |output: &Path, past: &[Record]| {
+        let live = begin_branch(&origin, &images, output, past).map_err(|complaint| complaint.to_string())?;
+        let world: Box<dyn World> = Box::new(alone(branch_signals.clone()));
+        Ok((live, world))
+    }));
+    let (here, end) = (session.timeline.position(), session.timeline.end());
+    if session.timeline.is_live() {
+        eprintln!("timebase: the guest waits for gdb: target remote :{port}");
+    } else {
+        eprintln!(
+            "timebase: at instruction {} of {}, waiting for gdb: target remote :{port}",
+            show(here),
+            show(end)
+        );
+    }
+    let mut notice = |notice| match notice {
+        Notice::Connected => eprintln!("timebase: gdb is connected"),
+        Notice::Detached => eprintln!("timebase: gdb detached; it may come back to :{port}"),
+        Notice::Vanished => eprintln!("timebase: gdb is gone; it may come back to :{port}"),
+        Notice::Refused => eprintln!("timebase: a second gdb was sent away: one at a time"),
+        Notice::Broken(why) => eprintln!("timebase: gdb's connection was given up: {why}"),
+    };
+    serve_gdb(listener, &mut session, &mut notice, &|| signals.caught().is_some());
+    if session.timeline.has_live_end() {
+        session.timeline.end_live(Ended::Quit).map_err(travelled)?;
+    }
+    Ok(Status::Done)
+}
+
+fn listen(address: &str) -> Result<TcpListener, Complaint> {
+    let address = address.strip_prefix("tcp:").unwrap_or(address);
+    let address = match address.rsplit_once(':') {
+        None => format!("127.0.0.1:{address}"),
+        Some(("", port)) => format!("127.0.0.1:{port}"),
+        Some(_) => address.into(),
+    };
+    TcpListener::bind(&address).map_err(|error| {
+        Status::Environment
+            .because(format!("cannot listen at {address}: {error}: use another --gdb [HOST]:PORT"))
+    })
+}
