@@ -31,6 +31,8 @@ pub enum Stopped {
         cpu: u32,
         /// What was watched.
         watchpoint: Watchpoint,
+        /// Where the access is about to be made.
+        at: Position,
     },
     /// At the beginning of history.
     Beginning,
@@ -192,7 +194,9 @@ impl Session {
     fn stopped(&mut self, found: Result<Found, TravelError>) -> Result<Stopped, TravelError> {
         match found {
             Ok(Found::Hit(hit)) => Ok(match hit.what {
-                Event::Watchpoint { watchpoint, .. } => Stopped::Watchpoint { cpu: hit.cpu, watchpoint },
+                Event::Watchpoint { watchpoint, .. } => {
+                    Stopped::Watchpoint { cpu: hit.cpu, watchpoint, at: hit.at }
+                }
                 _ => Stopped::Breakpoint { cpu: hit.cpu },
             }),
             Ok(Found::Beginning) => Ok(Stopped::Beginning),

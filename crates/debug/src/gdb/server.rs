@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
+use timebase_machine::Position;
 
 /// How serving ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -296,6 +297,7 @@ fn travel(target: &mut Gdb) -> Result<MultiThreadStopReason<u64>, String> {
     let Gdb { session, request, patience } = target;
     let last = session.cpus() - 1;
     let back = matches!(request, Request::ReverseContinue | Request::ReverseStep(_));
+    let start = session.timeline.position();
     let stopped = match *request {
         Request::Continue => session.go_on(patience),
         Request::Step(cpu) => session.step(cpu.min(last), patience),
@@ -319,7 +321,7 @@ fn travel(target: &mut Gdb) -> Result<MultiThreadStopReason<u64>, String> {
             MultiThreadStopReason::SignalWithThread { tid: tid(cpu), signal: Signal::SIGTRAP }
         }
         Stopped::Breakpoint { cpu } => MultiThreadStopReason::SwBreak(tid(cpu)),
-        Stopped::Watchpoint { cpu, watchpoint } => {
+        Stopped::Watchpoint { cpu, watchpoint, at } => {
             let kind = match (watchpoint.loads, watchpoint.stores) {
                 (true, true) => WatchKind::ReadWrite,
                 (true, false) => WatchKind::Read,
@@ -327,6 +329,10 @@ fn travel(target: &mut Gdb) -> Result<MultiThreadStopReason<u64>, String> {
             };
             let gdbs = session.watches.iter().any(|w| w.number.is_none() && w.watchpoint == watchpoint);
             if gdbs {
+                // On Power, gdb takes a watchpoint to stop before the access in the direction of travel: it makes a
+                // step of its own before it looks.
+                let edge = if back { Position { count: at.count + 1, sequence: 0 } } else { at.max(start) };
+                session.seek(edge, patience).map_err(|error| error.to_string())?;
                 MultiThreadStopReason::Watch { tid: tid(cpu), kind, addr: watchpoint.address }
             } else {
                 // gdb knows nothing of this one.
