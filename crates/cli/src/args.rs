@@ -32,6 +32,9 @@ pub enum Command {
     /// Go live from a place in a recording, into a new one
     #[command(after_help = EXIT)]
     Branch(Branch),
+    /// Make checkpoints of a recording, so that travel in it is fast from the start
+    #[command(after_help = EXIT)]
+    Index(Index),
     /// Tell what is inside a recording
     Info(Info),
     /// Replay a recording and compare every digest in it
@@ -78,6 +81,9 @@ pub struct Record {
     #[arg(long, value_name = "N", default_value_t = timebase_replay::DIGEST_INTERVAL,
           value_parser = clap::value_parser!(u64).range(1..))]
     pub digest_interval: u64,
+    /// Make no checkpoints beside the recording
+    #[arg(long)]
+    pub no_index: bool,
     #[command(flatten)]
     pub run: Run,
 }
@@ -114,6 +120,18 @@ pub struct Branch {
     pub end: End,
     #[command(flatten)]
     pub debug: Debug,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct Index {
+    /// The recording; its checkpoints go into the file of this name with `.index` added
+    pub file: PathBuf,
+    /// Size of the file at most; checkpoints are farther from each other if it would be larger
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = bytes)]
+    pub size: u64,
+    /// Say nothing
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 #[derive(ClapArgs, Debug)]

@@ -8,10 +8,11 @@ use crate::script::Script;
 use crate::world::{Onlooker, Operator};
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write, stdin, stdout};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use timebase_host::clock::cpu_time;
 use timebase_host::{IdleMode, Keyboard, Progress, Signals, Sleeper};
 use timebase_machine::{BoxedMachine, Config, ConfigError, Firmware, Images, Machine};
+use timebase_replay::index::{Indexer, path_of};
 use timebase_replay::live::{Live, Rules, drive};
 use timebase_replay::play::{Played, Rest, play};
 use timebase_replay::{Ended, OpenError, Outcome, Recorder, Recording};
@@ -23,25 +24,35 @@ pub type Answer = Result<Status, Complaint>;
 pub fn run(command: Command) -> Answer {
     match command {
         Command::Run(run) => live(run, None),
-        Command::Record(record) => live(record.run, Some((&record.output, record.digest_interval))),
+        Command::Record(args::Record { output, digest_interval, no_index, run }) => {
+            live(run, Some(Target { output, digest_interval, index: !no_index }))
+        }
         Command::Replay(replay) => self::replay(replay),
         Command::Branch(branch) => self::branch(branch),
+        Command::Index(index) => crate::index::index(index),
         Command::Info(info) => self::info(info),
         Command::Verify(verify) => self::verify(verify),
         Command::Demo(demo) => crate::demo::demo(&demo),
     }
 }
 
-fn live(run: args::Run, record: Option<(&Path, u64)>) -> Answer {
+/// Where a run is recorded to.
+struct Target {
+    output: PathBuf,
+    digest_interval: u64,
+    index: bool,
+}
+
+fn live(run: args::Run, target: Option<Target>) -> Answer {
     let args::Run { guest, live, end, debug } = run;
     let images = read_images(&guest)?;
     let config = config(guest);
     let mut machine = build(&config, images.clone())?;
     let signals = catch_signals()?;
-    let recorder = match record {
+    let recorder = match &target {
         None => None,
-        Some((path, interval)) => Some(
-            Recorder::create(path, &config, &images, machine.schema(), interval)
+        Some(target) => Some(
+            Recorder::create(&target.output, &config, &images, machine.schema(), target.digest_interval)
                 .map_err(|error| Status::Environment.because(error))?,
         ),
     };
@@ -52,10 +63,31 @@ fn live(run: args::Run, record: Option<(&Path, u64)>) -> Answer {
     drop(images);
     let rules = rules(&end, OnPanic::Stop);
     let mut operator = operator(live, &end, signals)?;
-    let outcome = drive(&mut *machine, recorder, &mut operator, rules);
+    let mut history = match (recorder, &target) {
+        (Some(recorder), Some(target)) => {
+            let indexer = indexer(target, &recorder, &mut *machine);
+            Live::recorded(recorder, indexer)
+        }
+        _ => Live::default(),
+    };
+    let outcome = drive(&mut *machine, &mut history, &mut operator, rules);
     operator.onlooker.leave();
+    if let Some(error) = history.index_error() {
+        eprintln!("timebase: {error}");
+    }
     let outcome = outcome.map_err(|error| Status::Environment.because(error))?;
     conclude(&*machine, &outcome, None, &operator.onlooker, &end)
+}
+
+/// Makes checkpoints beside the recording. They are only a cache: if that cannot be, the recording is as good.
+fn indexer(target: &Target, recorder: &Recorder, machine: &mut dyn Machine) -> Option<Indexer> {
+    if !target.index || !target.output.is_file() {
+        return None;
+    }
+    let path = path_of(&target.output);
+    Indexer::create(&path, recorder.header(), machine)
+        .inspect_err(|error| eprintln!("timebase: no checkpoints: cannot write {}: {error}", path.display()))
+        .ok()
 }
 
 /// Whoever sits before a live guest.
@@ -110,7 +142,7 @@ fn replay(replay: args::Replay) -> Answer {
         debugged.go_to(&at, &signals)?;
         return debugger::serve(debugged, address, signals);
     }
-    let Some((recording, mut machine)) = open_to_run(&file)? else {
+    let Some(Opened { recording, mut machine, .. }) = open_to_run(&file)? else {
         return Ok(nothing_to_replay(&file, end.quiet));
     };
     let script = Script::new(end.until.clone(), Vec::new());
@@ -127,8 +159,18 @@ fn replay(replay: args::Replay) -> Answer {
     status
 }
 
+/// A recording and its machine.
+pub struct Opened {
+    /// The recording.
+    pub recording: Recording,
+    /// Its machine at power-on.
+    pub machine: BoxedMachine,
+    /// The byte order of its kernel.
+    pub little_endian: bool,
+}
+
 /// The recording and its machine at power-on; None if it was cut before there was a machine.
-pub fn open_to_run(file: &Path) -> Result<Option<(Recording, BoxedMachine)>, Complaint> {
+pub fn open_to_run(file: &Path) -> Result<Option<Opened>, Complaint> {
     let bad = |error| bad_recording(file, error);
     let mut recording = Recording::open(file).map_err(bad)?;
     recording.check_epoch().map_err(bad)?;
@@ -136,10 +178,16 @@ pub fn open_to_run(file: &Path) -> Result<Option<(Recording, BoxedMachine)>, Com
         return Ok(None);
     }
     let images = recording.images().map_err(bad)?;
+    let little_endian = is_little_endian(&images);
     let mut machine = build(&recording.header().config, images)
         .map_err(|error| Status::BadRecording.because(format!("{}: {error}", file.display())))?;
     recording.check(machine.schema()).map_err(bad)?;
-    Ok(Some((recording, machine)))
+    Ok(Some(Opened { recording, machine, little_endian }))
+}
+
+/// The byte order of an ELF kernel; the one of this architecture's Linux if there is none.
+pub fn is_little_endian(images: &Images) -> bool {
+    images.kernel.as_ref().and_then(|kernel| kernel.get(5)).is_none_or(|&data| data != 2)
 }
 
 pub fn bad_recording(file: &Path, error: OpenError) -> Complaint {
@@ -305,7 +353,7 @@ struct Diverged {
 
 fn verify(verify: args::Verify) -> Answer {
     let args::Verify { file, json } = verify;
-    let Some((recording, mut machine)) = open_to_run(&file)? else {
+    let Some(Opened { recording, mut machine, .. }) = open_to_run(&file)? else {
         let nothing = Verified {
             ok: true,
             complete: false,

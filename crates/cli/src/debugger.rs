@@ -1,6 +1,6 @@
 //! Recordings opened for travel, and gdb at them.
 
-use crate::commands::{Answer, bad_recording, open_to_run};
+use crate::commands::{self, Answer, bad_recording, is_little_endian, open_to_run};
 use crate::complaint::{Complaint, Status};
 use crate::script::Script;
 use crate::world::{Onlooker, Operator};
@@ -12,6 +12,7 @@ use timebase_debug::monitor::show;
 use timebase_host::{IdleMode, Keyboard, Progress, Signals, Sleeper};
 use timebase_machine::{BoxedMachine, Config, Images};
 use timebase_replay::address::Place;
+use timebase_replay::index::{self, Index, Unreadable};
 use timebase_replay::live::{Live, World};
 use timebase_replay::{Ended, Record, Recorder, Recording, Timeline, TravelError};
 use timebase_state::Digest;
@@ -60,22 +61,24 @@ pub fn travelled(error: TravelError) -> Complaint {
     .because(error)
 }
 
-/// The byte order of an ELF kernel; the one of this architecture's Linux if there is none.
-fn is_little_endian(images: &Images) -> bool {
-    images.kernel.as_ref().and_then(|kernel| kernel.get(5)).is_none_or(|&data| data != 2)
-}
-
 /// Opens the recording at `file`.
 pub fn open(file: &Path) -> Result<Opened, Complaint> {
-    let Some((mut recording, machine)) = open_to_run(file)? else {
+    let Some(commands::Opened { recording, machine, little_endian }) = open_to_run(file)? else {
         return Err(Status::BadRecording
             .because(format!("{} was cut before the first instruction: record again", file.display())));
     };
     let header = recording.header();
     let origin =
         Origin { config: header.config.clone(), schema: header.schema, interval: header.digest_interval };
-    let little_endian = is_little_endian(&recording.images().map_err(|error| bad_recording(file, error))?);
-    let timeline = Timeline::new(machine, recording.records().to_vec()).map_err(travelled)?;
+    let mut timeline = Timeline::new(machine, recording.records().to_vec()).map_err(travelled)?;
+    let index = index::path_of(file);
+    match Index::open(&index, &recording) {
+        Ok(Some(index)) => timeline.use_index(index),
+        Ok(None) => {}
+        Err(Unreadable(why)) => {
+            eprintln!("timebase: {} is of no use ({why}): travelling without", index.display());
+        }
+    }
     Ok(Opened { timeline, origin, images: ImageSource::Recording(file.into()), little_endian })
 }
 

@@ -5,6 +5,7 @@ mod commands;
 mod complaint;
 mod debugger;
 mod demo;
+mod index;
 mod report;
 mod script;
 mod world;

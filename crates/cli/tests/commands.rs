@@ -323,9 +323,9 @@ fn another_history_is_a_divergence() {
 
 /// Changes the first digest in the history of a recording, with the right checksums.
 fn timebase_replay_edit(path: &Path) {
-    use timebase_replay::chunk::{Kind, Next, Packer, Reader, preamble};
-    let mut reader = Reader::new(fs::File::open(path).unwrap()).ok().unwrap();
-    let (mut out, mut packer, mut edited) = (preamble().to_vec(), Packer::new().unwrap(), false);
+    use timebase_replay::chunk::{FAST, Kind, Next, Packer, RECORDING, Reader, preamble};
+    let mut reader = Reader::new(fs::File::open(path).unwrap(), RECORDING).ok().unwrap();
+    let (mut out, mut packer, mut edited) = (preamble(RECORDING).to_vec(), Packer::new(FAST).unwrap(), false);
     while let Ok(Next::Chunk(kind, _, mut payload)) = reader.next_chunk() {
         if kind == Kind::History && !edited {
             // An input record stands before it: the digest is found by its tag, count 200 and sequence 0.

@@ -1,6 +1,6 @@
 //! How fast one travels: `cargo bench -p timebase-replay --bench travel -- RECORDING [SEEKS]`.
 //!
-//! Opens a recording, indexes it by running through it, and measures steps back from its end, seeks to random
+//! Opens a recording, with its index if it has one, goes to its end, and measures steps back from its end, seeks to random
 //! positions, and a search back for a breakpoint that is hit once, early. CPU time of this thread, medians.
 
 use std::path::Path;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use timebase_machine::api::Position;
 use timebase_machine::debug::Halts;
 use timebase_machine::{Space, Watchpoint};
+use timebase_replay::index::{Index, path_of};
 use timebase_replay::{Found, Recording, Timeline};
 
 fn cpu() -> Duration {
@@ -34,6 +35,18 @@ fn tell(what: &str, mut times: Vec<Duration>) {
     );
 }
 
+fn open(path: &Path) -> Timeline {
+    let mut recording = Recording::open(path).expect("a recording");
+    let images = recording.images().expect("its images");
+    let machine =
+        timebase_machine::build(&recording.header().config, images).map_err(|e| e.0).expect("a machine");
+    let mut timeline = Timeline::new(machine, recording.records().to_vec()).expect("a timeline");
+    if let Some(index) = Index::open(&path_of(path), &recording).map_err(|e| e.0).expect("a good index") {
+        timeline.use_index(index);
+    }
+    timeline
+}
+
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let Some(file) = arguments.next() else {
@@ -41,14 +54,18 @@ fn main() {
         std::process::exit(2);
     };
     let seeks: u64 = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(1000);
-    let mut recording = Recording::open(Path::new(&file)).expect("a recording");
-    let images = recording.images().expect("its images");
-    let machine =
-        timebase_machine::build(&recording.header().config, images).map_err(|e| e.0).expect("a machine");
-    let mut timeline = Timeline::new(machine, recording.records().to_vec()).expect("a timeline");
+    let path = Path::new(&file);
+    let (opening, mut timeline) = timed(|| open(path));
     let end = timeline.end();
+    if let Some(index) = timeline.index() {
+        println!(
+            "indexed: {} checkpoints, {} MiB in the file",
+            index.positions().count(),
+            index.bytes() >> 20
+        );
+    }
     let (forward, ()) = timed(|| timeline.seek(end, &mut || true).expect("the end"));
-    println!("{} instructions; run through, with checkpoints: {forward:.3?}", end.count);
+    println!("{} instructions; opened in {opening:.3?}, at the end after {forward:.3?}", end.count);
     println!("{} checkpoints, {} MiB", timeline.checkpoints().count(), timeline.checkpoint_bytes() >> 20);
 
     let mut steps = Vec::new();

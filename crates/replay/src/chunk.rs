@@ -1,8 +1,8 @@
-//! The file as a sequence of checksummed chunks.
+//! Files as sequences of checksummed chunks: recordings, and the checkpoints beside them.
 //!
 //! | bytes | |
 //! |---|---|
-//! | 0..8 | signature |
+//! | 0..8 | signature of what the file is |
 //! | 8..12 | [`FORMAT`], little endian like all numbers here |
 //! | 12..16 | CRC-32 of the bytes before |
 //!
@@ -26,7 +26,9 @@ use crate::FORMAT;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 /// First bytes of a recording. Not text, and damaged by whatever converts line ends.
-pub const SIGNATURE: [u8; 8] = *b"\x89TBREC\r\n";
+pub const RECORDING: [u8; 8] = *b"\x89TBREC\r\n";
+/// First bytes of a file of checkpoints.
+pub const INDEX: [u8; 8] = *b"\x89TBIDX\r\n";
 const MAGIC: [u8; 4] = *b"TBck";
 /// Bytes before the first chunk.
 pub const PREAMBLE: usize = 16;
@@ -34,8 +36,8 @@ pub const PREAMBLE: usize = 16;
 pub const HEADER: usize = 24;
 /// Largest payload of a chunk when unpacked, in bytes.
 pub const LARGEST: usize = 4 << 20;
-/// zstd's level: images must cost next to nothing.
-const LEVEL: i32 = 1;
+/// zstd's level for what is written while a guest runs: it must cost next to nothing.
+pub const FAST: i32 = 1;
 
 /// What a chunk holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,18 +50,33 @@ pub enum Kind {
     Start = 3,
     /// Records.
     History = 4,
+    /// Pages of bulk storage, one after another.
+    Pages = 5,
+    /// A piece of a checkpoint's small state.
+    Small = 6,
+    /// A piece of what is known of a checkpoint; the last one ends it.
+    Checkpoint = 7,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Kind> {
-        [Kind::Header, Kind::Image, Kind::Start, Kind::History].into_iter().find(|&kind| kind as u8 == byte)
+        let all = [
+            Kind::Header,
+            Kind::Image,
+            Kind::Start,
+            Kind::History,
+            Kind::Pages,
+            Kind::Small,
+            Kind::Checkpoint,
+        ];
+        all.into_iter().find(|&kind| kind as u8 == byte)
     }
 }
 
-/// The first [`PREAMBLE`] bytes of a recording.
-pub fn preamble() -> [u8; PREAMBLE] {
+/// The first [`PREAMBLE`] bytes of a file.
+pub fn preamble(signature: [u8; 8]) -> [u8; PREAMBLE] {
     let mut out = [0; PREAMBLE];
-    out[..8].copy_from_slice(&SIGNATURE);
+    out[..8].copy_from_slice(&signature);
     out[8..12].copy_from_slice(&FORMAT.to_le_bytes());
     let check = crc32fast::hash(&out[..12]);
     out[12..].copy_from_slice(&check.to_le_bytes());
@@ -70,16 +87,17 @@ pub fn preamble() -> [u8; PREAMBLE] {
 pub struct Packer(zstd::bulk::Compressor<'static>);
 
 impl Packer {
-    /// A packer.
-    pub fn new() -> io::Result<Packer> {
-        zstd::bulk::Compressor::new(LEVEL).map(Packer)
+    /// A packer of zstd's `level`.
+    pub fn new(level: i32) -> io::Result<Packer> {
+        zstd::bulk::Compressor::new(level).map(Packer)
     }
 
     /// Writes one chunk with a single call of `write_all`, so that a killed process leaves at most one cut chunk.
+    /// Returns the bytes it takes.
     ///
     /// # Panics
     /// If the payload is larger than [`LARGEST`]: the caller cuts it.
-    pub fn write(&mut self, out: &mut impl Write, kind: Kind, payload: &[u8]) -> io::Result<()> {
+    pub fn write(&mut self, out: &mut impl Write, kind: Kind, payload: &[u8]) -> io::Result<u64> {
         assert!(payload.len() <= LARGEST, "a payload of {} bytes is too large", payload.len());
         let packed = self.0.compress(payload)?;
         let (encoding, stored) = if packed.len() < payload.len() { (1, &packed[..]) } else { (0, payload) };
@@ -92,7 +110,8 @@ impl Packer {
         let check = crc32fast::hash(&chunk);
         chunk.extend_from_slice(&check.to_le_bytes());
         chunk.extend_from_slice(stored);
-        out.write_all(&chunk)
+        out.write_all(&chunk)?;
+        Ok(chunk.len() as u64)
     }
 }
 
@@ -151,11 +170,12 @@ pub struct Reader<R> {
     input: R,
     offset: u64,
     length: u64,
+    skipped: Option<Kind>,
 }
 
 impl<R: Read + Seek> Reader<R> {
-    /// Begins to read: checks the preamble.
-    pub fn new(mut input: R) -> Result<Reader<R>, Damage> {
+    /// Begins to read a file of this signature: checks the preamble.
+    pub fn new(mut input: R, signature: [u8; 8]) -> Result<Reader<R>, Damage> {
         let length = input.seek(SeekFrom::End(0))?;
         input.seek(SeekFrom::Start(0))?;
         let mut bytes = [0; PREAMBLE];
@@ -163,7 +183,7 @@ impl<R: Read + Seek> Reader<R> {
             return Err(Damage::NotARecording);
         }
         input.read_exact(&mut bytes)?;
-        if bytes[..8] != SIGNATURE {
+        if bytes[..8] != signature {
             return Err(Damage::NotARecording);
         }
         let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
@@ -173,7 +193,12 @@ impl<R: Read + Seek> Reader<R> {
         if word(8) != FORMAT {
             return Err(Damage::Format(word(8)));
         }
-        Ok(Reader { input, offset: PREAMBLE as u64, length })
+        Ok(Reader { input, offset: PREAMBLE as u64, length, skipped: None })
+    }
+
+    /// From now on [`Reader::next_chunk`] leaves out payloads of `kind`, and does not check them.
+    pub fn skip(&mut self, kind: Kind) {
+        self.skipped = Some(kind);
     }
 
     /// Offset of the next chunk in bytes; at the end, the bytes that are sound.
@@ -191,8 +216,9 @@ impl<R: Read + Seek> Reader<R> {
         let (offset, length) = (self.offset, self.length);
         self.input.seek(SeekFrom::Start(place.offset))?;
         (self.offset, self.length) = (place.offset, place.offset + place.length);
+        let skipped = self.skipped.take();
         let next = self.next_chunk();
-        (self.offset, self.length) = (offset, length);
+        (self.offset, self.length, self.skipped) = (offset, length, skipped);
         self.input.seek(SeekFrom::Start(offset))?;
         next
     }
@@ -230,6 +256,13 @@ impl<R: Read + Seek> Reader<R> {
         if left < (HEADER + stored) as u64 {
             return Ok(Next::Cut);
         }
+        let place = Place { offset, length: (HEADER + stored) as u64 };
+        let kind = Kind::from_byte(header[4]);
+        if let Some(kind) = kind.filter(|_| kind == self.skipped) {
+            self.offset += place.length;
+            self.input.seek(SeekFrom::Start(self.offset))?;
+            return Ok(Next::Chunk(kind, place, Vec::new()));
+        }
         let mut payload = vec![0; stored];
         self.input.read_exact(&mut payload)?;
         if word(16) != crc32fast::hash(&payload) {
@@ -244,9 +277,8 @@ impl<R: Read + Seek> Reader<R> {
         if payload.len() != raw {
             return corrupt("a chunk has another length than it says");
         }
-        let place = Place { offset, length: (HEADER + stored) as u64 };
         self.offset += place.length;
-        match Kind::from_byte(header[4]) {
+        match kind {
             Some(kind) => Ok(Next::Chunk(kind, place, payload)),
             None => Err(Damage::UnknownKind { offset, kind: header[4] }),
         }

@@ -11,6 +11,7 @@ pub mod address;
 pub mod chunk;
 mod code;
 pub mod event;
+pub mod index;
 pub mod live;
 pub mod play;
 mod recorder;
@@ -21,8 +22,8 @@ mod watch;
 pub use event::{Event, Header, Image, Record};
 pub use recorder::{CreateError, LONGEST_INPUT, Recorder, WriteError};
 pub use recording::{Info, OpenError, Recording};
-pub use timeline::{ChangeError, Checkpoint, ConsoleLog, Found, Judge, Patience, Timeline, TravelError};
-pub use watch::{Attention, Ended, Outcome, Transcript, Watcher};
+pub use timeline::{ChangeError, Checkpoint, Found, Judge, Patience, Timeline, TravelError};
+pub use watch::{Attention, ConsoleLog, Ended, Outcome, Transcript, Watcher};
 
 /// Version of the file format: what chunks and records look like.
 pub const FORMAT: u32 = 1;

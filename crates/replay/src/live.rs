@@ -4,6 +4,7 @@
 //! has nothing more to emit, so all that is due there has happened. A replay settles in the same way before it
 //! applies a record, so it does not matter how runs were cut into pieces.
 
+use crate::index::Indexer;
 use crate::play::Rest;
 use crate::watch::{outcome, run_settled};
 use crate::{
@@ -83,31 +84,45 @@ pub struct Live {
     recorder: Option<Recorder>,
     /// What happened since [`Live::take_journal`], if somebody keeps it.
     journal: Option<Vec<Record>>,
+    /// Checkpoints that are made on the way.
+    indexer: Option<Indexer>,
 }
 
-/// Runs `machine` until something ends it, recording if there is a recorder. On an error of the recorder the run
-/// ends: a guest whose history is lost is of no use.
+/// Runs `machine` until something ends it, with what `live` writes down. On an error of the recorder the run ends: a
+/// guest whose history is lost is of no use.
 pub fn drive(
     machine: &mut dyn Machine,
-    recorder: Option<Recorder>,
+    live: &mut Live,
     world: &mut dyn World,
     rules: Rules,
 ) -> Result<Outcome, WriteError> {
-    let mut live = Live { recorder, journal: None };
-    let mut transcript = Transcript::default();
+    let mut transcript = if live.indexer.is_some() { Transcript::kept() } else { Transcript::default() };
     let ended = loop {
         match live.advance(machine, &mut transcript, world, u64::MAX, rules)? {
             Rest::Stopped(ended) | Rest::End(ended, _) => break ended,
             Rest::There | Rest::Hit(_) => {}
         }
     };
+    if let Some(indexer) = &mut live.indexer {
+        indexer.finish(machine, &mut transcript);
+    }
     live.conclude(machine, ended, &transcript)
 }
 
 impl Live {
+    /// The live end of a history that goes into `recorder`, with checkpoints if there is an `indexer`.
+    pub fn recorded(recorder: Recorder, indexer: Option<Indexer>) -> Live {
+        Live { recorder: Some(recorder), journal: None, indexer }
+    }
+
+    /// Why there are no more checkpoints, if something went wrong with them.
+    pub fn index_error(&self) -> Option<String> {
+        self.indexer.as_ref()?.error()
+    }
+
     /// The live end of a history that goes into `recorder`, if there is one, and is kept for whoever travels.
     pub fn journaled(recorder: Option<Recorder>) -> Live {
-        Live { recorder, journal: Some(Vec::new()) }
+        Live { recorder, journal: Some(Vec::new()), indexer: None }
     }
 
     /// What happened since the last call.
@@ -118,6 +133,9 @@ impl Live {
     fn note(&mut self, at: Position, event: Event) -> Result<(), WriteError> {
         if let Some(journal) = &mut self.journal {
             journal.push(Record { at, event: event.clone() });
+        }
+        if let Some(indexer) = &mut self.indexer {
+            indexer.note(&Record { at, event: event.clone() });
         }
         match &mut self.recorder {
             Some(recorder) => recorder.note(at, event),
@@ -169,6 +187,11 @@ impl Live {
             }
             let at = machine.position();
             self.digest_if_due(machine, &stop)?;
+            if self.indexer.as_ref().is_some_and(|indexer| at.count >= indexer.due())
+                && let Some(indexer) = &mut self.indexer
+            {
+                indexer.checkpoint(machine, transcript);
+            }
             if let ControlFlow::Break(ended) = world.watch(at, machine.now()) {
                 return Ok(Rest::Stopped(ended));
             }
@@ -234,6 +257,9 @@ impl Live {
         let mut next = count.saturating_add(world.quantum().max(1)).min(limit);
         if let Some(recorder) = &self.recorder {
             next = next.min(recorder.next_digest());
+        }
+        if let Some(indexer) = &self.indexer {
+            next = next.min(indexer.due());
         }
         next.min(rules.until_count.unwrap_or(u64::MAX)).max(count)
     }

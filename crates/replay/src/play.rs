@@ -58,8 +58,9 @@ pub struct Playhead {
     pub(crate) next: usize,
     pub(crate) transcript: Transcript,
     /// Digests that agreed.
-    compared: u64,
-    good: u64,
+    pub(crate) compared: u64,
+    /// Where the latest one was, in instructions.
+    pub(crate) good: u64,
 }
 
 /// Why a replay came to rest.

@@ -67,9 +67,22 @@ impl fmt::Display for WriteError {
 
 impl std::error::Error for WriteError {}
 
+fn content_of(images: &Images, role: Role) -> Option<&[u8]> {
+    match role {
+        Role::Kernel => images.kernel.as_deref(),
+        Role::Initrd => images.initrd.as_deref(),
+        Role::Firmware => images.firmware.as_deref(),
+    }
+}
+
+fn name(role: Role, content: &[u8]) -> Image {
+    Image { role, hash: *blake3::hash(content).as_bytes(), bytes: content.len() as u64 }
+}
+
 /// A recording being made.
 pub struct Recorder {
     path: PathBuf,
+    header: Header,
     file: File,
     packer: Packer,
     /// Bytes of the file that are whole chunks.
@@ -106,23 +119,35 @@ impl Recorder {
         if metadata.is_file() && metadata.len() > 0 {
             let mut signature = Vec::new();
             (&mut file).take(8).read_to_end(&mut signature).map_err(failed)?;
-            if signature != chunk::SIGNATURE {
+            if signature != chunk::RECORDING {
                 return Err(CreateError::NotOurs(path.into()));
             }
             file.rewind().map_err(failed)?;
             file.set_len(0).map_err(failed)?;
         }
+        let header = Header {
+            build: BUILD.into(),
+            epoch: SEMANTICS_EPOCH,
+            schema,
+            digest_interval: interval.max(1),
+            config: config.clone(),
+            images: Role::ALL
+                .into_iter()
+                .filter_map(|role| Some(name(role, content_of(images, role)?)))
+                .collect(),
+        };
         let mut recorder = Recorder {
             path: path.into(),
+            header,
             file,
-            packer: Packer::new().map_err(failed)?,
+            packer: Packer::new(chunk::FAST).map_err(failed)?,
             sound: 0,
             pending: Vec::new(),
             known: Position::default(),
             interval: interval.max(1),
             next_digest: interval.max(1),
         };
-        recorder.begin(config, images, schema).map_err(|error| {
+        recorder.begin(images).map_err(|error| {
             if !existed {
                 // Nothing in it is worth anything. If it cannot be removed, it still says that it was cut.
                 let _ = std::fs::remove_file(path);
@@ -132,49 +157,27 @@ impl Recorder {
         Ok(recorder)
     }
 
-    fn begin(&mut self, config: &Config, images: &Images, schema: Digest) -> io::Result<()> {
-        let contents: Vec<(Role, &[u8])> = Role::ALL
-            .into_iter()
-            .filter_map(|role| {
-                let image = match role {
-                    Role::Kernel => &images.kernel,
-                    Role::Initrd => &images.initrd,
-                    Role::Firmware => &images.firmware,
-                };
-                image.as_ref().map(|bytes| (role, &bytes[..]))
-            })
-            .collect();
-        let named: Vec<Image> = contents
-            .iter()
-            .map(|&(role, bytes)| Image {
-                role,
-                hash: *blake3::hash(bytes).as_bytes(),
-                bytes: bytes.len() as u64,
-            })
-            .collect();
-        let header = Header {
-            build: BUILD.into(),
-            epoch: SEMANTICS_EPOCH,
-            schema,
-            digest_interval: self.interval,
-            config: config.clone(),
-            images: named.clone(),
-        };
-        self.file.write_all(&chunk::preamble())?;
+    fn begin(&mut self, images: &Images) -> io::Result<()> {
+        self.file.write_all(&chunk::preamble(chunk::RECORDING))?;
         self.sound = chunk::PREAMBLE as u64;
-        self.chunk(Kind::Header, &header.encode())?;
+        self.chunk(Kind::Header, &self.header.encode())?;
         let mut stored = BTreeSet::new();
-        for (image, (_, content)) in named.iter().zip(&contents) {
+        for image in self.header.images.clone() {
             if !stored.insert(image.hash) {
                 continue;
             }
-            for piece in content.chunks(1 << 20) {
+            for piece in content_of(images, image.role).unwrap_or_default().chunks(1 << 20) {
                 let mut payload = image.hash.to_vec();
                 payload.extend_from_slice(piece);
                 self.chunk(Kind::Image, &payload)?;
             }
         }
         self.chunk(Kind::Start, &[])
+    }
+
+    /// What the recording begins with.
+    pub fn header(&self) -> &Header {
+        &self.header
     }
 
     /// Begins a recording as [`Recorder::create`] does, whose history begins with `records`.

@@ -1,6 +1,6 @@
 //! Reads a recording.
 
-use crate::chunk::{Damage, Kind, Next, Place, Reader};
+use crate::chunk::{Damage, Kind, Next, Place, RECORDING, Reader};
 use crate::code::{Decode, Malformed};
 use crate::event::{Event, Header, Image, Record, Role};
 use crate::{BUILD, FORMAT, SEMANTICS_EPOCH};
@@ -89,7 +89,7 @@ impl Recording {
         if !file.metadata().map_err(OpenError::Io)?.is_file() {
             return Err(OpenError::NotARecording);
         }
-        let mut reader = Reader::new(file)?;
+        let mut reader = Reader::new(file, RECORDING)?;
         let header = match reader.next_chunk()? {
             Next::Chunk(Kind::Header, place, payload) => {
                 Header::decode(&payload).map_err(|e| malformed(place.offset, e))?

@@ -5,10 +5,11 @@
 //! at a bounded distance everywhere and ever denser towards the cursor, so that the next step back is short. A
 //! snapshot shares all pages that did not change, so a checkpoint costs what was written since the one before.
 
+use crate::index::Index;
 use crate::live::{Idle, Live, Rules, World};
 use crate::play::{Divergence, Playhead, Rest};
 use crate::watch::{Attention, Watcher};
-use crate::{Ended, Event, Record, Transcript, WriteError};
+use crate::{ConsoleLog, Ended, Event, Record, Transcript, WriteError};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -89,12 +90,29 @@ pub struct Checkpoint {
     pub snapshot: Snapshot,
     /// How far the replay had come.
     pub head: Playhead,
-    /// Made because a cursor was near, not to bound the distance.
-    near: bool,
+    why: Why,
     /// When it was last of use.
     used: u64,
     /// Bytes that it has for itself, about.
     bytes: u64,
+}
+
+/// Why there is a checkpoint.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// To bound the distance to the next.
+    Bound,
+    /// A cursor was near.
+    Near,
+    /// It is number so-and-so of the index, and can be loaded from there again.
+    Stored(usize),
+}
+
+impl Checkpoint {
+    /// Little is lost without it.
+    fn is_spare(&self) -> bool {
+        self.why != Why::Bound
+    }
 }
 
 /// Where a search ended.
@@ -115,44 +133,6 @@ pub type Judge<'a> = dyn FnMut(&mut dyn Machine, &Hit) -> bool + 'a;
 /// Asked now and then whether to go on with something long.
 pub type Patience<'a> = dyn FnMut() -> bool + 'a;
 
-/// Everything the console showed, and where.
-#[derive(Clone, Default)]
-pub struct ConsoleLog {
-    /// The bytes.
-    pub text: Vec<u8>,
-    /// Where in the text the output of each position begins.
-    pub marks: Vec<(u64, Position)>,
-}
-
-impl ConsoleLog {
-    fn push(&mut self, at: Position, bytes: &[u8]) {
-        if self.marks.last().is_none_or(|mark| mark.1 != at) {
-            self.marks.push((self.text.len() as u64, at));
-        }
-        self.text.extend_from_slice(bytes);
-    }
-
-    /// Where the byte at `offset` was shown.
-    pub fn position_of(&self, offset: usize) -> Option<Position> {
-        let after = self.marks.partition_point(|mark| mark.0 <= offset as u64);
-        Some(self.marks.get(after.checked_sub(1)?)?.1)
-    }
-
-    /// Forgets what was shown after `at`.
-    fn truncate(&mut self, at: Position) {
-        let length = self.until(at).len();
-        self.text.truncate(length);
-        self.marks.retain(|mark| mark.1 <= at);
-    }
-
-    /// What was shown up to `at`.
-    pub fn until(&self, at: Position) -> &[u8] {
-        let after = self.marks.partition_point(|mark| mark.1 <= at);
-        let end = self.marks.get(after).map_or(self.text.len(), |mark| mark.0 as usize);
-        &self.text[..end]
-    }
-}
-
 /// A recording opened for travel.
 pub struct Timeline {
     machine: BoxedMachine,
@@ -160,6 +140,9 @@ pub struct Timeline {
     records: Vec<Record>,
     end: Position,
     checkpoints: BTreeMap<Position, Checkpoint>,
+    /// The machine at power-on.
+    cold: Snapshot,
+    index: Option<Index>,
     console: ConsoleLog,
     /// Up to here everything was run through at least once, so the console's log is whole.
     explored: Position,
@@ -244,10 +227,13 @@ impl World for Witness<'_> {
 
 impl Timeline {
     /// Opens `records` for travel with a machine at power-on.
-    pub fn new(machine: BoxedMachine, records: Vec<Record>) -> Result<Timeline, TravelError> {
+    pub fn new(mut machine: BoxedMachine, records: Vec<Record>) -> Result<Timeline, TravelError> {
         let end = records.last().map_or(Position::default(), |record| record.at);
+        let cold = machine.snapshot();
         let mut timeline = Timeline {
             machine,
+            cold,
+            index: None,
             head: Playhead::default(),
             records,
             end,
@@ -263,8 +249,22 @@ impl Timeline {
         };
         // What the firmware shows before the first instruction is at the first position.
         timeline.run_to(Position::default(), &mut |_, _| false, &mut || true)?;
-        timeline.checkpoint(false);
+        timeline.checkpoint(Why::Bound);
         Ok(timeline)
+    }
+
+    /// Uses the checkpoints of `index`, which is of this recording, from now on.
+    pub fn use_index(&mut self, index: Index) {
+        if let Some(last) = index.positions().next_back().filter(|&last| last > self.explored) {
+            self.console = index.console().clone();
+            self.explored = last;
+        }
+        self.index = Some(index);
+    }
+
+    /// The checkpoints in a file, if there are any and they could be read so far.
+    pub fn index(&self) -> Option<&Index> {
+        self.index.as_ref()
     }
 
     /// How much host memory checkpoints may use, in bytes.
@@ -341,9 +341,8 @@ impl Timeline {
         if here == target {
             return Ok(());
         }
-        let nearest = self.checkpoints.range(..=target).next_back().map(|(&at, _)| at);
-        if let Some(nearest) = nearest.filter(|&nearest| here > target || nearest > here) {
-            self.restore(nearest)?;
+        if here > target || self.nearest(target, false) > Some(here) {
+            self.restore_nearest(target, false)?;
         }
         self.approach(target, patience)
     }
@@ -360,7 +359,7 @@ impl Timeline {
             let half = here.count + left.div_ceil(2);
             let stage = Position { count: half.min(self.next_due(here.count)), sequence: 0 };
             self.run_to(stage, &mut |_, _| false, patience)?;
-            self.checkpoint(left <= 2 * self.gap);
+            self.checkpoint(if left <= 2 * self.gap { Why::Near } else { Why::Bound });
         }
     }
 
@@ -392,7 +391,7 @@ impl Timeline {
             if self.position() >= limit {
                 return Ok(if limit == self.end && self.live.is_none() { Found::End } else { Found::Limit });
             }
-            self.checkpoint(false);
+            self.checkpoint(Why::Bound);
         }
     }
 
@@ -408,8 +407,8 @@ impl Timeline {
         let start = self.position();
         let mut until = start;
         while until > limit {
-            let Some(from) = self.checkpoints.range(..until).next_back().map(|(&at, _)| at) else { break };
-            if let Some(hit) = self.last_between(from, until, limit, halts, judge, patience)? {
+            let Some(from) = self.restore_nearest(until, true)? else { break };
+            if let Some(hit) = self.last_until(until, limit, halts, judge, patience)? {
                 self.seek(hit.at, patience)?;
                 return Ok(Found::Hit(hit));
             }
@@ -419,17 +418,15 @@ impl Timeline {
         Ok(if limit == Position::default() { Found::Beginning } else { Found::Limit })
     }
 
-    /// The last accepted hit at or after `limit` between a checkpoint and `until`.
-    fn last_between(
+    /// The last accepted hit at or after `limit` between the cursor and `until`.
+    fn last_until(
         &mut self,
-        from: Position,
         until: Position,
         limit: Position,
         halts: &Halts,
         judge: &mut Judge,
         patience: &mut Patience,
     ) -> Result<Option<Hit>, TravelError> {
-        self.restore(from)?;
         self.set_halts(halts);
         let mut last = None;
         while self.position() < until {
@@ -442,7 +439,7 @@ impl Timeline {
             };
             self.run_to(until.min(due), &mut gather, patience)?;
             if self.position() < until {
-                self.checkpoint(false);
+                self.checkpoint(Why::Bound);
             }
         }
         Ok(last)
@@ -473,9 +470,12 @@ impl Timeline {
         self.checkpoints.retain(|&at, _| at <= here);
         self.explored = self.explored.min(here);
         self.console.truncate(here);
+        if let Some(index) = &mut self.index {
+            index.truncate(here);
+        }
         self.live = Some(LiveEnd { live, world });
         self.mark_end();
-        self.checkpoint(false);
+        self.checkpoint(Why::Bound);
     }
 
     /// The records before the cursor.
@@ -581,35 +581,40 @@ impl Timeline {
     }
 
     /// Makes a checkpoint at the cursor.
-    fn checkpoint(&mut self, near: bool) {
+    fn checkpoint(&mut self, why: Why) {
         let at = self.position();
         self.clock += 1;
         if let Some(known) = self.checkpoints.get_mut(&at) {
             known.used = self.clock;
-            known.near &= near;
+            if known.why == Why::Near {
+                known.why = why;
+            }
+            return;
+        }
+        let stored = self.index.as_ref().and_then(|index| index.nearest(at, false));
+        if why == Why::Bound && stored.is_some_and(|(_, stored)| at.count - stored.count < self.gap / 2) {
             return;
         }
         let snapshot = self.machine.snapshot();
+        self.keep(at, snapshot, self.head.clone(), why);
+    }
+
+    fn keep(&mut self, at: Position, snapshot: Snapshot, head: Playhead, why: Why) {
         let before = self.checkpoints.range(..at).next_back().map(|(_, checkpoint)| &checkpoint.snapshot);
         let bytes = own_bytes(&snapshot, before);
-        let checkpoint = Checkpoint { snapshot, head: self.head.clone(), near, used: self.clock, bytes };
+        let checkpoint = Checkpoint { snapshot, head, why, used: self.clock, bytes };
         self.checkpoints.insert(at, checkpoint);
         self.thin();
     }
 
-    /// Keeps checkpoints within their bounds: the oldest of the near ones go, then every other of the rest.
+    /// Keeps checkpoints within their bounds: the oldest of those to spare go, then every other of the rest.
     fn thin(&mut self) {
-        let near = self.checkpoints.values().filter(|checkpoint| checkpoint.near).count();
+        let near = self.checkpoints.values().filter(|checkpoint| checkpoint.why == Why::Near).count();
         if near > NEAR_KEPT {
-            let oldest = self.checkpoints.iter().filter(|(_, c)| c.near).min_by_key(|(_, c)| c.used);
-            if let Some(at) = oldest.map(|(&at, _)| at) {
-                self.forget(at);
-            }
+            self.forget_oldest(|checkpoint| checkpoint.why == Why::Near);
         }
         while self.checkpoint_bytes() > self.budget && self.checkpoints.len() > 2 {
-            let oldest = self.checkpoints.iter().filter(|(_, c)| c.near).min_by_key(|(_, c)| c.used);
-            if let Some(at) = oldest.map(|(&at, _)| at) {
-                self.forget(at);
+            if self.forget_oldest(Checkpoint::is_spare) {
                 continue;
             }
             // Half of them go, and from now on they are made half as often.
@@ -625,6 +630,14 @@ impl Timeline {
         }
     }
 
+    /// False if there is none such.
+    fn forget_oldest(&mut self, such: impl Fn(&Checkpoint) -> bool) -> bool {
+        let oldest = self.checkpoints.iter().filter(|(_, c)| such(c)).min_by_key(|(_, c)| c.used);
+        let Some((&at, _)) = oldest else { return false };
+        self.forget(at);
+        true
+    }
+
     /// Drops a checkpoint. The pages that it shared with the one before belong to the next one then.
     fn forget(&mut self, at: Position) {
         self.checkpoints.remove(&at);
@@ -634,14 +647,57 @@ impl Timeline {
         }
     }
 
-    fn restore(&mut self, at: Position) -> Result<(), TravelError> {
+    /// The latest checkpoint in memory at or before `at`, or strictly before it.
+    fn nearest_kept(&self, at: Position, strictly: bool) -> Option<Position> {
+        let mut before = self.checkpoints.range(..=at).rev().map(|(&kept, _)| kept);
+        before.find(|&kept| !strictly || kept < at)
+    }
+
+    /// The latest checkpoint of all.
+    fn nearest(&self, at: Position, strictly: bool) -> Option<Position> {
+        let stored = self.index.as_ref().and_then(|index| index.nearest(at, strictly));
+        self.nearest_kept(at, strictly).max(stored.map(|(_, stored)| stored))
+    }
+
+    /// Puts the cursor on the latest checkpoint at or before `at`, or strictly before it.
+    fn restore_nearest(&mut self, at: Position, strictly: bool) -> Result<Option<Position>, TravelError> {
         self.clock += 1;
-        let Some(checkpoint) = self.checkpoints.get_mut(&at) else { return Ok(()) };
-        checkpoint.used = self.clock;
-        self.machine.restore(&checkpoint.snapshot)?;
-        self.head = checkpoint.head.clone();
+        let kept = self.nearest_kept(at, strictly);
+        let stored = self.index.as_ref().and_then(|index| index.nearest(at, strictly));
+        if let Some((n, stored)) = stored.filter(|&(_, stored)| Some(stored) > kept)
+            && self.load(n, stored)
+        {
+            return Ok(Some(stored));
+        }
+        let Some(kept) = kept else { return Ok(None) };
+        if let Some(checkpoint) = self.checkpoints.get_mut(&kept) {
+            checkpoint.used = self.clock;
+            self.machine.restore(&checkpoint.snapshot)?;
+            self.head = checkpoint.head.clone();
+            self.restored += 1;
+        }
+        Ok(Some(kept))
+    }
+
+    /// Puts the cursor on checkpoint `n` of the index, at `at`. False if that cannot be read: it is only a cache, so
+    /// travel goes on without.
+    fn load(&mut self, n: usize, at: Position) -> bool {
+        let Some(index) = &mut self.index else { return false };
+        let related = self.checkpoints.values().filter_map(|checkpoint| match checkpoint.why {
+            Why::Stored(m) => Some((m, &checkpoint.snapshot)),
+            Why::Bound | Why::Near => None,
+        });
+        let base = related.min_by_key(|(m, _)| m.abs_diff(n));
+        let loaded = index.load(n, base, &self.cold).ok();
+        let fits = loaded.filter(|(snapshot, _)| self.machine.restore(snapshot).is_ok());
+        let Some((snapshot, head)) = fits else {
+            self.index = None;
+            return false;
+        };
+        self.head = head.clone();
+        self.keep(at, snapshot, head, Why::Stored(n));
         self.restored += 1;
-        Ok(())
+        true
     }
 
     /// Positions of the inputs before `at`, latest last.

@@ -98,23 +98,103 @@ pub struct Outcome {
     pub console_sha256: [u8; 32],
 }
 
+/// Everything the console showed, and where.
+#[derive(Clone, Default, Debug)]
+pub struct ConsoleLog {
+    /// The bytes.
+    pub text: Vec<u8>,
+    /// Where in the text the output of each position begins.
+    pub marks: Vec<(u64, Position)>,
+}
+
+impl ConsoleLog {
+    /// More was shown at `at`.
+    pub fn push(&mut self, at: Position, bytes: &[u8]) {
+        if self.marks.last().is_none_or(|mark| mark.1 != at) {
+            self.marks.push((self.text.len() as u64, at));
+        }
+        self.text.extend_from_slice(bytes);
+    }
+
+    /// More was shown: what `more` says.
+    pub(crate) fn append(&mut self, more: ConsoleLog) {
+        let offset = self.text.len() as u64;
+        self.marks.extend(more.marks.into_iter().map(|mark| (mark.0 + offset, mark.1)));
+        self.text.extend_from_slice(&more.text);
+    }
+
+    /// Where the byte at `offset` was shown.
+    pub fn position_of(&self, offset: usize) -> Option<Position> {
+        let after = self.marks.partition_point(|mark| mark.0 <= offset as u64);
+        Some(self.marks.get(after.checked_sub(1)?)?.1)
+    }
+
+    /// Forgets what was shown after `at`.
+    pub(crate) fn truncate(&mut self, at: Position) {
+        let length = self.until(at).len();
+        self.text.truncate(length);
+        self.marks.retain(|mark| mark.1 <= at);
+    }
+
+    /// The bytes from one offset to another, as a log of its own.
+    pub(crate) fn between(&self, from: usize, to: usize) -> ConsoleLog {
+        let inside = |mark: &&(u64, Position)| (from as u64..to as u64).contains(&mark.0);
+        let marks = self.marks.iter().filter(inside).map(|mark| (mark.0 - from as u64, mark.1));
+        ConsoleLog { text: self.text[from..to].to_vec(), marks: marks.collect() }
+    }
+
+    /// The first `length` bytes and the rest, each as a log of its own.
+    pub(crate) fn split(&self, length: usize) -> (ConsoleLog, ConsoleLog) {
+        (self.between(0, length), self.between(length, self.text.len()))
+    }
+
+    /// What was shown up to `at`.
+    pub fn until(&self, at: Position) -> &[u8] {
+        let after = self.marks.partition_point(|mark| mark.1 <= at);
+        let end = self.marks.get(after).map_or(self.text.len(), |mark| mark.0 as usize);
+        &self.text[..end]
+    }
+}
+
 /// Running hash of what the console showed.
 #[derive(Clone, Default)]
-pub struct Transcript(Sha256);
+pub struct Transcript {
+    hash: Sha256,
+    /// What it showed, too, if somebody keeps that.
+    log: Option<ConsoleLog>,
+}
 
 impl Transcript {
     /// The port whose output is hashed.
     pub const PORT: &str = "console0";
 
-    fn add(&mut self, output: &Output) {
+    /// A transcript that keeps what was shown until it is taken.
+    pub fn kept() -> Transcript {
+        Transcript { hash: Sha256::default(), log: Some(ConsoleLog::default()) }
+    }
+
+    /// The transcript of a console that showed `text` so far.
+    pub(crate) fn of(text: &[u8]) -> Transcript {
+        Transcript { hash: Sha256::new_with_prefix(text), log: None }
+    }
+
+    fn add(&mut self, at: Position, output: &Output) {
         if output.port == Self::PORT {
-            self.0.update(&output.bytes);
+            self.hash.update(&output.bytes);
+            if let Some(log) = &mut self.log {
+                log.push(at, &output.bytes);
+            }
         }
+    }
+
+    /// What was shown since it was last taken, if it is kept.
+    pub(crate) fn take_log(&mut self) -> ConsoleLog {
+        self.log.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The hash so far.
     pub fn sha256(&self) -> [u8; 32] {
-        self.0.clone().finalize().into()
+        self.hash.clone().finalize().into()
     }
 }
 
@@ -130,7 +210,7 @@ pub(crate) fn run_settled(
         let stop = machine.run(limit);
         let at = machine.position();
         for output in machine.take_output() {
-            transcript.add(&output);
+            transcript.add(at, &output);
             if watcher.output(at, &output) == Attention::Here {
                 limit = at.count;
             }

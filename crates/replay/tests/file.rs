@@ -6,8 +6,8 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 use timebase_machine::api::*;
-use timebase_replay::chunk::{Kind, PREAMBLE, Packer, preamble};
-use timebase_replay::live::{Idle, Rules, World, drive};
+use timebase_replay::chunk::{FAST, Kind, PREAMBLE, Packer, RECORDING, preamble};
+use timebase_replay::live::{Idle, Live, Rules, World, drive};
 use timebase_replay::play::{Played, play};
 use timebase_replay::*;
 use timebase_state::{Digest, Instant};
@@ -81,7 +81,7 @@ fn record(path: &Path) -> Outcome {
     let mut machine = toy::build(&config(), images()).unwrap();
     let recorder = Recorder::create(path, &config(), &images(), machine.schema(), 1000).unwrap();
     let rules = Rules { until_count: Some(20_000), ..Rules::default() };
-    drive(&mut *machine, Some(recorder), &mut Typist { asked: 0 }, rules).unwrap()
+    drive(&mut *machine, &mut Live::recorded(recorder, None), &mut Typist { asked: 0 }, rules).unwrap()
 }
 
 fn replay(path: &Path) -> Result<Played, String> {
@@ -200,7 +200,7 @@ fn what_follows_the_end_is_corrupt() {
 fn unknown_kinds_of_chunks_and_formats_are_refused_by_name() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("other.tb");
-    let mut bytes = preamble();
+    let mut bytes = preamble(RECORDING);
     bytes[8] = 9;
     let check = crc32fast::hash(&bytes[..12]);
     bytes[12..].copy_from_slice(&check.to_le_bytes());
@@ -303,8 +303,8 @@ fn hostile_chunks_are_errors_and_never_a_panic() {
     let header = chunk_offsets(&whole)[1];
     for n in 0..2000usize {
         // Rightly checksummed, and nonsense.
-        let mut bytes = if n % 2 == 0 { preamble().to_vec() } else { whole[..header].to_vec() };
-        let mut packer = Packer::new().unwrap();
+        let mut bytes = if n % 2 == 0 { preamble(RECORDING).to_vec() } else { whole[..header].to_vec() };
+        let mut packer = Packer::new(FAST).unwrap();
         let kinds = [Kind::Header, Kind::Image, Kind::Start, Kind::History];
         for k in 0..n % 5 {
             let noise: Vec<u8> =

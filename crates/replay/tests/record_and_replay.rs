@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use std::ops::ControlFlow;
 use std::path::Path;
 use timebase_machine::api::*;
-use timebase_replay::live::{Idle, Rules, World, drive};
+use timebase_replay::live::{Idle, Live, Rules, World, drive};
 use timebase_replay::play::{Played, play};
 use timebase_replay::*;
 use timebase_state::{Instant, Ticks};
@@ -98,7 +98,7 @@ fn record(path: &Path, append: &str, world: &mut Chaos, interval: u64) -> Outcom
     let config = config(append);
     let mut machine = toy::build(&config, images()).unwrap();
     let recorder = Recorder::create(path, &config, &images(), machine.schema(), interval).unwrap();
-    drive(&mut *machine, Some(recorder), world, Rules::default()).unwrap()
+    drive(&mut *machine, &mut Live::recorded(recorder, None), world, Rules::default()).unwrap()
 }
 
 /// Replays with other quanta than those of the recording.
@@ -141,10 +141,10 @@ proptest! {
         let mut skipping = Skip(quiet(seed));
         let append = "reset=7000 panic=8000 poweroff=20000";
         let mut machine = toy::build(&config(append), images()).unwrap();
-        let plain = drive(&mut *machine, None, &mut skipping, Rules::default()).unwrap();
+        let plain = drive(&mut *machine, &mut Live::default(), &mut skipping, Rules::default()).unwrap();
         let mut machine = toy::build(&config(append), images()).unwrap();
         let recorder = Recorder::create(&path, &config(append), &images(), machine.schema(), 999).unwrap();
-        let recorded = drive(&mut *machine, Some(recorder), &mut Skip(quiet(!seed)), Rules::default()).unwrap();
+        let recorded = drive(&mut *machine, &mut Live::recorded(recorder, None), &mut Skip(quiet(!seed)), Rules::default()).unwrap();
         prop_assert_eq!(&plain, &recorded);
         prop_assert_eq!(&plain.ended, &Ended::PowerOff);
         prop_assert_eq!(plain.at.count, 20_000);
@@ -182,7 +182,7 @@ impl World for Skip {
 
 fn end_of(append: &str, rules: Rules) -> Outcome {
     let mut machine = toy::build(&config(append), images()).unwrap();
-    drive(&mut *machine, None, &mut Skip(Chaos::new(7, u64::MAX)), rules).unwrap()
+    drive(&mut *machine, &mut Live::default(), &mut Skip(Chaos::new(7, u64::MAX)), rules).unwrap()
 }
 
 #[test]
@@ -258,7 +258,8 @@ fn the_history_of_a_long_run_is_small() {
     let mut machine = toy::build(&config(append), images()).unwrap();
     let recorder = Recorder::create(&path, &config(append), &images(), machine.schema(), 100_000).unwrap();
     let rules = Rules { until_count: Some(1_000_000), ..Rules::default() };
-    drive(&mut *machine, Some(recorder), &mut Skip(Chaos::new(1, u64::MAX)), rules).unwrap();
+    drive(&mut *machine, &mut Live::recorded(recorder, None), &mut Skip(Chaos::new(1, u64::MAX)), rules)
+        .unwrap();
     let info = Recording::open(&path).unwrap().info();
     assert_eq!(info.counts.digests, 10);
     assert!(info.history_file_bytes < 1000, "{info:?}");

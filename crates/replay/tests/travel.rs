@@ -1,89 +1,13 @@
 //! Travel against the straight run: whatever way one came, the machine at a position is the same, and what is found
 //! going back is what was found going forward, reversed.
 
-use std::collections::BTreeMap;
+mod guests;
+
+use guests::{Guest, at, debian, race};
 use timebase_machine::api::*;
 use timebase_machine::debug::{self, Change, Halts, Hit};
-use timebase_machine::{Register, Space, Watchpoint, build};
+use timebase_machine::{Register, Space, Watchpoint};
 use timebase_replay::{Event, Found, Record, Timeline};
-use timebase_state::Digest;
-
-const RACE: &[u8] = include_bytes!("../../../guests/race/race.elf");
-const DEBIAN: &str = "/usr/lib/debian-installer/images/12/ppc64el/text/debian-installer/ppc64el/vmlinux";
-
-struct Guest {
-    config: Config,
-    kernel: Vec<u8>,
-    end: u64,
-}
-
-/// The embedded guest, from power-on over `end` instructions; it powers off before 13 M.
-fn race(end: u64) -> Guest {
-    let config = Config {
-        machine: "pseries".into(),
-        cpu: "power9".into(),
-        memory_bytes: 64 << 20,
-        cpus: 1,
-        append: String::new(),
-        firmware: Firmware::BuiltIn,
-        seed: 1,
-        schedule_seed: 2,
-        rtc_seconds: 1_767_225_600,
-        rate_numerator: 2,
-        rate_denominator: 1,
-    };
-    Guest { config, kernel: RACE.into(), end }
-}
-
-/// The Debian kernel's boot over `end` instructions.
-fn debian(cpus: u32, end: u64) -> Guest {
-    let config =
-        Config { cpus, memory_bytes: 1 << 30, append: "console=hvc0 panic=-1".into(), ..race(0).config };
-    let kernel = std::fs::read(DEBIAN)
-        .unwrap_or_else(|e| panic!("{e}: run `cargo xtask setup`, which installs the Debian guest"));
-    Guest { config, kernel, end }
-}
-
-impl Guest {
-    fn machine(&self) -> BoxedMachine {
-        let images = Images { kernel: Some(self.kernel.clone()), ..Images::default() };
-        build(&self.config, images).map_err(|e| e.0).expect("a good configuration")
-    }
-
-    /// The straight run: records of its history, and the digests at some positions.
-    fn straight(&self, places: &[u64]) -> (Vec<Record>, BTreeMap<u64, Digest>) {
-        let mut machine = self.machine();
-        let mut records = Vec::new();
-        let mut digests = BTreeMap::new();
-        let mut places: Vec<u64> = places.iter().copied().filter(|&place| place < self.end).collect();
-        places.sort();
-        for &limit in places.iter().chain([&self.end]) {
-            loop {
-                match machine.run(limit) {
-                    Stop::Limit => break,
-                    Stop::Output => drop(machine.take_output()),
-                    Stop::Idle { deadline: Some(_) } => machine.end_idle(),
-                    Stop::Reset => {
-                        records.push(Record { at: machine.position(), event: Event::Reset });
-                        machine.reset();
-                    }
-                    stop => panic!("{stop:?} at {:?}", machine.position()),
-                }
-            }
-            digests.insert(limit, machine.digest());
-        }
-        records.push(Record { at: machine.position(), event: Event::Progress });
-        (records, digests)
-    }
-
-    fn timeline(&self, records: Vec<Record>) -> Timeline {
-        Timeline::new(self.machine(), records).expect("a timeline")
-    }
-}
-
-fn at(count: u64) -> Position {
-    Position { count, sequence: 0 }
-}
 
 /// Random seeks: the digest at each place is that of the straight run.
 fn seeks(guest: &Guest, seed: u64, seeks: u64) {

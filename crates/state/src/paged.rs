@@ -169,11 +169,8 @@ impl Paged {
         self.page(index).unwrap_or(&ZERO).0.as_ptr()
     }
 
-    /// Page `index` for writing, its own from now on.
-    ///
-    /// # Panics
-    /// If `index` is outside: the caller has checked.
-    pub fn page_mut(&mut self, index: u64) -> &mut [u8; PAGE] {
+    /// Where page `index` hangs, on a path of its own from now on.
+    fn slot(&mut self, index: u64) -> &mut Option<Node> {
         assert!(index < self.bytes.div_ceil(PAGE as u64), "page {index} is outside");
         let mut level = self.levels;
         let mut node = &mut self.root;
@@ -190,6 +187,15 @@ impl Paged {
             inner.hash.forget();
             node = &mut inner.children[Self::child(index, level)];
         }
+        node
+    }
+
+    /// Page `index` for writing, its own from now on.
+    ///
+    /// # Panics
+    /// If `index` is outside: the caller has checked.
+    pub fn page_mut(&mut self, index: u64) -> &mut [u8; PAGE] {
+        let node = self.slot(index);
         let here = node.get_or_insert_with(|| {
             Node::Leaf(Arc::new(Leaf { page: ZERO.clone(), hash: Remembered::default() }))
         });
@@ -260,6 +266,23 @@ impl Paged {
         changed
     }
 
+    /// Numbers of the pages that this and `other` do not share, in order: all that may differ. Compares no content.
+    /// Both must have the same length.
+    pub fn own_pages(&self, other: &Paged) -> Vec<u64> {
+        let mut own = Vec::new();
+        own_below(self.root.as_ref(), other.root.as_ref(), self.levels, 0, &mut own);
+        own
+    }
+
+    /// Page `index` is this from now on.
+    ///
+    /// # Panics
+    /// If `index` is outside: the caller has checked.
+    pub fn set_page(&mut self, index: u64, page: &[u8; PAGE]) {
+        let leaf = Leaf { page: Page(*page), hash: Remembered::default() };
+        *self.slot(index) = Some(Node::Leaf(Arc::new(leaf)));
+    }
+
     /// How many pages there are that `other` does not share: what it costs to keep this one beside it. Compares no
     /// content.
     pub fn unshared_pages(&self, other: &Paged) -> u64 {
@@ -280,12 +303,34 @@ fn unshared_below(a: Option<&Node>, b: Option<&Node>) -> u64 {
         (Some(a), Some(b)) if a.same(b) => 0,
         (Some(Node::Leaf(_)), _) => 1,
         (Some(Node::Inner(a)), b) => {
-            let other = |child: usize| match b {
-                Some(Node::Inner(b)) => b.children[child].as_ref(),
-                _ => None,
-            };
-            (0..FANOUT).map(|child| unshared_below(a.children[child].as_ref(), other(child))).sum()
+            (0..FANOUT).map(|child| unshared_below(a.children[child].as_ref(), child_of(b, child))).sum()
         }
+    }
+}
+
+fn own_below(a: Option<&Node>, b: Option<&Node>, level: u32, base: u64, out: &mut Vec<u64>) {
+    let shared = match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => a.same(b),
+        _ => false,
+    };
+    if shared {
+        return;
+    }
+    if level == 0 {
+        out.push(base);
+        return;
+    }
+    for child in 0..FANOUT {
+        let next = base + ((child as u64) << (FANOUT_BITS * (level - 1)));
+        own_below(child_of(a, child), child_of(b, child), level - 1, next, out);
+    }
+}
+
+fn child_of(node: Option<&Node>, child: usize) -> Option<&Node> {
+    match node {
+        Some(Node::Inner(inner)) => inner.children[child].as_ref(),
+        _ => None,
     }
 }
 
@@ -303,11 +348,7 @@ fn changed_below(a: Option<&Node>, b: Option<&Node>, level: u32, base: u64, out:
         return;
     }
     for child in 0..FANOUT {
-        let of = |node: Option<&Node>| match node {
-            Some(Node::Inner(inner)) => inner.children[child].clone(),
-            _ => None,
-        };
         let next = base + ((child as u64) << (FANOUT_BITS * (level - 1)));
-        changed_below(of(a).as_ref(), of(b).as_ref(), level - 1, next, out);
+        changed_below(child_of(a, child), child_of(b, child), level - 1, next, out);
     }
 }

@@ -1,0 +1,131 @@
+//! Makes checkpoints while a guest is recorded, as far as that costs next to nothing.
+
+use super::{DEFAULT_SIZE, IndexWriter, Lineage};
+use crate::chunk::FAST;
+use crate::event::{Header, Record};
+use crate::timeline::GAP;
+use crate::{ConsoleLog, Transcript};
+use std::collections::VecDeque;
+use std::io;
+use std::path::Path;
+use timebase_machine::api::{Machine, Position};
+use timebase_state::Snapshot;
+
+/// Instructions that pay for a page: it is copied, compared, packed and written, which is then about 2 % of the run.
+/// Counted in instructions, the distances follow from the run alone.
+const INSTRUCTIONS_PER_PAGE: u64 = 25_000;
+/// Checkpoints before the present position that are at hand: the end may come at any time, and steps back from there
+/// should be quick.
+const RECENT: usize = 4;
+
+/// Checkpoints of a guest that is being recorded.
+pub struct Indexer {
+    writer: IndexWriter,
+    lineage: Lineage,
+    /// When the next checkpoint is made.
+    due: u64,
+    /// When the next one is written.
+    write_due: u64,
+    /// Checkpoints that were not written, latest last.
+    recent: VecDeque<Recent>,
+    /// What the console showed since the latest that was written.
+    log: ConsoleLog,
+    /// And how much before that, in bytes.
+    logged: usize,
+    /// The disk is full: there will be no more.
+    error: Option<io::Error>,
+}
+
+struct Recent {
+    at: Position,
+    lineage: Lineage,
+    snapshot: Snapshot,
+    /// What the console showed up to it, in bytes.
+    shown: usize,
+}
+
+impl Indexer {
+    /// Begins a file of checkpoints at `path` for `machine`, which is at power-on and has the recording's header.
+    pub fn create(path: &Path, header: &Header, machine: &mut dyn Machine) -> io::Result<Indexer> {
+        let lineage = Lineage::of(header);
+        let writer = IndexWriter::create(path, lineage, &machine.snapshot(), FAST)?;
+        Ok(Indexer {
+            writer,
+            lineage,
+            due: GAP,
+            write_due: GAP,
+            recent: VecDeque::new(),
+            log: ConsoleLog::default(),
+            logged: 0,
+            error: None,
+        })
+    }
+
+    /// Something happened.
+    pub(crate) fn note(&mut self, record: &Record) {
+        self.lineage.push(record);
+    }
+
+    /// The count at which the next checkpoint is due.
+    pub(crate) fn due(&self) -> u64 {
+        self.due
+    }
+
+    /// Makes a checkpoint of `machine`, which is settled. `transcript` keeps its log.
+    pub(crate) fn checkpoint(&mut self, machine: &mut dyn Machine, transcript: &mut Transcript) {
+        let at = machine.position();
+        self.take(machine, transcript);
+        self.due = at.count.saturating_add(GAP);
+        if at.count < self.write_due {
+            return;
+        }
+        let before = self.writer.pages();
+        // The oldest, so that there are always some at hand before the present position.
+        if let Some(oldest) = self.recent.pop_front() {
+            self.write(&oldest);
+        }
+        let cost = (self.writer.pages() - before).saturating_mul(INSTRUCTIONS_PER_PAGE);
+        self.write_due = at.count.saturating_add(cost.max(GAP));
+        if self.error.is_some() || self.writer.bytes() > DEFAULT_SIZE {
+            (self.due, self.write_due) = (u64::MAX, u64::MAX);
+        }
+    }
+
+    /// The last checkpoint: where `machine` is now.
+    pub(crate) fn finish(&mut self, machine: &mut dyn Machine, transcript: &mut Transcript) {
+        if self.due == u64::MAX {
+            return;
+        }
+        self.take(machine, transcript);
+        for recent in std::mem::take(&mut self.recent) {
+            self.write(&recent);
+        }
+    }
+
+    fn take(&mut self, machine: &mut dyn Machine, transcript: &mut Transcript) {
+        self.log.append(transcript.take_log());
+        let (at, lineage, shown) = (machine.position(), self.lineage, self.logged + self.log.text.len());
+        if self.recent.back().is_some_and(|latest| latest.at == at) {
+            self.recent.pop_back();
+        }
+        self.recent.push_back(Recent { at, lineage, snapshot: machine.snapshot(), shown });
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+    }
+
+    fn write(&mut self, recent: &Recent) {
+        let Recent { at, lineage, snapshot, shown } = recent;
+        let (log, rest) = self.log.split(shown - self.logged);
+        match self.writer.add(*at, *lineage, snapshot, &log) {
+            Err(error) => self.error = Some(error),
+            Ok(()) => (self.log, self.logged) = (rest, *shown),
+        }
+    }
+
+    /// Why there are no more checkpoints, if something went wrong.
+    pub(crate) fn error(&self) -> Option<String> {
+        let path = self.writer.path().display();
+        self.error.as_ref().map(|error| format!("no more checkpoints: cannot write {path}: {error}"))
+    }
+}

@@ -1,0 +1,141 @@
+//! Writes checkpoints.
+
+use super::{Lineage, encode_log, encode_place};
+use crate::ConsoleLog;
+use crate::chunk::{self, Kind, Packer, Place};
+use crate::code::Encode;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use timebase_machine::api::Position;
+use timebase_state::{PAGE, Paged, Snapshot};
+
+/// Pages in a chunk.
+const TOGETHER: usize = 64;
+/// Bytes of a piece of what is long.
+const PIECE: usize = 1 << 20;
+
+/// A file of checkpoints being written.
+pub struct IndexWriter {
+    path: PathBuf,
+    file: File,
+    packer: Packer,
+    /// Bytes written.
+    bytes: u64,
+    /// The bulk storage of the latest checkpoint.
+    latest: Vec<Paged>,
+    /// What the console showed up to it, in bytes.
+    shown: u64,
+    /// Pages written.
+    pages: u64,
+}
+
+impl IndexWriter {
+    /// Begins a file at `path`, which is replaced, for a machine that is `cold` at power-on. `level` is zstd's.
+    pub fn create(path: &Path, lineage: Lineage, cold: &Snapshot, level: i32) -> io::Result<IndexWriter> {
+        let mut writer = IndexWriter {
+            path: path.into(),
+            file: File::create(path)?,
+            packer: Packer::new(level)?,
+            bytes: 0,
+            latest: cold.paged.clone(),
+            shown: 0,
+            pages: 0,
+        };
+        writer.file.write_all(&chunk::preamble(chunk::INDEX))?;
+        writer.bytes = chunk::PREAMBLE as u64;
+        writer.chunk(Kind::Header, &lineage.0)?;
+        Ok(writer)
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file has another name now.
+    pub(super) fn renamed(&mut self, path: &Path) {
+        self.path = path.into();
+    }
+
+    /// Its size in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How many pages there are in it.
+    pub fn pages(&self) -> u64 {
+        self.pages
+    }
+
+    fn chunk(&mut self, kind: Kind, payload: &[u8]) -> io::Result<Place> {
+        let length = self.packer.write(&mut self.file, kind, payload)?;
+        let place = Place { offset: self.bytes, length };
+        self.bytes += length;
+        Ok(place)
+    }
+
+    /// Adds the checkpoint `snapshot` at `at`, which is after all others. `log` is what the console showed since the
+    /// one before.
+    pub fn add(
+        &mut self,
+        at: Position,
+        lineage: Lineage,
+        snapshot: &Snapshot,
+        log: &ConsoleLog,
+    ) -> io::Result<()> {
+        let mut known = Vec::new();
+        known.number(at.count);
+        known.number(at.sequence.into());
+        known.extend_from_slice(&lineage.0);
+        encode_log(log, self.shown, &mut known);
+        self.shown += log.text.len() as u64;
+        known.number(snapshot.paged.len() as u64);
+        for (n, paged) in snapshot.paged.iter().enumerate() {
+            let before = self.latest.get(n).filter(|before| before.len() == paged.len());
+            let before = before.cloned().unwrap_or(Paged::new(paged.len()));
+            known.number(paged.len());
+            self.add_pages(paged, &before, &mut known)?;
+        }
+        let pieces = snapshot.small.chunks(PIECE);
+        known.number(pieces.len() as u64);
+        for piece in pieces {
+            let place = self.chunk(Kind::Small, piece)?;
+            encode_place(place, &mut known);
+        }
+        let mut pieces = known.chunks(PIECE).peekable();
+        while let Some(piece) = pieces.next() {
+            let mut payload = vec![u8::from(pieces.peek().is_some())];
+            payload.extend_from_slice(piece);
+            self.chunk(Kind::Checkpoint, &payload)?;
+        }
+        self.latest = snapshot.paged.clone();
+        Ok(())
+    }
+
+    /// Writes the pages of `paged` that are others than those `before`.
+    fn add_pages(&mut self, paged: &Paged, before: &Paged, known: &mut Vec<u8>) -> io::Result<()> {
+        const ZERO: [u8; PAGE] = [0; PAGE];
+        let content = |paged: &Paged, index| paged.page(index).map_or(ZERO, |page| page.0);
+        let mut own = paged.own_pages(before);
+        own.retain(|&index| content(paged, index) != content(before, index));
+        let groups = own.chunks(TOGETHER);
+        known.number(groups.len() as u64);
+        for group in groups {
+            let mut payload = Vec::with_capacity(group.len() * PAGE);
+            for &index in group {
+                payload.extend_from_slice(&content(paged, index));
+            }
+            let place = self.chunk(Kind::Pages, &payload)?;
+            self.pages += group.len() as u64;
+            encode_place(place, known);
+            known.number(group.len() as u64);
+            let mut last = 0;
+            for &index in group {
+                known.number(index - last);
+                last = index;
+            }
+        }
+        Ok(())
+    }
+}

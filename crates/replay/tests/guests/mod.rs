@@ -1,0 +1,88 @@
+//! Guests to travel in.
+#![allow(dead_code, reason = "each test uses some of it")]
+
+use std::collections::BTreeMap;
+use timebase_machine::api::*;
+use timebase_machine::build;
+use timebase_replay::{Event, Record, Timeline};
+use timebase_state::Digest;
+
+const RACE: &[u8] = include_bytes!("../../../../guests/race/race.elf");
+const DEBIAN: &str = "/usr/lib/debian-installer/images/12/ppc64el/text/debian-installer/ppc64el/vmlinux";
+
+pub struct Guest {
+    pub config: Config,
+    pub kernel: Vec<u8>,
+    pub end: u64,
+}
+
+/// The embedded guest, from power-on over `end` instructions; it powers off before 13 M.
+pub fn race(end: u64) -> Guest {
+    let config = Config {
+        machine: "pseries".into(),
+        cpu: "power9".into(),
+        memory_bytes: 64 << 20,
+        cpus: 1,
+        append: String::new(),
+        firmware: Firmware::BuiltIn,
+        seed: 1,
+        schedule_seed: 2,
+        rtc_seconds: 1_767_225_600,
+        rate_numerator: 2,
+        rate_denominator: 1,
+    };
+    Guest { config, kernel: RACE.into(), end }
+}
+
+/// The Debian kernel's boot over `end` instructions.
+pub fn debian(cpus: u32, end: u64) -> Guest {
+    let config =
+        Config { cpus, memory_bytes: 1 << 30, append: "console=hvc0 panic=-1".into(), ..race(0).config };
+    let kernel = std::fs::read(DEBIAN)
+        .unwrap_or_else(|e| panic!("{e}: run `cargo xtask setup`, which installs the Debian guest"));
+    Guest { config, kernel, end }
+}
+
+impl Guest {
+    pub fn images(&self) -> Images {
+        Images { kernel: Some(self.kernel.clone()), ..Images::default() }
+    }
+
+    pub fn machine(&self) -> BoxedMachine {
+        build(&self.config, self.images()).map_err(|e| e.0).expect("a good configuration")
+    }
+
+    /// The straight run: records of its history, and the digests at some positions.
+    pub fn straight(&self, places: &[u64]) -> (Vec<Record>, BTreeMap<u64, Digest>) {
+        let mut machine = self.machine();
+        let mut records = Vec::new();
+        let mut digests = BTreeMap::new();
+        let mut places: Vec<u64> = places.iter().copied().filter(|&place| place < self.end).collect();
+        places.sort();
+        for &limit in places.iter().chain([&self.end]) {
+            loop {
+                match machine.run(limit) {
+                    Stop::Limit => break,
+                    Stop::Output => drop(machine.take_output()),
+                    Stop::Idle { deadline: Some(_) } => machine.end_idle(),
+                    Stop::Reset => {
+                        records.push(Record { at: machine.position(), event: Event::Reset });
+                        machine.reset();
+                    }
+                    stop => panic!("{stop:?} at {:?}", machine.position()),
+                }
+            }
+            digests.insert(limit, machine.digest());
+        }
+        records.push(Record { at: machine.position(), event: Event::Progress });
+        (records, digests)
+    }
+
+    pub fn timeline(&self, records: Vec<Record>) -> Timeline {
+        Timeline::new(self.machine(), records).expect("a timeline")
+    }
+}
+
+pub fn at(count: u64) -> Position {
+    Position { count, sequence: 0 }
+}
