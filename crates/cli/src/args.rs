@@ -37,9 +37,12 @@ pub enum Command {
     Index(Index),
     /// Tell what is inside a recording
     Info(Info),
-    /// Replay a recording and compare every digest in it
+    /// Replay a recording, compare every digest in it, and explain what does not agree
     #[command(after_help = EXIT)]
     Verify(Verify),
+    /// Find the first instruction at which two recordings of one start part
+    #[command(after_help = EXIT)]
+    Compare(Compare),
     /// Show all this on the embedded guest, and on Linux where it is installed
     Demo(Demo),
 }
@@ -147,6 +150,20 @@ pub struct Info {
 pub struct Verify {
     /// The recording
     pub file: PathBuf,
+    /// Threads; the checkpoints of `timebase index` are where the work is divided [default: cores]
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
+    pub jobs: Option<usize>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct Compare {
+    /// A recording
+    pub left: PathBuf,
+    /// Another one, of the same machine with the same images
+    pub right: PathBuf,
     /// As JSON
     #[arg(long)]
     pub json: bool,
@@ -263,6 +280,10 @@ fn bytes(text: &str) -> Result<u64, String> {
     };
     let number: u64 = digits.parse().map_err(|_| "give a number with K, M, G or T")?;
     number.checked_mul(factor).ok_or_else(|| "that is more than 64 bits of bytes".into())
+}
+
+fn jobs(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&jobs| jobs > 0).ok_or_else(|| "give a number of threads, 1 or more".into())
 }
 
 /// A point in time, in seconds since 1970-01-01 00:00 UTC.

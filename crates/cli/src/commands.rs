@@ -31,7 +31,8 @@ pub fn run(command: Command) -> Answer {
         Command::Branch(branch) => self::branch(branch),
         Command::Index(index) => crate::index::index(index),
         Command::Info(info) => self::info(info),
-        Command::Verify(verify) => self::verify(verify),
+        Command::Verify(verify) => crate::verify::verify(verify),
+        Command::Compare(compare) => crate::verify::compare_two(compare),
         Command::Demo(demo) => crate::demo::demo(&demo),
     }
 }
@@ -205,7 +206,7 @@ pub fn nothing_to_replay(file: &Path, quiet: bool) -> Status {
     Status::Done
 }
 
-fn cut_notice(file: &Path, recording: &Recording) -> String {
+pub fn cut_notice(file: &Path, recording: &Recording) -> String {
     format!(
         "{} was cut at byte {}: history is known up to instruction {}",
         file.display(),
@@ -330,98 +331,6 @@ fn info(info: args::Info) -> Answer {
     print(&text)
 }
 
-/// `verify --json`; the field names are a stable contract.
-#[derive(Serialize)]
-struct Verified {
-    ok: bool,
-    complete: bool,
-    instructions: u64,
-    digests_compared: u64,
-    digest: Option<String>,
-    ended: Option<String>,
-    divergence: Option<Diverged>,
-}
-
-#[derive(Serialize)]
-struct Diverged {
-    instruction: u64,
-    sequence: u32,
-    agreed_up_to: u64,
-    expected: String,
-    found: String,
-}
-
-fn verify(verify: args::Verify) -> Answer {
-    let args::Verify { file, json } = verify;
-    let Some(Opened { recording, mut machine, .. }) = open_to_run(&file)? else {
-        let nothing = Verified {
-            ok: true,
-            complete: false,
-            instructions: 0,
-            digests_compared: 0,
-            digest: None,
-            ended: None,
-            divergence: None,
-        };
-        return if json { print_json(&nothing) } else { Ok(nothing_to_replay(&file, false)) };
-    };
-    let progress = progress(Some(recording.known().count), true);
-    let script = Script::new(None, Vec::new());
-    let mut onlooker = Onlooker::new(script, Keyboard::none(), catch_signals()?, progress, true);
-    let played = play(&mut *machine, recording.records(), &mut onlooker, rules_of_verify());
-    onlooker.leave();
-    let verified = match &played {
-        Ok(played) => Verified {
-            ok: true,
-            complete: recording.cut_at().is_none(),
-            instructions: played.outcome.at.count,
-            digests_compared: played.digests_compared,
-            digest: Some(played.outcome.digest.to_string()),
-            ended: Some(played.recorded_end.clone().unwrap_or_else(|| played.outcome.ended.name().into())),
-            divergence: None,
-        },
-        Err(divergence) => Verified {
-            ok: false,
-            complete: recording.cut_at().is_none(),
-            instructions: divergence.good,
-            digests_compared: divergence.compared,
-            digest: None,
-            ended: None,
-            divergence: Some(Diverged {
-                instruction: divergence.at.count,
-                sequence: divergence.at.sequence,
-                agreed_up_to: divergence.good,
-                expected: divergence.expected.clone(),
-                found: divergence.found.clone(),
-            }),
-        },
-    };
-    if json {
-        print_json(&verified)?;
-    }
-    let played =
-        played.map_err(|divergence| Status::Diverged.because(format!("{}: {divergence}", file.display())))?;
-    if played.outcome.ended == Ended::Signal && played.recorded_end.is_none() {
-        return Err(Status::Environment.because("interrupted: the recording was not verified to its end"));
-    }
-    if json {
-        return Ok(Status::Done);
-    }
-    if played.outcome.ended == Ended::Cut {
-        eprintln!("timebase: {}", cut_notice(&file, &recording));
-    }
-    print(&format!(
-        "{}: {} instructions, all {} digests agree\n",
-        file.display(),
-        played.outcome.at.count,
-        played.digests_compared
-    ))
-}
-
-fn rules_of_verify() -> Rules {
-    Rules { reboot: true, stop_on_panic: false, until_count: None }
-}
-
 fn rules(end: &args::End, on_panic: OnPanic) -> Rules {
     Rules {
         reboot: !end.no_reboot,
@@ -473,20 +382,20 @@ fn config(guest: args::Guest) -> Config {
 }
 
 /// A machine. What is wrong with an image is told by its name in front, all else is a matter of flags.
-fn build(config: &Config, images: Images) -> Result<BoxedMachine, Complaint> {
+pub fn build(config: &Config, images: Images) -> Result<BoxedMachine, Complaint> {
     timebase_machine::build(config, images).map_err(|ConfigError(text)| {
         let of_an_image = ["kernel: ", "initrd: ", "firmware: "].iter().any(|image| text.starts_with(image));
         if of_an_image { Status::Environment } else { Status::Usage }.because(text)
     })
 }
 
-fn print(text: &str) -> Answer {
+pub fn print(text: &str) -> Answer {
     let mut out = stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(cannot_write)?;
     Ok(Status::Done)
 }
 
-fn print_json(value: &impl Serialize) -> Answer {
+pub fn print_json(value: &impl Serialize) -> Answer {
     let text = serde_json::to_string_pretty(value).map_err(|error| cannot_write(error.into()))?;
     print(&(text + "\n"))
 }

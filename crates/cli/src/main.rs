@@ -8,6 +8,7 @@ mod demo;
 mod index;
 mod report;
 mod script;
+mod verify;
 mod world;
 
 use clap::Parser;

@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod keyboard;
 pub mod pace;
+pub mod parallel;
 pub mod progress;
 pub mod signals;
 pub mod sleep;

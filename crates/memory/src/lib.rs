@@ -56,6 +56,7 @@ pub struct NotMemory;
 /// A range of real addresses backed by bulk storage.
 #[derive(State)]
 struct Region {
+    #[wiring("where the machine has it, all its life")]
     base: u64,
     storage: Paged,
     #[cache("what engines derived from the storage")]

@@ -10,6 +10,7 @@
 pub mod address;
 pub mod chunk;
 mod code;
+pub mod divergence;
 pub mod event;
 pub mod index;
 pub mod live;
@@ -17,6 +18,7 @@ pub mod play;
 mod recorder;
 mod recording;
 mod timeline;
+pub mod verify;
 mod watch;
 
 pub use event::{Event, Header, Image, Record};

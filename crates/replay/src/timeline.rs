@@ -253,6 +253,24 @@ impl Timeline {
         Ok(timeline)
     }
 
+    /// Opens `records` for travel from the checkpoint `snapshot` at `at` on; what is before cannot be reached.
+    pub(crate) fn resumed(
+        machine: BoxedMachine,
+        records: Vec<Record>,
+        at: Position,
+        snapshot: Snapshot,
+        head: Playhead,
+    ) -> Result<Timeline, TravelError> {
+        let mut timeline = Timeline::new(machine, records)?;
+        timeline.checkpoints.clear();
+        timeline.machine.restore(&snapshot)?;
+        let next = timeline.records.partition_point(|record| record.at < at);
+        timeline.head = Playhead { next, ..head };
+        timeline.explored = at;
+        timeline.keep(at, snapshot, timeline.head.clone(), Why::Bound);
+        Ok(timeline)
+    }
+
     /// Uses the checkpoints of `index`, which is of this recording, from now on.
     pub fn use_index(&mut self, index: Index) {
         if let Some(last) = index.positions().next_back().filter(|&last| last > self.explored) {

@@ -3,42 +3,11 @@
 
 mod guests;
 
-use guests::{Guest, at, debian, race};
-use std::ops::ControlFlow;
+use guests::{Guest, Nobody, at, debian, race};
 use std::path::Path;
-use timebase_machine::api::*;
 use timebase_replay::index::{Built, Index, Indexer, build, path_of};
-use timebase_replay::live::{Idle, Live, Rules, World, drive};
-use timebase_replay::{Attention, Ended, Recorder, Recording, Timeline, Watcher};
-use timebase_state::Instant;
-
-/// Nobody is there.
-struct Nobody;
-
-impl Watcher for Nobody {
-    fn output(&mut self, _: Position, _: &Output) -> Attention {
-        Attention::Later
-    }
-    fn watch(&mut self, _: Position, _: Instant) -> ControlFlow<Ended> {
-        ControlFlow::Continue(())
-    }
-    fn quantum(&self) -> u64 {
-        1_000_000
-    }
-}
-
-impl World for Nobody {
-    fn input(&mut self, _: Instant) -> Option<(Port, Vec<u8>)> {
-        None
-    }
-    fn refused(&mut self, _: InputError) {}
-    fn idle(&mut self, _: Instant, _: Option<Instant>) -> Idle {
-        Idle::Over
-    }
-    fn second_passed(&mut self) -> bool {
-        false
-    }
-}
+use timebase_replay::live::{Live, Rules, drive};
+use timebase_replay::{Recorder, Recording, Timeline};
 
 fn record(guest: &Guest, path: &Path, indexed: bool) {
     let mut machine = guest.machine();

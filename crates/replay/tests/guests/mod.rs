@@ -2,10 +2,12 @@
 #![allow(dead_code, reason = "each test uses some of it")]
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use timebase_machine::api::*;
 use timebase_machine::build;
-use timebase_replay::{Event, Record, Timeline};
-use timebase_state::Digest;
+use timebase_replay::live::{Idle, World};
+use timebase_replay::{Attention, Ended, Event, Record, Timeline, Watcher};
+use timebase_state::{Digest, Instant};
 
 const RACE: &[u8] = include_bytes!("../../../../guests/race/race.elf");
 const DEBIAN: &str = "/usr/lib/debian-installer/images/12/ppc64el/text/debian-installer/ppc64el/vmlinux";
@@ -85,4 +87,32 @@ impl Guest {
 
 pub fn at(count: u64) -> Position {
     Position { count, sequence: 0 }
+}
+
+/// Nobody is there.
+pub struct Nobody;
+
+impl Watcher for Nobody {
+    fn output(&mut self, _: Position, _: &Output) -> Attention {
+        Attention::Later
+    }
+    fn watch(&mut self, _: Position, _: Instant) -> ControlFlow<Ended> {
+        ControlFlow::Continue(())
+    }
+    fn quantum(&self) -> u64 {
+        1_000_000
+    }
+}
+
+impl World for Nobody {
+    fn input(&mut self, _: Instant) -> Option<(Port, Vec<u8>)> {
+        None
+    }
+    fn refused(&mut self, _: InputError) {}
+    fn idle(&mut self, _: Instant, _: Option<Instant>) -> Idle {
+        Idle::Over
+    }
+    fn second_passed(&mut self) -> bool {
+        false
+    }
 }
