@@ -43,6 +43,8 @@ pub enum Command {
     /// Find the first instruction at which two recordings of one start part
     #[command(after_help = EXIT)]
     Compare(Compare),
+    /// Show instruction words as the assembler takes them
+    Disasm(Disasm),
     /// Show all this on the embedded guest, and on Linux where it is installed
     Demo(Demo),
 }
@@ -170,6 +172,25 @@ pub struct Compare {
 }
 
 #[derive(ClapArgs, Debug)]
+pub struct Disasm {
+    /// Words in hexadecimal; 16 digits for a prefixed instruction
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    pub words: Vec<String>,
+    /// Disassemble this file instead: the code of an ELF file, or all of any other
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Address of the first word [default: 0, or as the ELF file says]
+    #[arg(long, value_name = "ADDRESS", value_parser = hexadecimal)]
+    pub address: Option<u64>,
+    /// The file is big-endian; an ELF file says so itself
+    #[arg(long, requires = "file")]
+    pub big_endian: bool,
+    /// CPU: power9 or power10
+    #[arg(long, value_name = "NAME", default_value = "power10", value_parser = ["power9", "power10"])]
+    pub cpu: String,
+}
+
+#[derive(ClapArgs, Debug)]
 pub struct Demo {
     /// Fetch the Debian guest with the distribution's package tools if it is not installed (as root)
     #[arg(long)]
@@ -280,6 +301,11 @@ fn bytes(text: &str) -> Result<u64, String> {
     };
     let number: u64 = digits.parse().map_err(|_| "give a number with K, M, G or T")?;
     number.checked_mul(factor).ok_or_else(|| "that is more than 64 bits of bytes".into())
+}
+
+fn hexadecimal(text: &str) -> Result<u64, String> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    u64::from_str_radix(digits, 16).map_err(|_| "give a hexadecimal address".into())
 }
 
 fn jobs(text: &str) -> Result<usize, String> {

@@ -33,6 +33,7 @@ pub fn run(command: Command) -> Answer {
         Command::Info(info) => self::info(info),
         Command::Verify(verify) => crate::verify::verify(verify),
         Command::Compare(compare) => crate::verify::compare_two(compare),
+        Command::Disasm(disasm) => crate::disasm::disasm(disasm),
         Command::Demo(demo) => crate::demo::demo(&demo),
     }
 }

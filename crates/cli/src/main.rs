@@ -5,6 +5,7 @@ mod commands;
 mod complaint;
 mod debugger;
 mod demo;
+mod disasm;
 mod index;
 mod report;
 mod script;

@@ -6,12 +6,15 @@ use crate::commands::{
 };
 use crate::complaint::{Complaint, Status};
 use crate::debugger::travelled;
+use crate::disasm::decoder_of;
 use crate::script::Script;
 use crate::world::Onlooker;
 use serde::Serialize;
 use std::io::{IsTerminal, stderr};
 use std::path::Path;
 use timebase_host::{Keyboard, Progress, Signals, parallel};
+use timebase_isa::Decoder;
+use timebase_isa::disassembly::is_prefix;
 use timebase_machine::{BoxedMachine, Images};
 use timebase_replay::divergence::{Field, Finding, Step};
 use timebase_replay::index::{Index, path_of};
@@ -108,7 +111,7 @@ pub fn verify(verify: args::Verify) -> Answer {
             }),
         })?;
     } else if let Some(explanation) = &explanation {
-        print(&tell(explanation))?;
+        print(&Teller::new(&recording).tell(explanation))?;
     }
     Err(Status::Diverged.because(format!("{}: {mismatch}", file.display())))
 }
@@ -223,7 +226,8 @@ pub fn compare_two(arguments: args::Compare) -> Answer {
     match comparison {
         Comparison::Parted(finding) => {
             if !json {
-                print(&tell_finding(&finding, ["left", "right"]))?;
+                let teller = Teller { decoder: decoder_of(&start.config.cpu) };
+                print(&teller.finding(&finding, ["left", "right"]))?;
             }
             let at = finding.instruction;
             Err(Status::Diverged.because(format!("{left} and {right} part at instruction {at}")))
@@ -260,54 +264,83 @@ fn start_differs(left: &Header, right: &Header) -> Option<String> {
     line.or_else(|| (left.images != right.images).then(|| "other images".into()))
 }
 
-fn tell(explanation: &Explanation) -> String {
-    match explanation {
-        Explanation::Parted(finding) => {
-            let mut text = tell_finding(finding, ["straight run", "checked run"]);
-            text.push_str("Two runs of the same history part here: one of them is wrong.\n");
-            text
-        }
-        Explanation::Restored { instruction, fields } => format!(
-            "The checkpoint at instruction {instruction} restores another state than the straight run has \
-             there:\n{}",
-            tell_fields(fields, false, ["straight run", "restored"])
-        ),
-        Explanation::Recorded { agreed, differs, fields } => {
-            let mut text = format!(
-                "Run twice, this program does the same each time, and not what was recorded: the recording is of \
-                 another program, or the computer failed while it was made. It agrees up to instruction {agreed} and \
-                 no more at {differs}; a smaller --digest-interval when recording narrows that down.\n"
-            );
-            if !fields.is_empty() {
-                text.push_str(&format!("At instruction {differs}:\n"));
-                text.push_str(&tell_fields(fields, false, ["this program", "recorded"]));
-            }
-            text
-        }
-    }
+/// Puts explanations into words.
+struct Teller {
+    decoder: Decoder,
 }
 
-fn tell_finding(finding: &Finding, names: [&str; 2]) -> String {
-    let Finding { instruction, cpu, address, fields, more_fields, missing, before, inputs } = finding;
-    let mut text = format!("First difference: instruction {instruction}, cpu {cpu}, address {address:#x}");
-    if let Some(step) = before.last() {
-        text.push_str(&format!("\n  {}", tell_step(step).trim_start()));
+impl Teller {
+    fn new(recording: &Recording) -> Teller {
+        Teller { decoder: decoder_of(&recording.header().config.cpu) }
     }
-    text.push('\n');
-    if let Some(missing) = missing {
-        text.push_str(&format!("  {missing}\n"));
-    }
-    text.push_str(&tell_fields(fields, *more_fields, names));
-    for (name, inputs) in names.iter().zip(inputs) {
-        for input in inputs {
-            text.push_str(&format!("  {name}: {input}\n"));
+
+    fn tell(&self, explanation: &Explanation) -> String {
+        match explanation {
+            Explanation::Parted(finding) => {
+                let mut text = self.finding(finding, ["straight run", "checked run"]);
+                text.push_str("Two runs of the same history part here: one of them is wrong.\n");
+                text
+            }
+            Explanation::Restored { instruction, fields } => format!(
+                "The checkpoint at instruction {instruction} restores another state than the straight run has \
+                 there:\n{}",
+                tell_fields(fields, false, ["straight run", "restored"])
+            ),
+            Explanation::Recorded { agreed, differs, fields } => {
+                let mut text = format!(
+                    "Run twice, this program does the same each time, and not what was recorded: the recording is of \
+                     another program, or the computer failed while it was made. It agrees up to instruction {agreed} and \
+                     no more at {differs}; a smaller --digest-interval when recording narrows that down.\n"
+                );
+                if !fields.is_empty() {
+                    text.push_str(&format!("At instruction {differs}:\n"));
+                    text.push_str(&tell_fields(fields, false, ["this program", "recorded"]));
+                }
+                text
+            }
         }
     }
-    text.push_str("\nBefore it:\n");
-    for step in before {
-        text.push_str(&format!("{}\n", tell_step(step)));
+
+    fn finding(&self, finding: &Finding, names: [&str; 2]) -> String {
+        let Finding { instruction, cpu, address, fields, more_fields, missing, before, inputs } = finding;
+        let mut text =
+            format!("First difference: instruction {instruction}, cpu {cpu}, address {address:#x}");
+        if let Some(step) = before.last() {
+            text.push_str(&format!("\n  {}", self.step(step).trim_start()));
+        }
+        text.push('\n');
+        if let Some(missing) = missing {
+            text.push_str(&format!("  {missing}\n"));
+        }
+        text.push_str(&tell_fields(fields, *more_fields, names));
+        for (name, inputs) in names.iter().zip(inputs) {
+            for input in inputs {
+                text.push_str(&format!("  {name}: {input}\n"));
+            }
+        }
+        text.push_str("\nBefore it:\n");
+        for step in before {
+            text.push_str(&format!("{}\n", self.step(step)));
+        }
+        text
     }
-    text
+
+    fn step(&self, step: &Step) -> String {
+        let Step { instruction, cpu, address, word, next_word, events } = step;
+        let word = match (word, next_word) {
+            (Some(word), Some(next)) if is_prefix(*word) => {
+                timebase_isa::disassemble(&self.decoder, u64::from(*word) << 32 | u64::from(*next), *address)
+            }
+            (Some(word), _) => timebase_isa::disassemble(&self.decoder, (*word).into(), *address),
+            (None, _) => "(not readable)".into(),
+        };
+        let mut line = format!("{instruction:>12}  cpu {cpu}  {address:016x}  {word:<28}");
+        if !events.is_empty() {
+            line.push_str(&format!("  [{}]", events.join(", ")));
+        }
+        line.truncate(line.trim_end().len());
+        line
+    }
 }
 
 fn tell_fields(fields: &[Field], more: bool, names: [&str; 2]) -> String {
@@ -321,14 +354,4 @@ fn tell_fields(fields: &[Field], more: bool, names: [&str; 2]) -> String {
         text.push_str("  ... and more\n");
     }
     text
-}
-
-fn tell_step(step: &Step) -> String {
-    let Step { instruction, cpu, address, word, next_word: _, events } = step;
-    let word = word.map_or("????????".into(), |word| format!("{word:08x}"));
-    let mut line = format!("{instruction:>12}  cpu {cpu}  {address:016x}  {word}");
-    if !events.is_empty() {
-        line.push_str(&format!("  [{}]", events.join(", ")));
-    }
-    line
 }

@@ -12,6 +12,7 @@ extern crate alloc;
 pub mod branch;
 pub mod condition;
 pub mod decode;
+pub mod disassembly;
 pub mod encoding;
 pub mod fixed;
 pub mod float;
@@ -27,6 +28,7 @@ pub mod vector;
 pub mod vsx;
 
 pub use decode::Decoder;
+pub use disassembly::disassemble;
 pub use encoding::{Encoding, Flow};
 pub use instruction::{Instruction, Visitor};
 pub use number::N;

@@ -158,7 +158,7 @@ instructions! {
     slbie = mt(434), "slbie RB", |s, i| { system!(s, i, Slbie); }
     slbieg = mt(466), "slbieg RS,RB", |s, i| { system!(s, i, Slbieg); }
     slbia = mt(498).operands(|w| Ops { t: f(w, 21, 3), ..tab(w) }), "slbia IH", |s, i| { system!(s, i, Slbia); }
-    slbiag = mt(850), "slbiag RS", |s, i| { system!(s, i, Slbiag); }
+    slbiag = mt(850), "slbiag RS,L", |s, i| { system!(s, i, Slbiag); }
     slbmte = mt(402), "slbmte RS,RB", |s, i| { system!(s, i, Slbmte); }
     slbmfev = x(31, 851), "slbmfev RT,RB", |s, i| { system!(s, i, Slbmfev); }
     slbmfee = x(31, 915), "slbmfee RT,RB", |s, i| { system!(s, i, Slbmfee); }

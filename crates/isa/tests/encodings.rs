@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use timebase_isa::Decoder;
 use timebase_isa::decode::Entry;
 
@@ -49,9 +50,11 @@ fn words(entry: &Entry, random: &mut Random) -> Vec<u64> {
     words
 }
 
-/// Mnemonics of the words, as the disassembler names them; None for what it does not know.
-fn disassemble(words: &[u64]) -> Vec<Option<String>> {
-    let path = std::env::temp_dir().join(format!("timebase-encodings-{}", std::process::id()));
+/// What the disassembler prints of the words, with `options`; None for what it does not know.
+fn disassemble(words: &[u64], options: &str) -> Vec<(u64, Option<String>)> {
+    static FILES: AtomicU32 = AtomicU32::new(0);
+    let number = FILES.fetch_add(1, Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("timebase-encodings-{}-{number}", std::process::id()));
     let mut bytes = Vec::new();
     let mut starts = BTreeMap::new();
     for (n, word) in words.iter().enumerate() {
@@ -67,31 +70,23 @@ fn disassemble(words: &[u64]) -> Vec<Option<String>> {
     }
     std::fs::write(&path, &bytes).expect("temporary file");
     let output = Command::new("powerpc64le-linux-gnu-objdump")
-        .args([
-            "-D",
-            "-b",
-            "binary",
-            "-m",
-            "powerpc:common64",
-            "-EL",
-            "-M",
-            "power10,raw",
-            "--no-show-raw-insn",
-        ])
+        .args(["-D", "-b", "binary", "-m", "powerpc:common64", "-EL", "-M", options, "--no-show-raw-insn"])
         .arg(&path)
         .output()
         .expect("powerpc64le-linux-gnu-objdump (package binutils-powerpc64le-linux-gnu)");
     std::fs::remove_file(&path).expect("temporary file");
-    let mut names = vec![None; words.len()];
+    let mut texts = vec![(0, None); words.len()];
+    for (&address, &n) in &starts {
+        texts[n].0 = address as u64;
+    }
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let Some((address, text)) = line.split_once(":\t") else { continue };
         let Ok(address) = usize::from_str_radix(address.trim(), 16) else { continue };
-        let mnemonic = text.split_whitespace().next().unwrap_or_default();
-        if let (Some(&n), false) = (starts.get(&address), mnemonic.starts_with('.')) {
-            names[n] = Some(mnemonic.to_string());
+        if let (Some(&n), false) = (starts.get(&address), text.starts_with('.')) {
+            texts[n].1 = Some(text.trim().to_string());
         }
     }
-    names
+    texts
 }
 
 /// The part of a mnemonic that the definition's name has: without record dot, overflow `o` and the like.
@@ -136,10 +131,11 @@ fn the_disassembler_agrees() {
             }
         }
     }
-    let names = disassemble(&cases.iter().map(|(_, word)| *word).collect::<Vec<_>>());
+    let texts = disassemble(&cases.iter().map(|(_, word)| *word).collect::<Vec<_>>(), "power10,raw");
+    let names = texts.iter().map(|(_, text)| text.as_ref()?.split_whitespace().next());
     let mut confirmed = BTreeMap::new();
     let mut wrong = Vec::new();
-    for ((entry, word), name) in cases.iter().zip(&names) {
+    for ((entry, word), name) in cases.iter().zip(names) {
         let known = confirmed.entry(entry.name).or_insert(false);
         match name {
             Some(mnemonic) if matches(entry, mnemonic) => *known = true,
@@ -153,4 +149,55 @@ fn the_disassembler_agrees() {
     let unconfirmed: Vec<_> =
         confirmed.iter().filter(|(name, known)| !**known && !UNKNOWN.contains(name)).collect();
     assert!(unconfirmed.is_empty(), "{unconfirmed:?}");
+}
+
+/// What we show in another way on purpose: SPRs that only one of both names, and absolute targets, which are
+/// sign-extended to 64 bits.
+fn is_shown_otherwise(name: &str, word: u64, ours: &str, theirs: &str) -> bool {
+    let by_number = |text: &str| text.starts_with("mfspr ") || text.starts_with("mtspr ");
+    match name {
+        "mfspr" | "mtspr" => by_number(ours) != by_number(theirs),
+        "b" | "bc" => word & 2 != 0 && ours.contains(",0xffffffff") || ours.contains(" 0xffffffff"),
+        _ => false,
+    }
+}
+
+#[test]
+fn the_text_is_that_of_the_binutils() {
+    for (level, options) in [(310, "power10"), (300, "power9")] {
+        let decoder = Decoder::new(level);
+        let mut random = Random(0x1234_5678_9abc_def1);
+        let mut cases = Vec::new();
+        for entry in decoder.entries().iter().filter(|entry| entry.name != "illegal") {
+            for _ in 0..4 {
+                for word in words(entry, &mut random) {
+                    if decoder.entries()[decoder.decode(word).op as usize].name == entry.name {
+                        cases.push((entry, word));
+                    }
+                }
+            }
+        }
+        let texts = disassemble(&cases.iter().map(|(_, word)| *word).collect::<Vec<_>>(), options);
+        let mut wrong = BTreeMap::new();
+        let mut right = 0;
+        for ((entry, word), (address, text)) in cases.iter().zip(&texts) {
+            let Some(text) = text else { continue };
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let ours = timebase_isa::disassemble(&decoder, *word, *address);
+            let ours = ours.split_whitespace().collect::<Vec<_>>().join(" ");
+            if ours == text {
+                right += 1;
+            } else if !is_shown_otherwise(entry.name, *word, &ours, &text) {
+                wrong.entry(entry.name).or_insert_with(Vec::new).push(format!("{word:x}: {ours} | {text}"));
+            }
+        }
+        let wrong: Vec<String> = wrong
+            .iter()
+            .map(|(name, texts)| {
+                format!("{name} {}: {}", texts.len(), texts[..texts.len().min(3)].join("; "))
+            })
+            .collect();
+        assert!(wrong.is_empty(), "{options}: {right} right\n{}", wrong.join("\n"));
+        assert!(right > 10_000, "{right}");
+    }
 }
