@@ -5,6 +5,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use regex::bytes::Regex;
 use std::path::PathBuf;
 use timebase_replay::address::Place;
+use timebase_replay::events::Kind;
 
 /// Full-system emulator for Power machines that records, replays and goes back.
 ///
@@ -43,6 +44,18 @@ pub enum Command {
     /// Find the first instruction at which two recordings of one start part
     #[command(after_help = EXIT)]
     Compare(Compare),
+    /// List what happened: interrupts, timers, calls, devices, console, inputs
+    #[command(after_help = EXIT)]
+    Events(Events),
+    /// List instructions as they were executed, with what each changed
+    #[command(after_help = EXIT)]
+    Trace(Trace),
+    /// Write what happened to a file that the Perfetto viewer opens
+    #[command(after_help = EXIT)]
+    Export(Export),
+    /// Write the guest at some place to a core file that gdb, crash and drgn open
+    #[command(after_help = EXIT)]
+    Dump(Dump),
     /// Show instruction words as the assembler takes them
     Disasm(Disasm),
     /// Show all this on the embedded guest, and on Linux where it is installed
@@ -169,6 +182,73 @@ pub struct Compare {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// A stretch of history.
+#[derive(ClapArgs, Debug)]
+#[command(next_help_heading = "Stretch")]
+pub struct Stretch {
+    /// Where it begins: N, N%, start, end, end-N, console:REGEX
+    #[arg(long, value_name = "PLACE", default_value = "start")]
+    pub from: Place,
+    /// Where it ends, likewise; +N is N instructions after its beginning
+    #[arg(long, value_name = "PLACE", default_value = "end")]
+    pub to: Place,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct Events {
+    /// The recording
+    pub file: PathBuf,
+    /// Only events of these kinds, with commas between them: decrementer, interrupt, exception, return, doorbell,
+    /// controller, hcall, rtas, device, vcpu, console, input, reset [default: all but exception, return, device]
+    #[arg(short, long, value_name = "KINDS", value_delimiter = ',')]
+    pub kind: Vec<Kind>,
+    /// Only those of this vCPU, and those of none
+    #[arg(long, value_name = "N")]
+    pub cpu: Option<u32>,
+    #[command(flatten)]
+    pub stretch: Stretch,
+    /// As JSON, an object on each line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct Trace {
+    /// The recording
+    pub file: PathBuf,
+    /// Only instructions of this vCPU
+    #[arg(long, value_name = "N")]
+    pub cpu: Option<u32>,
+    #[command(flatten)]
+    pub stretch: Stretch,
+    /// As JSON, an object on each line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct Export {
+    /// The recording
+    pub file: PathBuf,
+    /// File to write: open it at ui.perfetto.dev
+    #[arg(long, value_name = "FILE")]
+    pub perfetto: PathBuf,
+    #[command(flatten)]
+    pub stretch: Stretch,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct Dump {
+    /// The recording
+    pub file: PathBuf,
+    /// Where: N, N%, start, end, end-N, console:REGEX
+    #[arg(long, value_name = "PLACE", default_value = "end")]
+    pub at: Place,
+    /// File to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
 }
 
 #[derive(ClapArgs, Debug)]

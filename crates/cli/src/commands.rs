@@ -33,6 +33,10 @@ pub fn run(command: Command) -> Answer {
         Command::Info(info) => self::info(info),
         Command::Verify(verify) => crate::verify::verify(verify),
         Command::Compare(compare) => crate::verify::compare_two(compare),
+        Command::Events(events) => crate::see::list_events(events),
+        Command::Trace(trace) => crate::see::list_instructions(trace),
+        Command::Export(export) => crate::export::perfetto(export),
+        Command::Dump(dump) => crate::dump::dump(dump),
         Command::Disasm(disasm) => crate::disasm::disasm(disasm),
         Command::Demo(demo) => crate::demo::demo(&demo),
     }

@@ -10,7 +10,7 @@ use timebase_debug::Session;
 use timebase_debug::gdb::{Notice, serve as serve_gdb};
 use timebase_debug::monitor::show;
 use timebase_host::{IdleMode, Keyboard, Progress, Signals, Sleeper};
-use timebase_machine::{BoxedMachine, Config, Images};
+use timebase_machine::{BoxedMachine, Config, Images, Position};
 use timebase_replay::address::Place;
 use timebase_replay::index::{self, Index, Unreadable};
 use timebase_replay::live::{Live, World};
@@ -31,7 +31,8 @@ pub struct Opened {
     origin: Origin,
     /// Where its images come from: the recording's path, or themselves.
     images: ImageSource,
-    little_endian: bool,
+    /// The byte order of its kernel.
+    pub little_endian: bool,
 }
 
 enum ImageSource {
@@ -85,13 +86,18 @@ pub fn open(file: &Path) -> Result<Opened, Complaint> {
 impl Opened {
     /// Goes to a place.
     pub fn go_to(&mut self, place: &Place, signals: &Signals) -> Result<(), Complaint> {
+        let position = self.find(place, signals)?;
+        self.timeline.seek(position, &mut || signals.caught().is_none()).map_err(travelled)
+    }
+
+    /// Where a place is.
+    pub fn find(&mut self, place: &Place, signals: &Signals) -> Result<Position, Complaint> {
         let mut patience = || signals.caught().is_none();
         let found = self.timeline.find(place, &mut patience).map_err(travelled)?;
-        let position = found.ok_or_else(|| {
+        found.ok_or_else(|| {
             let end = show(self.timeline.end());
             Status::Usage.because(format!("history has no such place: it ends at instruction {end}"))
-        })?;
-        self.timeline.seek(position, &mut patience).map_err(travelled)
+        })
     }
 
     /// Begins a recording of what comes after the cursor.

@@ -6,6 +6,7 @@ use crate::complaint::{Complaint, Status};
 use object::{Object, ObjectSection, SectionKind};
 use timebase_isa::Decoder;
 use timebase_isa::disassembly::is_prefix;
+use timebase_replay::divergence::Step;
 
 /// The decoder of a CPU by its name.
 pub fn decoder_of(cpu: &str) -> Decoder {
@@ -58,6 +59,17 @@ fn code_of(content: &[u8], address: u64, big_endian: bool) -> Vec<(u64, &[u8], b
     let code = elf.sections().filter(|section| section.kind() == SectionKind::Text);
     code.filter_map(|section| Some((section.address(), section.data().ok()?, !elf.is_little_endian())))
         .collect()
+}
+
+/// The instruction of a step.
+pub fn instruction(decoder: &Decoder, step: &Step) -> String {
+    match (step.word, step.next_word) {
+        (Some(word), Some(next)) if is_prefix(word) => {
+            timebase_isa::disassemble(decoder, u64::from(word) << 32 | u64::from(next), step.address)
+        }
+        (Some(word), _) => timebase_isa::disassemble(decoder, word.into(), step.address),
+        (None, _) => "(not readable)".into(),
+    }
 }
 
 fn list(decoder: &Decoder, words: &[u32], start: u64, text: &mut String) {

@@ -6,9 +6,12 @@ mod complaint;
 mod debugger;
 mod demo;
 mod disasm;
+mod dump;
+mod export;
 mod index;
 mod report;
 mod script;
+mod see;
 mod verify;
 mod world;
 

@@ -6,7 +6,7 @@ use crate::commands::{
 };
 use crate::complaint::{Complaint, Status};
 use crate::debugger::travelled;
-use crate::disasm::decoder_of;
+use crate::disasm::{decoder_of, instruction};
 use crate::script::Script;
 use crate::world::Onlooker;
 use serde::Serialize;
@@ -14,7 +14,6 @@ use std::io::{IsTerminal, stderr};
 use std::path::Path;
 use timebase_host::{Keyboard, Progress, Signals, parallel};
 use timebase_isa::Decoder;
-use timebase_isa::disassembly::is_prefix;
 use timebase_machine::{BoxedMachine, Images};
 use timebase_replay::divergence::{Field, Finding, Step};
 use timebase_replay::index::{Index, path_of};
@@ -326,15 +325,9 @@ impl Teller {
     }
 
     fn step(&self, step: &Step) -> String {
-        let Step { instruction, cpu, address, word, next_word, events } = step;
-        let word = match (word, next_word) {
-            (Some(word), Some(next)) if is_prefix(*word) => {
-                timebase_isa::disassemble(&self.decoder, u64::from(*word) << 32 | u64::from(*next), *address)
-            }
-            (Some(word), _) => timebase_isa::disassemble(&self.decoder, (*word).into(), *address),
-            (None, _) => "(not readable)".into(),
-        };
-        let mut line = format!("{instruction:>12}  cpu {cpu}  {address:016x}  {word:<28}");
+        let Step { instruction: n, cpu, address, events, .. } = step;
+        let word = instruction(&self.decoder, step);
+        let mut line = format!("{n:>12}  cpu {cpu}  {address:016x}  {word:<28}");
         if !events.is_empty() {
             line.push_str(&format!("  [{}]", events.join(", ")));
         }

@@ -1,6 +1,7 @@
 //! What a machine asks of whatever executes instructions.
 
 use crate::bits::msr;
+use crate::observe::{Observation, Observed};
 use crate::{Clock, Register, Vcpu};
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use timebase_memory::Memory;
@@ -45,6 +46,17 @@ pub struct World<'a> {
     pub count: u64,
     /// Breakpoints do not stop the attempt that begins at this count: it was stopped there already.
     pub passed: Option<u64>,
+    /// Where somebody who watches finds what happened.
+    pub observed: Option<&'a mut Vec<Observed>>,
+}
+
+impl World<'_> {
+    /// Tells whoever watches what the attempt after `count` others did.
+    pub fn observe(&mut self, count: u64, what: impl FnOnce() -> Observation) {
+        if let Some(observed) = &mut self.observed {
+            observed.push(Observed { count, what: what() });
+        }
+    }
 }
 
 /// Why a run ended before its budget.

@@ -4,6 +4,7 @@
 //! leaves open: an interrupt leaves no trace of a prefixed instruction but SRR1[34].
 
 use crate::bits::{lpcr, msr, srr1};
+use crate::observe::Observation;
 use crate::{Model, Vcpu};
 use timebase_isa::Trap;
 use timebase_state::Instant;
@@ -188,6 +189,19 @@ impl Vcpu {
         self.pending.0 &= !(enabled & delivered & bit_of(vector));
         self.enter(vector, self.regs.nia, 0);
         Some(vector)
+    }
+
+    /// What there is to tell of an interrupt that was just delivered.
+    pub fn interrupted_by(&self, vector: Vector) -> Observation {
+        let spr = &self.spr;
+        let (resume, cause) = match vector {
+            SystemCallVectored => (self.regs.lr, self.regs.ctr),
+            _ if vector.hypervisor() => (spr.hsrr0, spr.hsrr1),
+            _ => (spr.srr0, spr.srr1),
+        };
+        let (address, status) =
+            if vector == HypervisorDataStorage { (spr.hdar, spr.hdsisr) } else { (spr.dar, spr.dsisr) };
+        Observation::Interrupt { vector, resume, cause, address, status }
     }
 
     /// Delivers the synchronous interrupt that the instruction at CIA (NIA: the one after it) raised.

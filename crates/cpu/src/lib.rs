@@ -11,6 +11,7 @@ mod engine;
 pub mod interpreter;
 mod interrupt;
 pub mod mmu;
+pub mod observe;
 mod register;
 mod spr;
 mod system;

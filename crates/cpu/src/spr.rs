@@ -3,6 +3,7 @@
 
 use crate::bits::{lpcr, msr};
 use crate::interpreter::Core;
+use crate::observe::Observation;
 use crate::{Exit, Model, Vcpu};
 use timebase_isa::{Ops, Trap};
 use timebase_state::State;
@@ -395,6 +396,7 @@ impl Core<'_, '_, '_> {
             match number {
                 22 => {
                     cpu.set_dec(value, now);
+                    self.run.world.observe(self.count, || Observation::Decrementer(value));
                     self.run.exit(Exit::Look);
                 }
                 28 => cpu.regs.cfar = value,
@@ -407,6 +409,7 @@ impl Core<'_, '_, '_> {
                 }
                 310 => {
                     cpu.set_hdec(value, now);
+                    self.run.world.observe(self.count, || Observation::HypervisorDecrementer(value));
                     self.run.exit(Exit::Look);
                 }
                 176 => {

@@ -4,6 +4,7 @@ use crate::Exit;
 use crate::bits::msr;
 use crate::interpreter::Core;
 use crate::mmu::Access;
+use crate::observe::Observation;
 use crate::spr::facility;
 use timebase_isa::{N, Ops, Semantics, SystemOp, Trap};
 use timebase_memory::{GRANULE, Reservation, Writer};
@@ -132,6 +133,7 @@ fn return_from_interrupt(core: &mut Core) -> Outcome {
     let (address, saved) = (core.cpu.spr.srr0, core.cpu.spr.srr1);
     restore_msr(core, saved);
     go_to(core, address);
+    core.run.world.observe(core.count, || Observation::Return(address));
     Ok(())
 }
 
@@ -140,6 +142,7 @@ fn hypervisor_return(core: &mut Core) -> Outcome {
     let (address, saved) = (core.cpu.spr.hsrr0, core.cpu.spr.hsrr1);
     core.cpu.set_msr(implied(saved & msr::ALL));
     go_to(core, address);
+    core.run.world.observe(core.count, || Observation::Return(address));
     Ok(())
 }
 
@@ -148,6 +151,7 @@ fn return_from_vectored(core: &mut Core) -> Outcome {
     let (address, saved) = (core.cpu.regs.lr, core.cpu.regs.ctr);
     restore_msr(core, saved);
     go_to(core, address);
+    core.run.world.observe(core.count, || Observation::Return(address));
     Ok(())
 }
 

@@ -55,6 +55,7 @@ impl Bench {
     /// One instruction; then the interrupt that is due, if any. True if one was taken.
     fn step(&mut self) -> bool {
         let mut world = World {
+            observed: None,
             memory: &mut self.memory,
             bus: &mut NoDevices,
             clock: self.clock,

@@ -7,6 +7,7 @@ use std::path::Path;
 use timebase_machine::debug::{Event, Hit};
 use timebase_machine::{Position, Register, Space, Watchpoint};
 use timebase_replay::address::Place;
+use timebase_replay::events::{Kind, latest};
 use timebase_replay::live::{Live, World};
 use timebase_replay::{Patience, Record, TravelError};
 
@@ -23,6 +24,7 @@ last-change REG [CPU]         go to before the last change of a register: r3, ms
 watch ADDR [LEN] [read|write|access] [phys] [if EXPR]
                               a watchpoint with a condition: C operators over $r3, numbers, u8[..] u16[] u32[] u64[]
 unwatch [N]                   remove a watchpoint of `monitor watch`; without N: list them
+events [N] [KIND,...]         the latest N events before here: decrementer, interrupt, exception, hcall, rtas, vcpu, ...
 inputs                        the inputs of history near here
 console [LINES]               what the console showed last, up to here
 branch FILE                   go live from here, recorded in FILE: memory and registers can be written then
@@ -52,6 +54,7 @@ pub fn command(session: &mut Session, text: &str, patience: &mut Patience) -> Re
         "last-change" => last_change(session, &words, patience),
         "watch" => watch(session, rest),
         "unwatch" => unwatch(session, rest),
+        "events" => events(session, &words, patience),
         "inputs" => Ok(inputs(session)),
         "console" => console(session, rest),
         "branch" => branch(session, rest),
@@ -97,6 +100,20 @@ fn when(session: &mut Session) -> String {
         show(end),
         ticks as f64 / ticks_per_second
     )
+}
+
+fn events(session: &mut Session, words: &[&str], patience: &mut Patience) -> Result<String, String> {
+    let mut most = 20;
+    let mut kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !kind.is_frequent()).collect();
+    for word in words {
+        match word.parse() {
+            Ok(number) => most = number,
+            Err(_) => kinds = word.split(',').map(str::parse).collect::<Result<_, String>>()?,
+        }
+    }
+    let found = latest(&mut session.timeline, most, &kinds, patience).map_err(travelled)?;
+    let lines: String = found.iter().map(|happening| format!("{happening}\n")).collect();
+    Ok(if lines.is_empty() { "nothing of that kind happened before here\n".into() } else { lines })
 }
 
 fn goto(session: &mut Session, text: &str, patience: &mut Patience) -> Result<String, String> {

@@ -5,6 +5,7 @@
 //! writing down the calls of [`Machine::input`] and [`Machine::cut_idle`] *is* a recording.
 
 use crate::debug::{Halts, Hit};
+use crate::observe::Observed;
 use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 use timebase_cpu::Vcpu;
 use timebase_memory::Memory;
@@ -199,6 +200,12 @@ pub trait Machine: Send {
     fn read_effective(&mut self, cpu: u32, address: u64, out: &mut [u8]) -> usize;
     /// The real address of an effective address of `cpu`, None if it is not mapped. Has no effect.
     fn real_address(&mut self, cpu: u32, address: u64) -> Option<u64>;
+    /// Begins to watch what happens, or ends it; invisible to the guest.
+    fn observe(&mut self, _on: bool) {}
+    /// What happened since the last call, in order, if somebody watches. A restore forgets it.
+    fn take_observed(&mut self) -> Vec<Observed> {
+        Vec::new()
+    }
     /// What happened in this process.
     fn statistics(&self) -> Statistics;
     /// Name of the engine that runs it.

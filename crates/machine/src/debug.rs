@@ -54,6 +54,8 @@ pub enum Event {
         watchpoint: Watchpoint,
         /// First byte accessed.
         address: u64,
+        /// Bytes accessed.
+        bytes: u64,
         /// It was a store.
         store: bool,
     },
@@ -128,6 +130,7 @@ impl Debugger {
                 let what = Event::Watchpoint {
                     watchpoint: seen.watchpoint,
                     address: seen.address,
+                    bytes: seen.bytes,
                     store: seen.store,
                 };
                 self.hits.push(Hit { at, cpu: seen.cpu.unwrap_or(current), what });

@@ -8,6 +8,7 @@ extern crate alloc;
 pub mod api;
 pub mod debug;
 mod image;
+pub mod observe;
 pub mod pseries;
 mod schedule;
 mod tree;

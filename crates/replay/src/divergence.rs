@@ -14,7 +14,8 @@ use timebase_state::{Digest, Snapshot};
 pub const TOLD: u64 = 32;
 /// Differing fields that are told at most.
 const FIELDS: usize = 64;
-const MSR_LE: u64 = 1;
+/// MSR[LE].
+pub(crate) const MSR_LE: u64 = 1;
 
 /// The first instruction after which two runs differ.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -184,7 +185,7 @@ pub fn steps(
 }
 
 /// The instruction that `machine` executes next.
-fn look(machine: &mut dyn Machine, instruction: u64) -> Step {
+pub(crate) fn look(machine: &mut dyn Machine, instruction: u64) -> Step {
     let cpu = machine.current();
     let regs = &machine.vcpu(cpu).regs;
     let (address, little) = (regs.nia, regs.msr & MSR_LE != 0);

@@ -12,12 +12,14 @@ pub mod chunk;
 mod code;
 pub mod divergence;
 pub mod event;
+pub mod events;
 pub mod index;
 pub mod live;
 pub mod play;
 mod recorder;
 mod recording;
 mod timeline;
+pub mod trace;
 pub mod verify;
 mod watch;
 

@@ -4,9 +4,11 @@
 mod guests;
 
 use guests::{Guest, at, debian, race};
+use std::ops::ControlFlow;
 use timebase_machine::api::*;
 use timebase_machine::debug::{self, Change, Halts, Hit};
 use timebase_machine::{Register, Space, Watchpoint};
+use timebase_replay::events::{Happening, Kind, events};
 use timebase_replay::{Event, Found, Record, Timeline};
 
 /// Random seeks: the digest at each place is that of the straight run.
@@ -212,4 +214,59 @@ fn a_change_is_an_input() {
     timeline.seek(at(1_000_000), &mut || true).expect("a seek");
     timeline.machine().memory().read(0x2000, &mut bytes).expect("memory");
     assert_ne!(bytes, [1, 2, 3]);
+}
+
+/// All that `guest` does is told, and nobody but us notices.
+fn watched(guest: &Guest) -> Vec<Happening> {
+    let (records, digests) = guest.straight(&[]);
+    let mut timeline = guest.timeline(records);
+    let mut all: Vec<Happening> = Vec::new();
+    let mut gather = |happening| {
+        all.push(happening);
+        ControlFlow::Continue(())
+    };
+    events(&mut timeline, at(0), at(guest.end), &Kind::ALL, &mut gather, &mut || true).expect("events");
+    assert_eq!(timeline.position(), at(guest.end));
+    assert_eq!(timeline.digest(), digests[&guest.end], "nobody noticed");
+    let mut machine = guest.machine();
+    while machine.run(guest.end) != Stop::Limit {
+        machine.take_output();
+        machine.end_idle();
+    }
+    // What is counted and what is told are the same.
+    let counted = machine.statistics();
+    for (kind, counts) in [
+        (Kind::Exception, &counted.exceptions),
+        (Kind::Interrupt, &counted.interrupts),
+        (Kind::Hcall, &counted.hcalls),
+        (Kind::Rtas, &counted.rtas),
+    ] {
+        for (name, &count) in counts.iter().filter(|count| *count.1 != 0) {
+            assert_eq!(told(&all, kind, name), count, "{kind:?} {name}");
+        }
+    }
+    assert!(all.is_sorted_by_key(|happening| (happening.instruction, happening.sequence)));
+    all
+}
+
+fn told(all: &[Happening], kind: Kind, name: &str) -> u64 {
+    all.iter().filter(|happening| happening.kind == kind && happening.name == name).count() as u64
+}
+
+#[test]
+fn watching_linux_is_invisible_and_tells_all() {
+    let all = watched(&debian(4, 60_000_000));
+    assert!(told(&all, Kind::Hcall, "H_PUT_TERM_CHAR") > 100);
+    let console = all.iter().filter(|happening| happening.kind == Kind::Console);
+    assert!(console.map(|happening| happening.to_string()).any(|line| line.contains("Linux version")));
+}
+
+#[test]
+fn watching_interrupts_is_invisible_and_tells_all() {
+    let all = watched(&race(2_000_000));
+    let interrupts = told(&all, Kind::Interrupt, "decrementer");
+    assert!(interrupts > 100, "{interrupts}");
+    let expired = told(&all, Kind::Decrementer, "DEC expired");
+    assert!(expired.abs_diff(interrupts) <= 1, "{expired} expiries, {interrupts} interrupts");
+    assert!(told(&all, Kind::Return, "return") > 100);
 }

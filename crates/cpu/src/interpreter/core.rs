@@ -6,6 +6,7 @@ use super::thread::{CROSSING_PREFIX, Full};
 use super::tlb::{Real, Tlb};
 use crate::bits::msr;
 use crate::mmu::{Access, PAGE};
+use crate::observe::Observation;
 use crate::spr::facility;
 use crate::{Exit, Vcpu, World};
 use timebase_isa::semantics::{Compute, Facility};
@@ -183,6 +184,8 @@ impl Core<'_, '_, '_> {
             .bus
             .load(self.cpu.index, real, size, now, world.memory)
             .map_err(|_| Trap::MachineCheck { ea, fetch: false })?;
+        let (address, bytes) = (real, size);
+        world.observe(self.count, || Observation::Device { store: false, address, bytes, value });
         out.copy_from_slice(&value.to_be_bytes()[8 - size as usize..]);
         self.tell(ea, [(real, out.len()), (0, 0)], false);
         Ok(())
@@ -199,6 +202,8 @@ impl Core<'_, '_, '_> {
             .bus
             .store(self.cpu.index, real, size, value, now, world.memory)
             .map_err(|_| Trap::MachineCheck { ea, fetch: false })?;
+        let (address, size) = (real, size);
+        world.observe(self.count, || Observation::Device { store: true, address, bytes: size, value });
         if world.memory.has_watchpoints() {
             world.memory.tell_access(Space::Real, self.cpu.index, real, bytes.len() as u64, true);
         }

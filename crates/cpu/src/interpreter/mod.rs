@@ -125,9 +125,11 @@ impl Interpreter {
         }
     }
 
-    fn deliver(&mut self, cpu: &mut Vcpu, trap: Trap, prefixed: bool) {
+    /// Delivers what the attempt after `count` others raised.
+    fn deliver(&mut self, cpu: &mut Vcpu, world: &mut World, count: u64, trap: Trap, prefixed: bool) {
         let vector = cpu.deliver(trap, prefixed);
         self.exceptions[vector as usize] += 1;
+        world.observe(count, || cpu.interrupted_by(vector));
     }
 
     /// Runs at most `left` instructions of a block; all of them if there is room, one by one otherwise.
@@ -162,10 +164,11 @@ impl Interpreter {
         };
         let (trap, mut exit) = (run.trap, run.exit);
         self.slow += run.slow;
+        let last = world.count + done + executed.saturating_sub(1);
         if let Some((trap, prefixed)) = trap {
-            self.deliver(cpu, trap, prefixed);
+            self.deliver(cpu, world, last, trap, prefixed);
         } else if stepping {
-            exit = self.trace(cpu, block, exit);
+            exit = self.trace(cpu, world, last, block, exit);
         }
         (executed, exit)
     }
@@ -188,7 +191,14 @@ impl Interpreter {
     }
 
     /// The trace interrupt after a completed instruction (III 7.5.15): single step, or a branch.
-    fn trace(&mut self, cpu: &mut Vcpu, block: &Block, exit: Option<Exit>) -> Option<Exit> {
+    fn trace(
+        &mut self,
+        cpu: &mut Vcpu,
+        world: &mut World,
+        count: u64,
+        block: &Block,
+        exit: Option<Exit>,
+    ) -> Option<Exit> {
         let op = &block.ops[0];
         let flow = self.decoder.flow(&op.ops);
         let name = self.decoder.entries()[op.ops.op as usize].name;
@@ -199,6 +209,7 @@ impl Interpreter {
             cpu.spr.siar = cpu.regs.cia;
             cpu.enter(Vector::Trace, resume, 0);
             self.exceptions[Vector::Trace as usize] += 1;
+            world.observe(count, || cpu.interrupted_by(Vector::Trace));
         }
         exit
     }
@@ -225,7 +236,7 @@ impl Engine for Interpreter {
                 Ok(block) => block,
                 Err(trap) => {
                     cpu.regs.cia = cpu.regs.nia;
-                    self.deliver(cpu, trap, false);
+                    self.deliver(cpu, world, world.count + executed, trap, false);
                     executed += 1;
                     if executed == budget {
                         return outcome(executed, Exit::Budget);

@@ -10,6 +10,7 @@ mod rtas;
 
 use crate::debug::{self, Change, Debugger, Halts};
 use crate::image::{self, Image, KERNEL_BASE};
+use crate::observe::{Observed, Observer};
 use crate::schedule::Schedule;
 use crate::tree::Tree;
 use crate::{
@@ -68,6 +69,18 @@ enum Activity {
     Joined,
     /// It checkstopped.
     Dead,
+}
+
+impl Activity {
+    fn name(self) -> &'static str {
+        match self {
+            Activity::Running => "running",
+            Activity::Stopped => "stopped",
+            Activity::Ceded => "idle",
+            Activity::Joined => "joined",
+            Activity::Dead => "dead",
+        }
+    }
 }
 
 /// A vCPU and what the hypervisor knows of it.
@@ -167,6 +180,7 @@ pub struct Pseries {
     engine: Box<dyn Engine>,
     quantum: u64,
     debugger: Debugger,
+    observer: Observer,
     emitted: Vec<Output>,
     interrupts: BTreeMap<&'static str, u64>,
     hcalls: BTreeMap<String, u64>,
@@ -191,6 +205,7 @@ impl Pseries {
             engine,
             quantum: u64::MAX,
             debugger: Debugger::default(),
+            observer: Observer::default(),
             emitted: Vec::new(),
             interrupts: BTreeMap::new(),
             hcalls: BTreeMap::new(),
@@ -230,6 +245,9 @@ impl Pseries {
         }
         let rate = (self.config.rate_numerator, self.config.rate_denominator);
         board.clock.share(board.count, rate.0, rate.1, runnable);
+        let at = Position { count: board.count, sequence: board.sequence };
+        let vcpus = board.cpu.iter().map(|slot| (&slot.vcpu, slot.activity.name()));
+        self.observer.look(at, now, vcpus);
     }
 
     /// The next instant at which something happens by itself.
@@ -244,6 +262,12 @@ impl Pseries {
         let n = self.board.schedule.current as usize;
         while let Some(vector) = self.board.cpu[n].vcpu.take_interrupt() {
             *self.interrupts.entry(vector.name()).or_default() += 1;
+            if let (true, timebase_cpu::observe::Observation::Interrupt { resume, .. }) =
+                (self.observer.is_on(), self.board.cpu[n].vcpu.interrupted_by(vector))
+            {
+                let (at, now) = (self.position(), self.now());
+                self.observer.interrupted(at, now, n as u32, vector.name(), resume);
+            }
         }
     }
 
@@ -261,9 +285,11 @@ impl Pseries {
             clock: board.clock,
             count: board.count,
             passed: self.debugger.passed,
+            observed: self.observer.in_run(),
         };
         let outcome = self.engine.run(&mut board.cpu[n].vcpu, &mut world, budget);
         self.debugger.ran(n as u32, before, outcome.executed);
+        self.observer.ran(n as u32, before, &board.clock);
         board.count += outcome.executed;
         if outcome.executed != 0 {
             board.sequence = 0;
@@ -307,6 +333,11 @@ impl Pseries {
     fn restart_debugger(&mut self) {
         let (cpus, at) = (&self.board.cpu, self.position());
         self.debugger.start_over(|n| Some(&cpus.get(n as usize)?.vcpu), at);
+    }
+
+    /// Where the attempt began that just ended.
+    fn last_attempt(&self) -> Position {
+        Position { count: self.board.count.saturating_sub(1), sequence: 0 }
     }
 
     /// The partition's translation changed.
@@ -652,6 +683,7 @@ impl Machine for Pseries {
         let current = self.board.schedule.current;
         self.board.memory.begin_slice(current);
         self.restart_debugger();
+        self.observer.start_over();
         Ok(())
     }
 
@@ -719,13 +751,7 @@ impl Machine for Pseries {
     }
 
     fn activity(&self, cpu: u32) -> &'static str {
-        match self.board.cpu[cpu as usize].activity {
-            Activity::Running => "running",
-            Activity::Stopped => "stopped",
-            Activity::Ceded => "idle",
-            Activity::Joined => "joined",
-            Activity::Dead => "dead",
-        }
+        self.board.cpu[cpu as usize].activity.name()
     }
 
     fn memory(&self) -> &Memory {
@@ -740,6 +766,14 @@ impl Machine for Pseries {
     fn real_address(&mut self, cpu: u32, address: u64) -> Option<u64> {
         let Board { cpu: cpus, memory, .. } = &mut self.board;
         cpus[cpu as usize].vcpu.real_address(memory, address)
+    }
+
+    fn observe(&mut self, on: bool) {
+        self.observer.set(on);
+    }
+
+    fn take_observed(&mut self) -> Vec<Observed> {
+        self.observer.take()
     }
 
     fn statistics(&self) -> Statistics {

@@ -3,8 +3,9 @@
 //! The guest calls a stub of five instructions, which makes the private hcall 0xf000; the service itself runs here.
 
 use super::{Activity, Pseries, Request, describe};
-use crate::Config;
+use crate::observe::Observation;
 use crate::tree::{ROOT, Tree};
+use crate::{Config, Machine};
 use alloc::{string::String, vec::Vec};
 use timebase_cpu::bits::msr;
 use timebase_devices::Xics;
@@ -146,6 +147,12 @@ impl Pseries {
                 alloc::vec![NOT_SUPPORTED]
             }
         };
+        let (at, now) = (self.last_attempt(), self.now());
+        self.observer.see(at, now, n as u32, || Observation::Rtas {
+            name: service.map_or_else(|| alloc::format!("token {token:#x}"), |service| service.0.into()),
+            arguments: args.clone(),
+            results: results.clone(),
+        });
         for (k, value) in results.iter().take(returns as usize).enumerate() {
             let at = address + 4 * (3 + count as u64 + k as u64);
             let _ = self.board.memory.store_u32(at, *value as u32, Writer::Other);

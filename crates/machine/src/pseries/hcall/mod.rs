@@ -12,6 +12,8 @@ mod processor;
 mod xive;
 
 use super::Pseries;
+use crate::Machine;
+use crate::observe::Observation;
 use alloc::format;
 use timebase_cpu::Model;
 use timebase_cpu::bits::msr;
@@ -140,5 +142,13 @@ impl Pseries {
             None => status::FUNCTION,
         };
         self.board.cpu[n].vcpu.regs.gpr[3] = status as u64;
+        let (at, now) = (self.last_attempt(), self.now());
+        let (board, observer) = (&self.board, &mut self.observer);
+        observer.see(at, now, n as u32, || {
+            let mut results = [0; 9];
+            results.copy_from_slice(&board.cpu[n].vcpu.regs.gpr[4..13]);
+            let name = found.map_or_else(|| format!("{number:#x}"), |call| call.1.into());
+            Observation::Hypercall { name, arguments: args, status, results }
+        });
     }
 }
