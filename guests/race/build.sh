@@ -5,7 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-flags="-mabi=elfv2 -mcpu=power9 -mno-vsx -mno-altivec -msoft-float -O2 -g0 -ffreestanding -fno-builtin
+flags="-mabi=elfv2 -mcpu=power9 -mno-vsx -mno-altivec -msoft-float -O2 -g -ffile-prefix-map=$work=. -ffreestanding -fno-builtin
         -fno-stack-protector -fno-pic -fno-asynchronous-unwind-tables -Wall -Wextra"
 cp "$here"/start.S "$here"/main.c "$here"/link.ld "$work"
 cd "$work"

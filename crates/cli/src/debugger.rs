@@ -6,6 +6,7 @@ use crate::script::Script;
 use crate::world::{Onlooker, Operator};
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::Arc;
 use timebase_debug::Session;
 use timebase_debug::gdb::{Notice, serve as serve_gdb};
 use timebase_debug::monitor::show;
@@ -180,14 +181,17 @@ pub fn serve(opened: Opened, address: &str, signals: Signals) -> Answer {
             show(end)
         );
     }
-    let mut notice = |notice| match notice {
+    let notice = move |notice| match notice {
         Notice::Connected => eprintln!("timebase: gdb is connected"),
         Notice::Detached => eprintln!("timebase: gdb detached; it may come back to :{port}"),
         Notice::Vanished => eprintln!("timebase: gdb is gone; it may come back to :{port}"),
         Notice::Refused => eprintln!("timebase: a second gdb was sent away: one at a time"),
+        Notice::ReadOnly => eprintln!(
+            "timebase: history cannot be changed: `monitor branch FILE` in gdb goes live from here, recorded in FILE"
+        ),
         Notice::Broken(why) => eprintln!("timebase: gdb's connection was given up: {why}"),
     };
-    serve_gdb(listener, &mut session, &mut notice, &|| signals.caught().is_some());
+    serve_gdb(listener, &mut session, Arc::new(notice), &|| signals.caught().is_some());
     if session.timeline.has_live_end() {
         session.timeline.end_live(Ended::Quit).map_err(travelled)?;
     }

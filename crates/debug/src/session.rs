@@ -65,6 +65,8 @@ pub struct Session {
     pub bookmarks: BTreeMap<String, Position>,
     /// Memory is addressed by real addresses.
     pub physical: bool,
+    /// The vCPU that gdb looked at last, or that it means to continue.
+    pub selected: [Option<u32>; 2],
     /// gdb's byte order.
     pub little_endian: bool,
     /// gdb's registers.
@@ -149,6 +151,7 @@ impl Session {
             watches: Vec::new(),
             bookmarks: BTreeMap::new(),
             physical: false,
+            selected: [None; 2],
             little_endian,
             table,
             brancher: None,

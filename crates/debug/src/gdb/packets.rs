@@ -84,7 +84,7 @@ pub fn packet(body: &[u8]) -> Vec<u8> {
 pub const FEATURES: &str = ";ConditionalBreakpoints+;error-message+";
 
 /// Why history cannot be written.
-const READ_ONLY: &str =
+pub const READ_ONLY: &str =
     "E.history cannot be changed: `monitor branch FILE` goes live from here, recorded in FILE";
 
 /// Our own answer to a packet, None if it is `gdbstub`'s to answer.
@@ -100,6 +100,12 @@ pub fn answer(session: &mut Session, body: &[u8]) -> Option<String> {
             }
             None => "E.the condition is not understood".into(),
         });
+    }
+    if let Some(thread) = text.strip_prefix("Hg") {
+        session.selected[0] = vcpu(thread);
+    }
+    if let Some(thread) = text.strip_prefix("Hc") {
+        session.selected[1] = vcpu(thread);
     }
     if let Some(actions) = text.strip_prefix("vCont;") {
         return locked(actions).then(|| {
@@ -132,6 +138,12 @@ fn writes(body: &[u8]) -> bool {
         Some(b'G' | b'P') => true,
         _ => false,
     }
+}
+
+/// The vCPU of a thread (`p1.2`, in hexadecimal); None for any or all.
+fn vcpu(thread: &str) -> Option<u32> {
+    let number = thread.rsplit('.').next()?;
+    u32::from_str_radix(number, 16).ok()?.checked_sub(1)
 }
 
 /// Continues one thread and says nothing of the others.

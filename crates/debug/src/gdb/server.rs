@@ -40,9 +40,14 @@ pub enum Notice {
     Vanished,
     /// Another one was sent away.
     Refused,
+    /// gdb wanted to change history. It shows its user no more than an error where memory is concerned.
+    ReadOnly,
     /// The connection was given up.
     Broken(String),
 }
+
+/// Tells whoever runs the server; from several threads.
+pub type Tell = dyn Fn(Notice) + Send + Sync;
 
 /// How long to wait for gdb before signals are looked after.
 const NAP: Duration = Duration::from_millis(200);
@@ -111,11 +116,11 @@ impl Connection for Outbox {
 pub fn serve(
     listener: TcpListener,
     session: &mut Session,
-    notice: &mut dyn FnMut(Notice),
+    notice: Arc<Tell>,
     quit: &dyn Fn() -> bool,
 ) -> Ended {
     let busy = Arc::new(AtomicBool::new(false));
-    let (clients, refused) = accept(listener, busy.clone());
+    let clients = accept(listener, busy.clone(), notice.clone());
     loop {
         let stream = match clients.recv_timeout(NAP) {
             Ok(stream) => stream,
@@ -123,20 +128,14 @@ pub fn serve(
             Err(_) => return Ended::Quit,
         };
         notice(Notice::Connected);
-        let mut notice_all = |said: Notice| {
-            if refused.swap(false, Ordering::Relaxed) {
-                notice(Notice::Refused);
-            }
-            notice(said);
-        };
-        let left = attend(stream, session, quit);
+        let left = attend(stream, session, &*notice, quit);
         busy.store(false, Ordering::Relaxed);
         match left {
             Ok(DisconnectReason::Kill) => return Ended::Killed,
-            Ok(_) => notice_all(Notice::Detached),
-            Err(Left::Vanished) => notice_all(Notice::Vanished),
+            Ok(_) => notice(Notice::Detached),
+            Err(Left::Vanished) => notice(Notice::Vanished),
             Err(Left::Quit) => return Ended::Quit,
-            Err(Left::Broken(why)) => notice_all(Notice::Broken(why)),
+            Err(Left::Broken(why)) => notice(Notice::Broken(why)),
         }
         if quit() {
             return Ended::Quit;
@@ -146,15 +145,19 @@ pub fn serve(
 
 /// Takes connections for as long as the process lives: the first one is handed over, others are sent away while it is
 /// here.
-fn accept(listener: TcpListener, busy: Arc<AtomicBool>) -> (Receiver<TcpStream>, Arc<AtomicBool>) {
+fn accept(listener: TcpListener, busy: Arc<AtomicBool>, notice: Arc<Tell>) -> Receiver<TcpStream> {
     let (sender, receiver) = mpsc::channel();
-    let refused = Arc::new(AtomicBool::new(false));
-    let noted = refused.clone();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { continue };
+            // One that is just leaving gets a moment.
+            for _ in 0..4 {
+                if busy.load(Ordering::Relaxed) {
+                    std::thread::sleep(NAP);
+                }
+            }
             if busy.swap(true, Ordering::Relaxed) {
-                noted.store(true, Ordering::Relaxed);
+                notice(Notice::Refused);
                 let sorry = packets::packet(b"E.another gdb is connected: one at a time");
                 let _ = io::Write::write_all(&mut stream, &sorry);
                 continue;
@@ -164,7 +167,7 @@ fn accept(listener: TcpListener, busy: Arc<AtomicBool>) -> (Receiver<TcpStream>,
             }
         }
     });
-    (receiver, refused)
+    receiver
 }
 
 /// Why gdb is gone, if not in order.
@@ -179,6 +182,7 @@ type Machine<'a, 'b> = GdbStubStateMachine<'a, Gdb<'b>, Outbox>;
 fn attend<'a>(
     stream: TcpStream,
     session: &'a mut Session,
+    notice: &Tell,
     quit: &'a dyn Fn() -> bool,
 ) -> Result<DisconnectReason, Left> {
     let broken = |error: &dyn std::fmt::Display| Left::Broken(error.to_string());
@@ -192,6 +196,7 @@ fn attend<'a>(
     session.breakpoints.clear();
     session.watches.retain(|watch| watch.number.is_some());
     session.physical = false;
+    session.selected = [None; 2];
     // Ctrl-C, or a gdb that is gone, ends whatever takes long.
     let looked_at = inbox.clone();
     let patience = Box::new(move || {
@@ -240,7 +245,7 @@ fn attend<'a>(
                 };
                 let mut machine: Machine = GdbStubStateMachine::Idle(idle);
                 if let Some(item) = framer.push(byte) {
-                    machine = handle(machine, &mut target, item, &mut acknowledge)?;
+                    machine = handle(machine, &mut target, item, &mut acknowledge, notice)?;
                 }
                 machine
             }
@@ -254,6 +259,7 @@ fn handle<'a, 'b>(
     target: &mut Gdb<'b>,
     item: Item,
     acknowledge: &mut bool,
+    notice: &Tell,
 ) -> Result<Machine<'a, 'b>, Left> {
     let vanished = |_: io::Error| Left::Vanished;
     let GdbStubStateMachine::Idle(idle) = &mut machine else { return Ok(machine) };
@@ -268,6 +274,9 @@ fn handle<'a, 'b>(
         Item::Packet(body) => body,
     };
     if let Some(answer) = packets::answer(target.session, &body) {
+        if answer == packets::READ_ONLY {
+            notice(Notice::ReadOnly);
+        }
         let out = idle.borrow_conn();
         if *acknowledge {
             out.bytes.push(b'+');
@@ -302,13 +311,21 @@ fn travel(target: &mut Gdb) -> Result<MultiThreadStopReason<u64>, String> {
         Request::Continue => session.go_on(patience),
         Request::Step(cpu) => session.step(cpu.min(last), patience),
         Request::ReverseContinue => session.go_back(patience),
-        Request::ReverseStep(cpu) => session.step_back(cpu.min(last), patience),
+        Request::ReverseStep(cpu) => {
+            // gdb goes back with "any thread", and means the one that it looked at last.
+            let [looked_at, meant] = session.selected;
+            session.step_back(meant.or(looked_at).unwrap_or(cpu).min(last), patience)
+        }
     };
     let stopped = stopped.map_err(|error| error.to_string())?;
     if !matches!(request, Request::Step(_) | Request::ReverseStep(_)) {
         session.timeline.flush().map_err(|error| error.to_string())?;
     }
     let current = session.current();
+    session.selected[0] = Some(match stopped {
+        Stopped::Step { cpu } | Stopped::Breakpoint { cpu } | Stopped::Watchpoint { cpu, .. } => cpu,
+        Stopped::Beginning | Stopped::End | Stopped::Interrupted => current,
+    });
     let at_breakpoint = |session: &mut Session, cpu: u32| {
         let nia = session.timeline.machine().vcpu(cpu).regs.nia;
         session.breakpoints.contains_key(&nia)
