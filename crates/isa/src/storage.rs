@@ -40,14 +40,14 @@ instructions! {
     dcbst = x0(31, 54), "dcbst RA,RB", |s, i| { s.system(SystemOp::Dcbst, i)?; }
     dcbf = x0(31, 86), "dcbf RA,RB,L", |s, i| { s.system(SystemOp::Dcbst, i)?; }
     "II 4.4";
-    copy = x(31, 774), "copy RA,RB", |s, i| { s.system(SystemOp::Copy, i)?; }
-    paste_ = x(31, 902), "paste. RA,RB,L", |s, i| { s.system(SystemOp::Paste, i)?; }
+    copy = x0(31, 774), "copy RA,RB", |s, i| { s.system(SystemOp::Copy, i)?; }
+    paste_ = x0(31, 902), "paste. RA,RB,L", |s, i| { s.system(SystemOp::Paste, i)?; }
     cpabort = x(31, 838), "cpabort", |s, i| { s.system(SystemOp::CpAbort, i)?; }
     "II 4.5";
-    lwat = x(31, 582).operands(|w| Ops { imm: 4, c: f(w, 11, 5), ..tab(w) }), "lwat RT,RA,FC", |s, i| { s.system(SystemOp::LoadAtomic, i)?; }
-    ldat = x(31, 614).operands(|w| Ops { imm: 8, c: f(w, 11, 5), ..tab(w) }), "ldat RT,RA,FC", |s, i| { s.system(SystemOp::LoadAtomic, i)?; }
-    stwat = x(31, 710).operands(|w| Ops { imm: 4, c: f(w, 11, 5), ..tab(w) }), "stwat RS,RA,FC", |s, i| { s.system(SystemOp::StoreAtomic, i)?; }
-    stdat = x(31, 742).operands(|w| Ops { imm: 8, c: f(w, 11, 5), ..tab(w) }), "stdat RS,RA,FC", |s, i| { s.system(SystemOp::StoreAtomic, i)?; }
+    lwat = x0(31, 582).operands(|w| Ops { imm: 4, c: f(w, 11, 5), ..tab0(w) }), "lwat RT,RA,FC", |s, i| { s.system(SystemOp::LoadAtomic, i)?; }
+    ldat = x0(31, 614).operands(|w| Ops { imm: 8, c: f(w, 11, 5), ..tab0(w) }), "ldat RT,RA,FC", |s, i| { s.system(SystemOp::LoadAtomic, i)?; }
+    stwat = x0(31, 710).operands(|w| Ops { imm: 4, c: f(w, 11, 5), ..tab0(w) }), "stwat RS,RA,FC", |s, i| { s.system(SystemOp::StoreAtomic, i)?; }
+    stdat = x0(31, 742).operands(|w| Ops { imm: 8, c: f(w, 11, 5), ..tab0(w) }), "stdat RS,RA,FC", |s, i| { s.system(SystemOp::StoreAtomic, i)?; }
     "II 4.6.1";
     isync = xl(150), "isync", |s, i| { nothing!(s, i) }
     "II 4.6.2";

@@ -16,10 +16,16 @@ pub(super) fn extended(entry: &Entry, word: Word) -> Option<Text> {
     match entry.name {
         "addi" if word.a() == 0 => show("li", "RT,SI"),
         "addis" if word.a() == 0 => show("lis", "RT,SI"),
+        "paddi" if word.field(52, 1) == 1 => show("pla", "RT,SI"),
         "paddi" if word.a() == 0 && word.field(52, 1) == 0 => show("pli", "RT,SI"),
         "addpcis" if list(entry, "D", word) == "0" => show("lnia", "RT"),
         "ori" if word.bits as u32 == 0x6000_0000 => show("nop", ""),
         "xori" if word.bits as u32 == 0x6800_0000 => show("xnop", ""),
+        "or" if word.bits as u32 == 0x7f7b_db78 => show("yield", ""),
+        "or" if word.bits as u32 == 0x7fbd_eb78 => show("mdoio", ""),
+        "or" if word.bits as u32 == 0x7fde_f378 => show("mdoom", ""),
+        "or" if word.bits as u32 == 0x7f5a_d378 => show("miso", ""),
+        "ori" if word.bits as u32 == 0x63ff_0000 => show("exser", ""),
         "or" if word.t() == word.b() => dotted("mr", "RA,RS"),
         "nor" if word.t() == word.b() => dotted("not", "RA,RS"),
         "vor" if word.a() == word.b() => show("vmr", "VRT,VRA"),
@@ -45,12 +51,18 @@ pub(super) fn extended(entry: &Entry, word: Word) -> Option<Text> {
         }
         "mfspr" | "mtspr" => {
             let number = word.field(16, 5) | word.field(11, 5) << 5;
-            show(&format!("{}{}", &entry.name[..2], spr::name(number)?), "RT")
+            show(&format!("{}{}", &entry.name[..2], spr::name(number, entry.name == "mtspr")?), "RT")
         }
         "mfvsrd" | "mfvsrwz" | "mtvsrd" | "mtvsrwa" | "mtvsrwz" => move_general(entry, word),
         "xxlor" | "xxlnor" | "xxpermdi" => doublewords(entry, word),
         "tlbiel" if word.field(16, 4) == 0 && word.t() == 0 => show("tlbiel", "RB"),
         "rlwinm" | "rlwnm" | "rldicl" | "rldicr" | "rldcl" => rotate(entry, word, dot),
+        "dcbz" if word.field(21, 1) == 1 => show("dcbzl", "RA,RB"),
+        "slbmfev" | "slbmfee" if word.field(16, 1) == 1 => show(entry.name, "RT,RB,L"),
+        // Not with reserved bits set.
+        "wait" if word.bits & 0x009c_f801 != 0 && word.field(16, 2) == 0 => {
+            show("wait", if word.field(21, 2) == 0 { "" } else { "WC" })
+        }
         "sync" | "wait" => barrier(entry, word),
         "tend_" => show(if word.field(25, 1) != 0 { "tendall." } else { "tend." }, ""),
         "tsr_" => show(if word.field(21, 1) != 0 { "tresume." } else { "tsuspend." }, ""),

@@ -53,7 +53,17 @@ pub fn disassemble(decoder: &Decoder, bits: u64, address: u64) -> String {
         };
     }
     let (mnemonic, operands) = extended::extended(entry, word).unwrap_or_else(|| plain(entry, word));
-    if operands.is_empty() { mnemonic } else { format!("{mnemonic:<7} {operands}") }
+    let comment = match relative(entry, word) {
+        Some(target) => format!("\t# {target:x}"),
+        None => String::new(),
+    };
+    if operands.is_empty() { mnemonic } else { format!("{mnemonic:<7} {operands}{comment}") }
+}
+
+/// What a prefixed instruction with R = 1 addresses (MLS and 8LS forms: prefix types 2 and 0).
+fn relative(entry: &Entry, word: Word) -> Option<u64> {
+    let set = entry.encoding.prefixed() && word.field(56, 1) == 0 && word.field(52, 1) == 1;
+    set.then(|| word.address.wrapping_add(crate::encoding::d34(word.bits)))
 }
 
 /// Whether `word` is a prefix: the instruction has a second word.
@@ -97,7 +107,10 @@ pub(crate) fn list(entry: &Entry, syntax: &str, word: Word) -> String {
             Some((displacement, base)) => {
                 let (d, base) =
                     (operands::show(entry, displacement, word), operands::show(entry, base, word));
-                d.zip(base).map(|(d, base)| format!("{d}({base})"))
+                match relative(entry, word) {
+                    Some(_) => d,
+                    None => d.zip(base).map(|(d, base)| format!("{d}({base})")),
+                }
             }
             None => operands::show(entry, name, word),
         };

@@ -56,6 +56,15 @@ fn base(entry: &Entry, word: Word) -> String {
     if shown && word.a() == 0 { "0".into() } else { format!("r{}", word.a()) }
 }
 
+/// The target of a branch; the tool shows 32 bits of an absolute one.
+fn target(word: Word, displacement: i64) -> String {
+    if word.field(1, 1) != 0 {
+        format!("{:#x}", displacement as u32)
+    } else {
+        format!("{:#x}", word.address.wrapping_add(displacement as u64))
+    }
+}
+
 /// The operand `name` of a word; None where it is left out because it has its usual value.
 pub(super) fn show(entry: &Entry, name: &str, word: Word) -> Option<String> {
     let number = |shift, width| Some(word.field(shift, width).to_string());
@@ -108,14 +117,8 @@ pub(super) fn show(entry: &Entry, name: &str, word: Word) -> Option<String> {
         "SI" if entry.name.starts_with("tabort") => Some(signed(word.b(), 5).to_string()),
         "SI" => Some(displacement(entry, word, 0)),
         "UI" => number(0, 16),
-        "LI" => {
-            let from = if word.field(1, 1) != 0 { 0 } else { word.address };
-            Some(format!("{:#x}", from.wrapping_add(signed(word.field(0, 26) & !3, 26) as u64)))
-        }
-        "BD" => {
-            let from = if word.field(1, 1) != 0 { 0 } else { word.address };
-            Some(format!("{:#x}", from.wrapping_add(signed(word.field(0, 16) & !3, 16) as u64)))
-        }
+        "LI" => Some(target(word, signed(word.field(0, 26) & !3, 26))),
+        "BD" => Some(target(word, signed(word.field(0, 16) & !3, 16))),
         "SH" if xd || entry.name == "sradi" || entry.name == "extswsli" => {
             Some((word.field(11, 5) | word.field(1, 1) << 5).to_string())
         }
@@ -126,7 +129,8 @@ pub(super) fn show(entry: &Entry, name: &str, word: Word) -> Option<String> {
         "ME" => number(1, 5),
         "SPR" | "TBR" => Some((word.field(16, 5) | word.field(11, 5) << 5).to_string()),
         "R" if entry.name.starts_with("xsrqp") => number(16, 1),
-        "R" if entry.encoding.prefixed() => optional(52, 1),
+        // R of a prefixed instruction is seen from the rest.
+        "R" if entry.encoding.prefixed() => None,
         _ => small(entry, name, word),
     }
 }
@@ -155,6 +159,7 @@ fn small(entry: &Entry, name: &str, word: Word) -> Option<String> {
         ("RM", _) => number(11, 2),
         ("RMC", _) => number(9, 2),
         ("L", "darn") => number(16, 2),
+        ("L", "paste_") if word.field(21, 1) == 1 => None,
         ("L", "cmprb" | "paste_") => number(21, 1),
         ("L", "mtfsf") => number(25, 1),
         ("L", "dcbf") => number(21, 3),
@@ -174,7 +179,10 @@ fn small(entry: &Entry, name: &str, word: Word) -> Option<String> {
             Some(signed(mask, 16).to_string())
         }
         ("BHRBE", _) => number(11, 10),
+        // Of these, trailing zeros are left out.
         ("RIC" | "PRS" | "R", _) if word.field(16, 4) == 0 => None,
+        ("PRS" | "R", _) if word.field(16, 2) == 0 => None,
+        ("R", _) if word.field(16, 1) == 0 => None,
         ("RIC", _) => number(18, 2),
         ("PRS", _) => number(17, 1),
         ("R", _) => number(16, 1),

@@ -120,8 +120,19 @@ const NAMES: [(u16, &str); 116] = [
     (1023, "pir"),
 ];
 
-/// The name of SPR `number` in extended mnemonics: `mfNAME`.
-pub(super) fn name(number: u64) -> Option<&'static str> {
+/// Those that have a name only when read, and only when written.
+const ONLY_READ: &[u64] = &[136, 268, 269, 287, 446, 736, 737, 738, 768, 780, 781, 782, 1023];
+const ONLY_WRITTEN: &[u64] = &[
+    128, 129, 130, 131, 152, 284, 285, 286, 752, 753, 754, 784, 786, 787, 788, 789, 790, 791, 792, 795, 796,
+    797, 798,
+];
+
+/// The name of SPR `number` in extended mnemonics: `mfNAME`, and `mtNAME` if `write`.
+pub(super) fn name(number: u64, write: bool) -> Option<&'static str> {
+    let unnamed = if write { ONLY_READ } else { ONLY_WRITTEN };
+    if unnamed.contains(&number) {
+        return None;
+    }
     let n = NAMES.binary_search_by_key(&number, |name| name.0.into()).ok()?;
     Some(NAMES[n].1)
 }
