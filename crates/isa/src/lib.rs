@@ -13,6 +13,7 @@ pub mod branch;
 pub mod condition;
 pub mod decode;
 pub mod disassembly;
+pub mod effects;
 pub mod encoding;
 pub mod fixed;
 pub mod float;
