@@ -12,6 +12,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("gcc-powerpc64-linux-gnu", "powerpc64-linux-gnu-gcc"),
     ("gcc-powerpc64le-linux-gnu", "powerpc64le-linux-gnu-gcc"),
     ("device-tree-compiler", "dtc"),
+    ("gdb-multiarch", "gdb-multiarch"),
     ("qemu-system-data", "/usr/share/qemu/slof.bin"),
 ];
 

@@ -144,7 +144,8 @@ proptest! {
         let plain = drive(&mut *machine, &mut Live::default(), &mut skipping, Rules::default()).unwrap();
         let mut machine = toy::build(&config(append), images()).unwrap();
         let recorder = Recorder::create(&path, &config(append), &images(), machine.schema(), 999).unwrap();
-        let recorded = drive(&mut *machine, &mut Live::recorded(recorder, None), &mut Skip(quiet(!seed)), Rules::default()).unwrap();
+        let (mut live, mut world) = (Live::recorded(recorder, None), Skip(quiet(!seed)));
+        let recorded = drive(&mut *machine, &mut live, &mut world, Rules::default()).unwrap();
         prop_assert_eq!(&plain, &recorded);
         prop_assert_eq!(&plain.ended, &Ended::PowerOff);
         prop_assert_eq!(plain.at.count, 20_000);
