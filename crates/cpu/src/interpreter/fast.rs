@@ -1,7 +1,7 @@
 //! The fast reading of instruction bodies: 64-bit mode, pages that are in the TLB, no calls.
 
 use super::blocks::Op;
-use super::tlb::{self, ENTRIES, Entry};
+use super::tlb::{self, Entry};
 use crate::Vcpu;
 use crate::bits::msr;
 use timebase_isa::semantics::{Compute, Facility};
@@ -57,7 +57,7 @@ impl<const LITTLE: bool> FastReader<'_, LITTLE> {
     #[inline(always)]
     fn entry(&self, ea: u64) -> Entry {
         // SAFETY: `entries` always points to ENTRIES entries.
-        unsafe { *self.cpu.fast.entries.add((ea >> 12) as usize % ENTRIES) }
+        unsafe { *self.cpu.fast.entries.add(tlb::index(ea)) }
     }
 
     /// Host address for an access of `bytes` bytes.

@@ -19,6 +19,13 @@ const CONTEXTS: usize = 32;
 /// A tag that no access can form: not a multiple of the page size.
 const NEVER: u64 = 1;
 
+/// Which entry of a context translates `ea`. Two buffers that lie a large power of two apart, as those that a boot copies
+/// between do, must not meet in one entry: upper bits of the address take part.
+#[inline(always)]
+pub(crate) fn index(ea: u64) -> usize {
+    (ea >> 12 ^ ea >> 22) as usize % ENTRIES
+}
+
 /// What the fast paths look at. Tags are effective page addresses.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -183,7 +190,7 @@ impl Tlb {
     }
 
     fn slot(context: u32, ea: u64) -> usize {
-        context as usize * ENTRIES + (ea / PAGE) as usize % ENTRIES
+        context as usize * ENTRIES + index(ea)
     }
 
     /// Translates `ea` in the vCPU's present context, whose resident number is `context`, with all effects of the
