@@ -201,7 +201,8 @@ pub struct Events {
     /// The recording
     pub file: PathBuf,
     /// Only events of these kinds, with commas between them: decrementer, interrupt, exception, return, doorbell,
-    /// controller, hcall, rtas, device, vcpu, console, input, reset [default: all but exception, return, device]
+    /// ipi, controller, hcall, rtas, device, vcpu, idle, console, input, reset [default: all but exception, return,
+    /// device]
     #[arg(short, long, value_name = "KINDS", value_delimiter = ',')]
     pub kind: Vec<Kind>,
     /// Only those of this vCPU, and those of none

@@ -196,7 +196,7 @@ impl Vcpu {
         let spr = &self.spr;
         let (resume, cause) = match vector {
             SystemCallVectored => (self.regs.lr, self.regs.ctr),
-            _ if vector.hypervisor() => (spr.hsrr0, spr.hsrr1),
+            _ if self.saves_to_hsrr(vector) => (spr.hsrr0, spr.hsrr1),
             _ => (spr.srr0, spr.srr1),
         };
         let (address, status) =
@@ -279,7 +279,7 @@ impl Vcpu {
         let old = self.regs.msr;
         let saved = old & !SRR1_CAUSE | cause;
         let to_hypervisor = self.has_hypervisor && (vector.hypervisor() || self.hypervisor_takes(vector));
-        if vector.hypervisor() || (to_hypervisor && vector == External) {
+        if self.saves_to_hsrr(vector) {
             self.spr.hsrr0 = resume;
             self.spr.hsrr1 = saved;
         } else {
@@ -304,6 +304,12 @@ impl Vcpu {
         }
         self.set_msr(new);
         self.regs.nia = base + vector.offset();
+    }
+
+    /// The interrupt saves into HSRR0/1.
+    fn saves_to_hsrr(&self, vector: Vector) -> bool {
+        let taken = self.has_hypervisor && self.hypervisor_takes(vector);
+        vector.hypervisor() || taken && vector == External
     }
 
     /// Interrupts that go to hypervisor state where there is one.

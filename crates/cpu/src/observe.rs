@@ -34,6 +34,13 @@ pub enum Observation {
     Decrementer(u64),
     /// It wrote the hypervisor decrementer.
     HypervisorDecrementer(u64),
+    /// `msgsnd` or `msgsndp` sent a directed doorbell.
+    DoorbellSent {
+        /// RB: type and target, as the ISA lays them out.
+        message: u64,
+        /// By `msgsnd`.
+        hypervisor: bool,
+    },
     /// It accessed a device.
     Device {
         /// It was a store.

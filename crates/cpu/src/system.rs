@@ -133,7 +133,7 @@ fn return_from_interrupt(core: &mut Core) -> Outcome {
     let (address, saved) = (core.cpu.spr.srr0, core.cpu.spr.srr1);
     restore_msr(core, saved);
     go_to(core, address);
-    core.run.world.observe(core.count, || Observation::Return(address));
+    core.run.world.observe(core.count, || Observation::Return(core.cpu.regs.nia));
     Ok(())
 }
 
@@ -142,7 +142,7 @@ fn hypervisor_return(core: &mut Core) -> Outcome {
     let (address, saved) = (core.cpu.spr.hsrr0, core.cpu.spr.hsrr1);
     core.cpu.set_msr(implied(saved & msr::ALL));
     go_to(core, address);
-    core.run.world.observe(core.count, || Observation::Return(address));
+    core.run.world.observe(core.count, || Observation::Return(core.cpu.regs.nia));
     Ok(())
 }
 
@@ -151,7 +151,7 @@ fn return_from_vectored(core: &mut Core) -> Outcome {
     let (address, saved) = (core.cpu.regs.lr, core.cpu.regs.ctr);
     restore_msr(core, saved);
     go_to(core, address);
-    core.run.world.observe(core.count, || Observation::Return(address));
+    core.run.world.observe(core.count, || Observation::Return(core.cpu.regs.nia));
     Ok(())
 }
 
@@ -490,6 +490,10 @@ fn doorbell(core: &mut Core, op: SystemOp, i: &Ops) -> Outcome {
     }
     if !directed {
         return Ok(());
+    }
+    if let SystemOp::Msgsnd | SystemOp::Msgsndp = op {
+        let hypervisor = op == SystemOp::Msgsnd;
+        core.run.world.observe(core.count, || Observation::DoorbellSent { message, hypervisor });
     }
     match op {
         SystemOp::Msgsnd => core.run.exit(Exit::Doorbell { message, hypervisor: true }),

@@ -2,6 +2,7 @@
 //! may choose XIVE. Both know the same source numbers.
 
 use crate::{Xics, Xive};
+use alloc::vec::Vec;
 use timebase_memory::Memory;
 use timebase_state::State;
 
@@ -14,7 +15,42 @@ pub enum Controller {
     Xive(Xive),
 }
 
+/// An interrupt that was offered to a server, for whoever observes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Routed {
+    /// Its source.
+    pub source: u32,
+    /// The server (vCPU) it goes to.
+    pub server: u32,
+    /// Its priority, 0 the most favoured.
+    pub priority: u8,
+    /// The number that XIVE writes into the queue.
+    pub event: Option<u32>,
+}
+
 impl Controller {
+    /// From now on what is offered to servers is kept until [`Controller::take_routed`]; or not any more. No state.
+    pub fn observe(&mut self, on: bool) {
+        let routed = match self {
+            Controller::Xics(xics) => &mut xics.routed,
+            Controller::Xive(xive) => &mut xive.routed,
+        };
+        match (on, routed.is_some()) {
+            (true, false) => *routed = Some(Vec::new()),
+            (false, true) => *routed = None,
+            _ => {}
+        }
+    }
+
+    /// What was offered since the last call, in order.
+    pub fn take_routed(&mut self) -> Vec<Routed> {
+        let routed = match self {
+            Controller::Xics(xics) => &mut xics.routed,
+            Controller::Xive(xive) => &mut xive.routed,
+        };
+        routed.as_mut().map(core::mem::take).unwrap_or_default()
+    }
+
     /// The external interrupt line of `server`.
     pub fn line(&self, server: u32) -> bool {
         match self {

@@ -12,7 +12,7 @@ pub mod vty;
 pub mod xics;
 pub mod xive;
 
-pub use controller::Controller;
+pub use controller::{Controller, Routed};
 pub use nvram::Nvram;
 pub use rtc::Rtc;
 pub use vty::Vty;

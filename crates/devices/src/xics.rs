@@ -6,6 +6,7 @@
 //!
 //! Left out: global servers (ibm,ppc-interrupt-gserver#s), which no guest of this machine is told of.
 
+use crate::controller::Routed;
 use alloc::{collections::BTreeMap, vec, vec::Vec};
 use timebase_state::State;
 
@@ -77,6 +78,8 @@ pub struct NoSuch;
 pub struct Xics {
     presentations: Vec<Presentation>,
     sources: BTreeMap<u32, Source>,
+    #[cache("for an observer, if there is one")]
+    pub(crate) routed: Option<Vec<Routed>>,
 }
 
 impl Xics {
@@ -88,6 +91,7 @@ impl Xics {
         Xics {
             presentations: vec![Presentation::COLD; servers as usize],
             sources: of(level, true).into_iter().chain(of(message, false)).collect(),
+            routed: None,
         }
     }
 
@@ -133,6 +137,7 @@ impl Xics {
             return self.reject(number);
         }
         presentation.present(number, priority);
+        self.tell(number, server, priority);
         self.push_back(presented, server);
     }
 
@@ -165,7 +170,15 @@ impl Xics {
         }
         let mfrr = presentation.mfrr;
         presentation.present(IPI, mfrr);
+        self.tell(IPI, server, mfrr);
         self.push_back(presented, server);
+    }
+
+    /// Tells an observer what is presented.
+    fn tell(&mut self, source: u32, server: u32, priority: u8) {
+        if let Some(routed) = &mut self.routed {
+            routed.push(Routed { source, server, priority, event: None });
+        }
     }
 
     /// Everything that waits for `server` is offered again.

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::str::FromStr;
 use timebase_machine::api::Position;
 use timebase_machine::debug::Halts;
-use timebase_machine::observe::{Observation, Observed};
+use timebase_machine::observe::{Latency, Observation, Observed, Operation, Routed};
 
 /// Instructions that are run before what was seen is told.
 const STRETCH: u64 = 1_000_000;
@@ -27,7 +27,9 @@ pub enum Kind {
     Return,
     /// Doorbell messages.
     Doorbell,
-    /// The interrupt controller's lines to vCPUs.
+    /// Interrupts between processors, requested and offered.
+    Ipi,
+    /// The interrupt controller: offers, acceptances, ends, its lines to vCPUs.
     Controller,
     /// Hypervisor calls.
     Hcall,
@@ -37,11 +39,13 @@ pub enum Kind {
     Device,
     /// What vCPUs do: running, idle, stopped.
     Vcpu,
+    /// When no vCPU can run.
+    Idle,
     /// Console output.
     Console,
     /// Inputs.
     Input,
-    /// Resets and panics.
+    /// Resets, power-off, panics: asked for, and carried out.
     Reset,
 }
 
@@ -52,17 +56,19 @@ impl Kind {
     }
 
     /// All of them.
-    pub const ALL: [Kind; 13] = [
+    pub const ALL: [Kind; 15] = [
         Kind::Decrementer,
         Kind::Interrupt,
         Kind::Exception,
         Kind::Return,
         Kind::Doorbell,
+        Kind::Ipi,
         Kind::Controller,
         Kind::Hcall,
         Kind::Rtas,
         Kind::Device,
         Kind::Vcpu,
+        Kind::Idle,
         Kind::Console,
         Kind::Input,
         Kind::Reset,
@@ -76,11 +82,13 @@ impl Kind {
             Kind::Exception => "exception",
             Kind::Return => "return",
             Kind::Doorbell => "doorbell",
+            Kind::Ipi => "ipi",
             Kind::Controller => "controller",
             Kind::Hcall => "hcall",
             Kind::Rtas => "rtas",
             Kind::Device => "device",
             Kind::Vcpu => "vcpu",
+            Kind::Idle => "idle",
             Kind::Console => "console",
             Kind::Input => "input",
             Kind::Reset => "reset",
@@ -307,10 +315,49 @@ pub(crate) fn of_record(record: &Record) -> Option<Happening> {
             (Kind::Input, "idle-cut")
         }
         Event::Reset => (Kind::Reset, "reset"),
-        Event::Resume => (Kind::Reset, "panic-reported"),
+        Event::Resume => (Kind::Reset, "resumed after the panic"),
         Event::Digest(_) | Event::Progress | Event::End { .. } => return None,
     };
     Some(plain(record.at, kind, name, details))
+}
+
+fn of_xirr(xirr: u32) -> Vec<(&'static str, Detail)> {
+    vec![("source", Detail::Bits((xirr & 0xff_ffff).into())), ("cppr", Detail::Bits((xirr >> 24).into()))]
+}
+
+fn of_xive(operation: Operation, value: u64) -> (Kind, String, Vec<(&'static str, Detail)>) {
+    let Operation { name, source, queue, pq } = operation;
+    let mut details = Vec::new();
+    details.extend(source.map(|source| ("source", Detail::Bits(source.into()))));
+    if let Some((server, priority)) = queue {
+        details.push(("server", Detail::Number(server.into())));
+        details.push(("priority", Detail::Number(priority.into())));
+    }
+    details.extend(pq.map(|pq| ("pq", Detail::Text(format!("{pq:02b}")))));
+    details.push(("value", Detail::Bits(value)));
+    (Kind::Controller, name.into(), details)
+}
+
+/// Names of statuses (LoPAR "Hcall Status Codes").
+fn status_of(status: i64) -> Detail {
+    let name = match status {
+        0 => "H_SUCCESS",
+        18 => "H_CONTINUE",
+        -1 => "H_HARDWARE",
+        -2 => "H_FUNCTION",
+        -3 => "H_PRIVILEGE",
+        -4 => "H_PARAMETER",
+        -6 => "H_PTEG_FULL",
+        -7 => "H_NOT_FOUND",
+        -16 => "H_RESOURCE",
+        -55 => "H_P2",
+        -56 => "H_P3",
+        -57 => "H_P4",
+        -69 => "H_BAD_MODE",
+        -256 => "H_UNSUPPORTED_FLAG",
+        other => return Detail::Number(other),
+    };
+    Detail::Text(name.into())
 }
 
 pub(crate) fn of_observed(seen: Observed) -> Happening {
@@ -324,9 +371,12 @@ pub(crate) fn of_observed(seen: Observed) -> Happening {
             }
             (Kind::Exception, name.to_owned(), details)
         }
-        Observation::Interrupt { name, resume, latency } => {
-            let mut details = vec![("resume", Bits(resume))];
-            details.extend(latency.map(|ticks| ("latency_ticks", Number(ticks as i64))));
+        Observation::Interrupt { name, resume, cause, latency } => {
+            let mut details = vec![("resume", Bits(resume)), ("cause", Bits(cause))];
+            if let Some(Latency { ticks, instructions }) = latency {
+                details.push(("latency_ticks", Number(ticks as i64)));
+                details.extend(instructions.map(|n| ("latency_instructions", Number(n as i64))));
+            }
             (Kind::Interrupt, name.to_owned(), details)
         }
         Observation::Return { to } => (Kind::Return, "return".into(), vec![("to", Bits(to))]),
@@ -341,22 +391,34 @@ pub(crate) fn of_observed(seen: Observed) -> Happening {
         Observation::Doorbell { hypervisor } => {
             (Kind::Doorbell, if hypervisor { "hypervisor" } else { "privileged" }.into(), Vec::new())
         }
+        Observation::DoorbellSent { message, hypervisor } => {
+            let name = if hypervisor { "msgsnd" } else { "msgsndp" };
+            (Kind::Doorbell, name.into(), vec![("message", Bits(message))])
+        }
+        Observation::Xive { operation, value } => of_xive(operation, value),
+        Observation::IpiRequest { server, mfrr } => {
+            let name = if mfrr == u8::MAX { "withdrawn" } else { "requested" };
+            let server = ("server", Number(server.into()));
+            (Kind::Ipi, name.into(), vec![server, ("priority", Number(mfrr.into()))])
+        }
+        Observation::Accepted(xirr) => (Kind::Controller, "accepted".into(), of_xirr(xirr)),
+        Observation::Ended(xirr) => (Kind::Controller, "ended".into(), of_xirr(xirr)),
+        Observation::Offered { routed: Routed { source, priority, event, server: _ }, ipi } => {
+            let mut details = vec![("source", Bits(source.into())), ("priority", Number(priority.into()))];
+            details.extend(event.map(|event| ("event", Bits(event.into()))));
+            (if ipi { Kind::Ipi } else { Kind::Controller }, "offered".into(), details)
+        }
         Observation::Device { store, address, bytes, value } => (
             Kind::Device,
             if store { "store" } else { "load" }.into(),
             vec![("address", Bits(address)), ("bytes", Number(bytes.into())), ("value", Bits(value))],
         ),
         Observation::Hypercall { name, arguments, status, results } => {
-            let mut details: Vec<_> = ["r4", "r5", "r6", "r7"]
-                .into_iter()
-                .zip(arguments)
-                .map(|(register, value)| (register, Bits(value)))
-                .collect();
-            details.push(("status", Number(status)));
-            // Registers that the call changed are what it returned.
-            let returned = ["r4'", "r5'", "r6'", "r7'"].into_iter().zip(arguments.iter().zip(results));
-            let changed = returned.filter(|(_, (before, after))| *before != after);
-            details.extend(changed.map(|(register, (_, after))| (register, Bits(after))));
+            let registers = ["r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12"];
+            let mut details: Vec<_> = registers.into_iter().zip(arguments.into_iter().map(Bits)).collect();
+            details.push(("status", status_of(status)));
+            let returned = ["r4'", "r5'", "r6'", "r7'", "r8'", "r9'", "r10'", "r11'", "r12'"];
+            details.extend(returned.into_iter().zip(results.into_iter().map(Bits)));
             (Kind::Hcall, name, details)
         }
         Observation::Rtas { name, arguments, results } => {
@@ -366,12 +428,20 @@ pub(crate) fn of_observed(seen: Observed) -> Happening {
             (Kind::Rtas, name, vec![("arguments", arguments), ("results", results)])
         }
         Observation::Activity(activity) => (Kind::Vcpu, activity.into(), Vec::new()),
+        Observation::Prod(cpu) => (Kind::Vcpu, "prod".into(), vec![("target", Number(cpu.into()))]),
+        Observation::IdleBegins => (Kind::Idle, "begins".into(), Vec::new()),
+        Observation::IdleEnds(ticks) => (Kind::Idle, "ends".into(), vec![("ticks", Number(ticks as i64))]),
+        Observation::ResetRequest => (Kind::Reset, "reset asked for".into(), Vec::new()),
+        Observation::PowerOff => (Kind::Reset, "power-off".into(), Vec::new()),
+        Observation::Panic(text) => {
+            (Kind::Reset, "panic".into(), vec![("text", Detail::Quoted(text.trim().into()))])
+        }
     };
     Happening {
         instruction: at.count,
         sequence: at.sequence,
         ticks: Some(now.ticks()),
-        cpu: Some(cpu),
+        cpu,
         kind,
         name,
         details: Details(details),

@@ -229,9 +229,12 @@ fn watched(guest: &Guest) -> Vec<Happening> {
     assert_eq!(timeline.position(), at(guest.end));
     assert_eq!(timeline.digest(), digests[&guest.end], "nobody noticed");
     let mut machine = guest.machine();
-    while machine.run(guest.end) != Stop::Limit {
-        machine.take_output();
-        machine.end_idle();
+    loop {
+        match machine.run(guest.end) {
+            Stop::Limit => break,
+            Stop::Idle { .. } => machine.end_idle(),
+            _ => drop(machine.take_output()),
+        }
     }
     // What is counted and what is told are the same.
     let counted = machine.statistics();

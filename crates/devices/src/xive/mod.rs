@@ -12,6 +12,7 @@
 //! OS reporting line (its calls answer H_FUNCTION, as on the peer), and stores that end an interrupt.
 
 mod calls;
+mod meaning;
 mod queue;
 mod source;
 #[cfg(test)]
@@ -19,7 +20,9 @@ mod tests;
 mod thread;
 
 pub use calls::{QueueConfig, QueueInfo, Refused, SourceConfig, SourceInfo};
+pub use meaning::Operation;
 
+use crate::controller::Routed;
 use alloc::{collections::BTreeMap, vec, vec::Vec};
 use queue::Queue;
 use source::Source;
@@ -64,6 +67,8 @@ pub struct Xive {
     queues: Vec<Queue>,
     /// By server.
     threads: Vec<Thread>,
+    #[cache("for an observer, if there is one")]
+    pub(crate) routed: Option<Vec<Routed>>,
 }
 
 impl Xive {
@@ -76,6 +81,7 @@ impl Xive {
             sources: of(level.to_vec(), true).chain(of(messages, false)).collect(),
             queues: vec![Queue::cold(); servers as usize * PRIORITIES as usize],
             threads: vec![Thread::cold(); servers as usize],
+            routed: None,
         }
     }
 
@@ -96,10 +102,14 @@ impl Xive {
     fn route(&mut self, number: u32, memory: &mut Memory) {
         let Some(target) = self.sources.get(&number).and_then(|source| source.target()) else { return };
         let Some(queue) = self.queues.get_mut(target.queue as usize) else { return };
-        if !queue.push(target.event, memory) {
+        let notifies = queue.push(target.event, memory);
+        let (server, priority) = (target.queue / PRIORITIES as u32, (target.queue % PRIORITIES as u32) as u8);
+        if let Some(routed) = &mut self.routed {
+            routed.push(Routed { source: number, server, priority, event: Some(target.event) });
+        }
+        if !notifies {
             return;
         }
-        let (server, priority) = (target.queue / PRIORITIES as u32, (target.queue % PRIORITIES as u32) as u8);
         if let Some(thread) = self.threads.get_mut(server as usize) {
             thread.make_pending(priority);
         }

@@ -22,6 +22,17 @@ const ACKNOWLEDGE: u64 = 0x810;
 /// A byte stored here makes a priority pending.
 const SET_PENDING: u64 = 0x812;
 
+/// What an access of `bytes` bytes at `offset` of the OS page does.
+pub(super) fn operation(offset: u64, bytes: u8, store: bool) -> &'static str {
+    match (offset, bytes, store) {
+        (ACKNOWLEDGE, 2, false) => "tima-acknowledge",
+        (CPPR, 1, true) => "tima-set-cppr",
+        (SET_PENDING, 1, true) => "tima-set-pending",
+        (.., false) => "tima-load",
+        (.., true) => "tima-store",
+    }
+}
+
 /// A thread's context.
 #[derive(State, Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Thread {

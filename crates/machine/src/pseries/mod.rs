@@ -7,6 +7,7 @@ mod describe;
 mod hcall;
 mod open_firmware;
 mod rtas;
+mod watched;
 
 use crate::debug::{self, Change, Debugger, Halts};
 use crate::image::{self, Image, KERNEL_BASE};
@@ -245,9 +246,7 @@ impl Pseries {
         }
         let rate = (self.config.rate_numerator, self.config.rate_denominator);
         board.clock.share(board.count, rate.0, rate.1, runnable);
-        let at = Position { count: board.count, sequence: board.sequence };
-        let vcpus = board.cpu.iter().map(|slot| (&slot.vcpu, slot.activity.name()));
-        self.observer.look(at, now, vcpus);
+        self.look();
     }
 
     /// The next instant at which something happens by itself.
@@ -262,11 +261,9 @@ impl Pseries {
         let n = self.board.schedule.current as usize;
         while let Some(vector) = self.board.cpu[n].vcpu.take_interrupt() {
             *self.interrupts.entry(vector.name()).or_default() += 1;
-            if let (true, timebase_cpu::observe::Observation::Interrupt { resume, .. }) =
-                (self.observer.is_on(), self.board.cpu[n].vcpu.interrupted_by(vector))
-            {
+            if self.observer.is_on() {
                 let (at, now) = (self.position(), self.now());
-                self.observer.interrupted(at, now, n as u32, vector.name(), resume);
+                self.observer.interrupted(at, now, n as u32, vector, &self.board.cpu[n].vcpu);
             }
         }
     }
@@ -278,7 +275,9 @@ impl Pseries {
         let due = self.deadline();
         let board = &mut self.board;
         let due = due.map_or(u64::MAX, |deadline| board.clock.count_of(deadline));
-        let budget = (limit.min(due) - board.count).min(board.schedule.left).min(self.quantum).max(1);
+        // A guest that idles for centuries makes time wrap around: then the next event may seem to be past.
+        let left = limit.min(due).saturating_sub(board.count);
+        let budget = left.min(board.schedule.left).min(self.quantum).max(1);
         let mut world = World {
             memory: &mut board.memory,
             bus: &mut board.devices,
@@ -289,13 +288,25 @@ impl Pseries {
         };
         let outcome = self.engine.run(&mut board.cpu[n].vcpu, &mut world, budget);
         self.debugger.ran(n as u32, before, outcome.executed);
-        self.observer.ran(n as u32, before, &board.clock);
+        let xive = board.devices.interrupts.xive();
+        let meaning = |address, bytes, store| xive.as_ref()?.meaning(address, bytes, store);
+        self.observer.ran(n as u32, before, &board.clock, meaning);
         board.count += outcome.executed;
         if outcome.executed != 0 {
             board.sequence = 0;
         }
         board.schedule.left -= outcome.executed.min(board.schedule.left);
-        match outcome.exit {
+        self.observer.set_attempt(Some((before, outcome.executed)));
+        self.carry_out(n, outcome.exit);
+        if self.observer.is_on() {
+            self.see_offers();
+        }
+        self.observer.set_attempt(None);
+    }
+
+    /// Does what vCPU `n` asks of the machine.
+    fn carry_out(&mut self, n: usize, exit: Exit) {
+        match exit {
             Exit::Budget | Exit::Look => {}
             Exit::Breakpoint => {
                 let (at, nia) = (self.position(), self.board.cpu[n].vcpu.regs.nia);
@@ -333,11 +344,6 @@ impl Pseries {
     fn restart_debugger(&mut self) {
         let (cpus, at) = (&self.board.cpu, self.position());
         self.debugger.start_over(|n| Some(&cpus.get(n as usize)?.vcpu), at);
-    }
-
-    /// Where the attempt began that just ended.
-    fn last_attempt(&self) -> Position {
-        Position { count: self.board.count.saturating_sub(1), sequence: 0 }
     }
 
     /// The partition's translation changed.
@@ -571,6 +577,7 @@ impl Machine for Pseries {
             if !self.emitted.is_empty() {
                 return Stop::Output;
             }
+            self.see_request();
             match &self.board.request {
                 Request::None => {}
                 Request::Reset => return Stop::Reset,
@@ -583,13 +590,17 @@ impl Machine for Pseries {
             let able = |n: u32| board.cpu[n as usize].activity == Activity::Running;
             match board.schedule.choose(board.cpu.len() as u32, able) {
                 None if at.count >= limit => return Stop::Limit,
-                None => return Stop::Idle { deadline: self.deadline() },
+                None => {
+                    self.see_idle(true);
+                    return Stop::Idle { deadline: self.deadline() };
+                }
                 Some(true) => {
                     board.memory.begin_slice(board.schedule.current);
                     self.debugger.slice(at, board.schedule.current);
                 }
                 Some(false) => {}
             }
+            self.see_idle(false);
             self.take_interrupts();
             let cpus = &self.board.cpu;
             let hits = self.debugger.look(&mut self.board.memory, |n| Some(&cpus.get(n as usize)?.vcpu));
@@ -659,6 +670,7 @@ impl Machine for Pseries {
         let Ok(board) = Board::cold(&self.config, self.model, &kept, count, now) else { return };
         self.board = Board { sequence: self.board.sequence + 1, ..board };
         let _ = self.load_images();
+        self.observer.reset();
         self.flush_caches();
     }
 
@@ -770,6 +782,7 @@ impl Machine for Pseries {
 
     fn observe(&mut self, on: bool) {
         self.observer.set(on);
+        self.board.devices.interrupts.observe(on);
     }
 
     fn take_observed(&mut self) -> Vec<Observed> {

@@ -3,9 +3,9 @@
 //! The guest calls a stub of five instructions, which makes the private hcall 0xf000; the service itself runs here.
 
 use super::{Activity, Pseries, Request, describe};
+use crate::Config;
 use crate::observe::Observation;
 use crate::tree::{ROOT, Tree};
-use crate::{Config, Machine};
 use alloc::{string::String, vec::Vec};
 use timebase_cpu::bits::msr;
 use timebase_devices::Xics;
@@ -136,6 +136,7 @@ impl Pseries {
         let cell = |n: u64| memory.read_u32(address + 4 * n).unwrap_or(0);
         let (token, count, returns) = (cell(0), cell(1).min(16), cell(2).min(16));
         let args: Vec<u32> = (0..count as u64).map(|n| cell(3 + n)).collect();
+        let mark = self.observer.mark();
         let service = SERVICES.get(token.wrapping_sub(FIRST_TOKEN) as usize);
         let results = match service {
             Some((name, service)) => {
@@ -147,12 +148,11 @@ impl Pseries {
                 alloc::vec![NOT_SUPPORTED]
             }
         };
-        let (at, now) = (self.last_attempt(), self.now());
-        self.observer.see(at, now, n as u32, || Observation::Rtas {
-            name: service.map_or_else(|| alloc::format!("token {token:#x}"), |service| service.0.into()),
-            arguments: args.clone(),
-            results: results.clone(),
-        });
+        if self.observer.is_on() {
+            let name = service.map_or_else(|| alloc::format!("token {token:#x}"), |service| service.0.into());
+            let results = results.iter().copied().take(returns as usize).collect();
+            self.see_before(mark, n, Observation::Rtas { name, arguments: args, results });
+        }
         for (k, value) in results.iter().take(returns as usize).enumerate() {
             let at = address + 4 * (3 + count as u64 + k as u64);
             let _ = self.board.memory.store_u32(at, *value as u32, Writer::Other);

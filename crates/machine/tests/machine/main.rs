@@ -5,3 +5,4 @@ mod harness;
 mod hcalls;
 mod images;
 mod linux;
+mod observed;

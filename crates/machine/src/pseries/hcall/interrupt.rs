@@ -1,6 +1,7 @@
 //! Interrupt controller calls: XICS presentation (LoPAR "Interrupt Support"), and VIO signals.
 
 use super::{Call, status};
+use crate::observe::Observation;
 use crate::pseries::describe::VTY;
 use timebase_devices::Xics;
 
@@ -24,7 +25,12 @@ pub(super) fn cppr(call: &mut Call) -> i64 {
 pub(super) fn ipi(call: &mut Call) -> i64 {
     let [server, mfrr, ..] = call.args;
     let Ok(server) = u32::try_from(server) else { return status::PARAMETER };
-    call.with_xics(|xics| xics.set_mfrr(server, mfrr as u8).map_or(status::PARAMETER, |()| status::SUCCESS))
+    let status = call
+        .with_xics(|xics| xics.set_mfrr(server, mfrr as u8).map_or(status::PARAMETER, |()| status::SUCCESS));
+    if status == status::SUCCESS {
+        call.machine.see(Some(call.n), || Observation::IpiRequest { server, mfrr: mfrr as u8 });
+    }
+    status
 }
 
 /// H_XIRR: gives XIRR.
@@ -37,6 +43,7 @@ pub(super) fn xirr(call: &mut Call) -> i64 {
     });
     if status == status::SUCCESS {
         call.give(0, value as u64);
+        call.machine.see(Some(call.n), || Observation::Accepted(value));
     }
     status
 }
@@ -55,10 +62,14 @@ pub(super) fn xirr_x(call: &mut Call) -> i64 {
 /// H_EOI: XIRR.
 pub(super) fn eoi(call: &mut Call) -> i64 {
     let (server, xirr) = (call.n as u32, call.args[0] as u32);
-    call.with_xics(|xics| {
+    let status = call.with_xics(|xics| {
         xics.end_of_interrupt(server, xirr);
         status::SUCCESS
-    })
+    });
+    if status == status::SUCCESS {
+        call.machine.see(Some(call.n), || Observation::Ended(xirr));
+    }
+    status
 }
 
 /// H_IPOLL: server; gives XIRR and MFRR.

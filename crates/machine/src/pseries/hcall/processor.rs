@@ -1,6 +1,7 @@
 //! Virtual processor calls (LoPAR "Shared Processor LPAR", "Partition Migration"): cede, prod, confer, join.
 
 use super::{Call, status};
+use crate::observe::Observation;
 use crate::pseries::Activity;
 use timebase_cpu::bits::msr;
 
@@ -32,6 +33,8 @@ pub(super) fn prod(call: &mut Call) -> i64 {
     match call.machine.board.cpu.get_mut(call.args[0] as usize) {
         Some(slot) => {
             slot.prodded = true;
+            let target = call.args[0] as u32;
+            call.machine.see(Some(call.n), || Observation::Prod(target));
             status::SUCCESS
         }
         None => status::PARAMETER,
