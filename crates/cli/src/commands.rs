@@ -341,6 +341,7 @@ fn rules(end: &args::End, on_panic: OnPanic) -> Rules {
         reboot: !end.no_reboot,
         stop_on_panic: end.on_panic.unwrap_or(on_panic) == OnPanic::Stop,
         until_count: end.until_count,
+        compare: true,
     }
 }
 

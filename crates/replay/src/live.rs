@@ -48,11 +48,14 @@ pub struct Rules {
     pub stop_on_panic: bool,
     /// End at this instruction count.
     pub until_count: Option<u64>,
+    /// Compare the digests that the recording has. Whoever was here before need not: hashing what came from a file of
+    /// checkpoints takes long.
+    pub compare: bool,
 }
 
 impl Default for Rules {
     fn default() -> Rules {
-        Rules { reboot: true, stop_on_panic: false, until_count: None }
+        Rules { reboot: true, stop_on_panic: false, until_count: None, compare: true }
     }
 }
 

@@ -592,7 +592,7 @@ impl Timeline {
     fn replay_to(&mut self, target: Position, patience: &mut Patience) -> Result<Rest, TravelError> {
         let fresh = self.position() <= self.explored;
         let mut follower = Follower { console: &mut self.console, fresh, explored: self.explored, patience };
-        let rules = Rules::default();
+        let rules = Rules { compare: target > self.explored, ..Rules::default() };
         let rest = self.head.play_to(&mut *self.machine, &self.records, target, &mut follower, rules);
         self.explored = follower.explored;
         Ok(rest?)
