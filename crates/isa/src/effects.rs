@@ -254,8 +254,8 @@ const PATTERNS: [u64; 6] = [
 /// The bits that a word of [`Regs`] has.
 fn width(reg: Reg) -> u64 {
     match reg.0 {
-        n if n >= Reg::CA.0 && n <= Reg::SO.0 => 1,
-        n if n >= Reg::cr(0).0 && n <= Reg::cr(7).0 => 15,
+        n if (Reg::CA.0..=Reg::SO.0).contains(&n) => 1,
+        n if (Reg::cr(0).0..=Reg::cr(7).0).contains(&n) => 15,
         _ => u64::MAX,
     }
 }
