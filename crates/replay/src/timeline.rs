@@ -23,6 +23,8 @@ pub const GAP: u64 = 10_000_000;
 const NEAR: u64 = 20_000;
 /// Checkpoints near cursors, past and present, that are kept.
 const NEAR_KEPT: usize = 128;
+/// Checkpoints that a stretch of a search back spans at most.
+const REACH: u32 = 8;
 /// Host memory for checkpoints, in bytes, unless another amount is given.
 pub const DEFAULT_BUDGET: u64 = 768 << 20;
 
@@ -424,8 +426,15 @@ impl Timeline {
     ) -> Result<Found, TravelError> {
         let start = self.position();
         let mut until = start;
+        // What is far is searched in longer stretches: restoring costs, too.
+        let mut reach = 1;
         while until > limit {
-            let Some(from) = self.restore_nearest(until, true)? else { break };
+            let mut from = until;
+            for _ in 0..reach {
+                from = self.nearest(from, true).filter(|_| from > limit).unwrap_or(from);
+            }
+            reach = (2 * reach).min(REACH);
+            let Some(from) = self.restore_nearest(from, from == until)? else { break };
             if let Some(hit) = self.last_until(until, limit, halts, judge, patience)? {
                 self.seek(hit.at, patience)?;
                 return Ok(Found::Hit(hit));
