@@ -11,6 +11,7 @@ extern crate alloc;
 
 pub mod branch;
 pub mod condition;
+pub mod decimal;
 pub mod decode;
 pub mod disassembly;
 pub mod effects;
@@ -44,6 +45,7 @@ pub use trap::Trap;
 pub fn each(visitor: &mut impl Visitor) {
     fixed::each(visitor);
     float::each(visitor);
+    decimal::each(visitor);
     vsx::each(visitor);
     branch::each(visitor);
     condition::each(visitor);

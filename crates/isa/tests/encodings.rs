@@ -16,6 +16,7 @@ fn other_names(name: &str) -> &'static [&'static str] {
         "cmplwi" | "cmpldi" => &["cmpli"],
         "mtlr" | "mtctr" | "mtxer" | "mtvrsave" => &["mtspr"],
         "mflr" | "mfctr" | "mfxer" | "mfvrsave" => &["mfspr"],
+        "dss" => &["dssall"],
         "dst" => &["dstt"],
         "dstst" => &["dststt"],
         "lvsl_" => &["lvsl"],

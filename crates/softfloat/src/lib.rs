@@ -13,12 +13,13 @@
 //! - invalid operations are told apart ([`Flags`]).
 //!
 //! What an enabled invalid operation or zero divide exception does (the target is not written) is left to the
-//! caller, as are decimal formats.
+//! caller. Decimal formats are in [`decimal`].
 #![no_std]
 
 mod arithmetic;
 mod compare;
 mod convert;
+pub mod decimal;
 mod estimate;
 mod format;
 mod round;

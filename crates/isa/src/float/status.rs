@@ -124,6 +124,11 @@ impl Regs {
         self.fpscr = self.fpscr & !bit::FPRF | class.fprf(negative) << 12;
     }
 
+    /// FPRF := `class`, its five bits.
+    pub(crate) fn set_class(&mut self, class: u64) {
+        self.fpscr = self.fpscr & !bit::FPRF | class << 12;
+    }
+
     /// FPCC and CR field `bf` := the outcome of a comparison or test.
     pub(crate) fn set_fpcc(&mut self, bf: u8, outcome: u64) {
         self.fpscr = self.fpscr & !bit::FPCC | outcome << 12;

@@ -3,6 +3,7 @@
 use crate::different::{Ignore, different};
 use crate::reader::{Executor, Machine, Stop};
 use timebase_isa::decode::Entry;
+use timebase_softfloat::decimal::{Format, Kind, Number};
 
 /// Effective address of the memory.
 pub const MEMORY: u64 = 0x2000_0000 + 1136;
@@ -21,7 +22,7 @@ pub struct Case {
 
 /// The instructions that are tried: computational ones of the newest level.
 pub fn tried(entry: &Entry) -> bool {
-    let family = ["I 3", "I 4", "I 6", "I 7"].iter().any(|section| entry.section.starts_with(section));
+    let family = ["I 3", "I 4", "I 5", "I 6", "I 7"].iter().any(|section| entry.section.starts_with(section));
     family && entry.encoding.until >= 310
 }
 
@@ -100,6 +101,34 @@ impl Random {
             _ => spread(8, 0xf0) & !0xf0 | (self.below(16) as u128) << 4,
         }
     }
+    /// A decimal number in `bits` (64 or 128) bits: few digits or many, exponents near each other or extreme.
+    fn decimal_float(&mut self, format: &Format) -> u128 {
+        let raw = (self.next() as u128) << 64 | self.next() as u128;
+        let limit = 10u128.pow(format.digits - self.below(format.digits as u64) as u32);
+        let coefficient = match self.below(8) {
+            0 => 0,
+            1 => limit - 1,
+            2 => limit / 2,
+            3 => raw % limit / 10_000 * 10_000,
+            _ => raw % limit,
+        };
+        let exponent = match self.below(8) {
+            0 => format.min_exponent() + self.below(20) as i32,
+            1 => format.max_exponent() - self.below(20) as i32,
+            2 => self.below(format.max_biased() as u64 + 1) as i32 + format.min_exponent(),
+            _ => self.below(60) as i32 - 40,
+        };
+        let kind = match self.below(24) {
+            0 => Kind::Infinity,
+            1 => Kind::Quiet,
+            2 => Kind::Signaling,
+            _ => Kind::Finite,
+        };
+        let negative = self.below(2) != 0;
+        let datum = format.encode(Number { negative, kind, coefficient, exponent });
+        // Redundant encodings and what has no number.
+        if self.below(12) == 0 { datum ^ 1 << self.below(format.width() as u64) } else { datum }
+    }
     fn vector(&mut self) -> u128 {
         let repeat = |width: u32, r: &mut Random, f: fn(&mut Random) -> u128| {
             (0..128 / width).fold(0u128, |v, _| v << (width - 1) << 1 | f(r))
@@ -147,6 +176,16 @@ fn operand_bits(entry: &Entry) -> u64 {
             "DM" | "SHW" => field(8, 2),
             "IMM8" => field(11, 8),
             "RMC" => field(9, 2),
+            "TE" => field(16, 5),
+            "SP" => field(19, 2),
+            "S" => field(20, 1),
+            "DCM" | "DGM" => field(10, 6),
+            "SH" if entry.section.starts_with("I 5") => field(10, 6),
+            "UIM" if entry.section.starts_with("I 5") => field(16, 6),
+            // Pairs are even.
+            "FRTp" if entry.section.starts_with("I 5") => field(22, 4),
+            "FRAp" => field(17, 4),
+            "FRBp" => field(12, 4),
             "MP" | "W" => field(16, 1),
             "N" => field(16, 3),
             "IX" => field(17, 1),
@@ -234,6 +273,31 @@ fn random_word(entry: &Entry, random: &mut Random) -> u64 {
     word
 }
 
+/// Registers for decimal floating point: long ones, pairs, packed decimals, integers for FRA.
+fn decimal_floats(entry: &Entry, vsr: &mut [[u64; 2]; 64], random: &mut Random) {
+    let pairs = entry.syntax.contains("FRBp") || entry.syntax.contains("FRAp");
+    for n in (0..32).step_by(2) {
+        let mut datum = random.decimal_float(&Format::EXTENDED);
+        if !pairs {
+            datum = random.decimal_float(&Format::LONG) << 64 | random.decimal_float(&Format::LONG);
+        }
+        match entry.name {
+            "dctdp" => {
+                datum = random.decimal_float(&Format::SHORT) << 64 | random.decimal_float(&Format::SHORT)
+            }
+            _ if entry.name.starts_with("denbcd") => datum = random.decimal(),
+            _ if entry.name.starts_with("dcffix") => datum = random.vector(),
+            _ => {}
+        }
+        vsr[n][0] = (datum >> 64) as u64;
+        vsr[n + 1][0] = datum as u64;
+    }
+    let numbers = ["diex", "drrnd", "dtstsf"].iter().any(|name| entry.name.starts_with(name));
+    for n in (0..32).filter(|n| numbers && n % 4 == 3) {
+        vsr[n][0] = random.below(900).wrapping_sub(5);
+    }
+}
+
 fn random_state(entry: &Entry, random: &mut Random) -> Machine {
     let mut machine = Machine::new(MEMORY, MEMORY_BYTES);
     let regs = &mut machine.regs;
@@ -241,6 +305,9 @@ fn random_state(entry: &Entry, random: &mut Random) -> Machine {
     for n in 0..64 {
         let value = if decimal && random.below(8) != 0 { random.decimal() } else { random.vector() };
         regs.set_vsr128(n, value);
+    }
+    if entry.section.starts_with("I 5") {
+        decimal_floats(entry, &mut regs.vsr, random);
     }
     for n in 3..11 {
         regs.gpr[n] = random.next() >> random.below(64);

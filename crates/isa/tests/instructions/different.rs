@@ -14,6 +14,8 @@ pub struct Ignore {
     pub upper_word: bool,
     /// The VSR that is the target, if there is one: results of what is no decimal.
     pub target: Option<u8>,
+    /// The pair of VSRs that the peer has exchanged.
+    pub exchanged: Option<u8>,
     /// Nothing is compared.
     pub skip: bool,
 }
@@ -117,6 +119,29 @@ fn undefined(name: &str, i: &Ops, before: &Machine, after: &Machine) -> bool {
     }
 }
 
+/// Faults of the peer in decimal floating point (Book I chapter 5). It keeps numbers in another form, which has no
+/// digits for infinities (5.6.6: all digits of an infinity are in its trailing significand) nor for NaNs with more
+/// digits than the result, and which keeps redundant declets of NaNs.
+fn decimal_faults(name: &str, i: &Ops, before: &Machine, after: &Machine) -> bool {
+    let class = |n: u8| before.regs.vsr[n as usize & 31][0] >> 58 & 31;
+    let invalid_conversion = after.regs.fpscr & 1 << 8 != 0;
+    let source = if name.starts_with("dsc") { i.a } else { i.b };
+    match name.trim_end_matches('q') {
+        "dscli" | "dscri" | "ddedpd" => class(source) == 30,
+        "diex" => {
+            let greatest = if name == "diex" { 767 } else { 12287 };
+            class(source) >= 30 || before.regs.vsr[i.a as usize & 31][0] > greatest
+        }
+        "drsp" => class(source) == 31,
+        "drdp" => class(source) == 31,
+        // Leaves target and FPRF as they are, though invalid operations are not enabled (5.5.10.1).
+        "denbcd" => invalid_conversion,
+        // Takes the number of the bit VE for its mask, and so finds an exception enabled.
+        "drrnd" => after.regs.fpscr & 1 << 29 != 0,
+        _ => false,
+    }
+}
+
 fn faults_of_the_peer(name: &str, i: &Ops, before: &Machine, after: &Machine) -> bool {
     let rounding = before.regs.fpscr & 3;
     let single =
@@ -156,6 +181,7 @@ pub fn different(name: &str, i: &Ops, before: &Machine, after: &Machine) -> Igno
     // An enabled exception would end the peer.
     let mut skip = after.regs.fpscr & FEX != 0;
     skip |= undefined(name, i, before, after) || faults_of_the_peer(name, i, before, after);
+    skip |= decimal_faults(name, i, before, after);
     match name {
         // FPRF is undefined.
         _ if name.starts_with("fcti") || name.starts_with("xscvdp") && name.ends_with('s') => fpscr |= FPRF,
@@ -190,6 +216,8 @@ pub fn different(name: &str, i: &Ops, before: &Machine, after: &Machine) -> Igno
             || name.starts_with("mtvsrw") && name != "mtvsrws",
         upper_word: name.starts_with("fctiw"),
         target: (name.starts_with("bcd") && (cr6 == 1 || name == "bcdcfsq_" && cr6 & 1 != 0)).then_some(i.t),
+        // Puts the result in the second register of the pair (5.6.5: the result, concatenated with 64 zeros).
+        exchanged: (name == "drdpq").then_some(i.t & 30),
         skip,
     }
 }

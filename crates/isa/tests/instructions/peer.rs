@@ -113,7 +113,8 @@ fn compare(ours: &Machine, peer: &Machine, ignore: Ignore) -> Vec<String> {
         let mask = if ignore.second_doubleword { u128::MAX << 64 } else { u128::MAX };
         let mask = if ignore.upper_word { mask & !(u128::MAX << 96) } else { mask };
         let mask = if ignore.target == Some(n) { 0 } else { mask };
-        check(format!("vs{n}"), ours.regs.vsr128(n) & mask, peer.regs.vsr128(n) & mask);
+        let there = if ignore.exchanged == Some(n & 62) { n ^ 1 } else { n };
+        check(format!("vs{n}"), ours.regs.vsr128(n) & mask, peer.regs.vsr128(there) & mask);
     }
     if ours.memory != peer.memory {
         differences.push(format!("memory: {:x?}, peer {:x?}", ours.memory, peer.memory));
