@@ -1,7 +1,11 @@
 //! `timebase export --perfetto`: what happened as a trace for the Perfetto viewer.
 //!
 //! The format is the Trace Event Format (JSON), which the viewer opens by itself. Each vCPU has a track of what it
-//! does and one of its interrupt handlers; the console has its own.
+//! does, one of its interrupt handlers and one of its calls of firmware; the console has its own. Counters show how
+//! many vCPUs run, and how late decrementer interrupts come.
+//!
+//! A handler ends where the program goes on that it interrupted, or where its vCPU is in problem state again: a task
+//! switch leaves it then, and where it goes on later is not shown.
 
 use crate::args;
 use crate::commands::{Answer, catch_signals};
@@ -18,11 +22,19 @@ use timebase_replay::events::{Detail, Happening, Kind, events};
 const TICKS: f64 = timebase_state::time::TICKS_PER_SECOND as f64 / 1e6;
 /// The one process: the guest.
 const GUEST: u32 = 1;
-/// Its threads: the console, and two for each vCPU.
+/// Its threads: the console, and [`TRACKS`] for each vCPU.
 const CONSOLE: u32 = 1;
+const TRACKS: u32 = 3;
+/// From a vCPU's first track on: the one of its handlers, of its calls.
+const HANDLERS: u32 = 1;
+const CALLS: u32 = 2;
+/// A call is one instruction: its length in microseconds at two instructions to a tick. Less than to the next call.
+const CALL: f64 = 0.5 / TICKS;
+/// MSR[PR]: problem state.
+const MSR_PR: u64 = 1 << 14;
 
 fn track_of(cpu: u32) -> u32 {
-    10 + 2 * cpu
+    10 + TRACKS * cpu
 }
 
 /// Writes the trace.
@@ -61,7 +73,7 @@ pub fn perfetto(arguments: args::Export) -> Answer {
 struct Handler {
     name: String,
     began: u64,
-    resume: String,
+    resume: Option<u64>,
 }
 
 /// What is known of a vCPU while the trace is written.
@@ -112,7 +124,8 @@ impl<W: Write> Trace<W> {
         for (cpu, activity) in activities.into_iter().enumerate() {
             let track = track_of(cpu as u32);
             self.name(track, &format!("vCPU {cpu}"))?;
-            self.name(track + 1, &format!("vCPU {cpu} interrupts"))?;
+            self.name(track + HANDLERS, &format!("vCPU {cpu} interrupts"))?;
+            self.name(track + CALLS, &format!("vCPU {cpu} calls"))?;
             self.vcpus.push(Vcpu { activity: activity.into(), since: now, handlers: Vec::new() });
         }
         Ok(())
@@ -124,13 +137,39 @@ impl<W: Write> Trace<W> {
     }
 
     fn instant(&mut self, track: u32, name: &str, happening: &Happening) -> io::Result<()> {
-        let details = happening.details.0.iter().map(|(name, value)| ((*name).to_owned(), json!(value)));
-        let mut arguments: serde_json::Map<String, Value> = details.collect();
-        arguments.insert("instruction".into(), json!(happening.instruction));
         let ts = self.now as f64 / TICKS;
         self.write(&json!({
-            "ph": "i", "s": "t", "pid": GUEST, "tid": track, "name": name, "ts": ts, "args": arguments,
+            "ph": "i", "s": "t", "pid": GUEST, "tid": track, "name": name, "ts": ts, "args": arguments(happening),
         }))
+    }
+
+    /// A call of firmware.
+    fn call(&mut self, track: u32, happening: &Happening) -> io::Result<()> {
+        let (ts, name) = (self.now as f64 / TICKS, &happening.name);
+        self.write(&json!({
+            "ph": "X", "pid": GUEST, "tid": track, "name": name, "ts": ts, "dur": CALL, "args": arguments(happening),
+        }))
+    }
+
+    /// How late a decrementer interrupt is.
+    fn latency(&mut self, cpu: u32, happening: &Happening) -> io::Result<()> {
+        let late = happening.details.0.iter().find(|(name, _)| *name == "latency_ticks");
+        let Some((_, Detail::Number(ticks))) = late else { return Ok(()) };
+        let name = format!("vCPU {cpu} decrementer latency (us)");
+        let ts = self.now as f64 / TICKS;
+        self.write(&json!({
+            "ph": "C", "pid": GUEST, "name": name, "ts": ts, "args": { "us": *ticks as f64 / TICKS },
+        }))
+    }
+
+    /// The handlers of `cpu` from the `n`th on have ended, the inner ones first.
+    fn end_handlers(&mut self, cpu: u32, n: usize) -> io::Result<()> {
+        let now = self.now;
+        let ended = self.vcpus[cpu as usize].handlers.split_off(n);
+        for Handler { name, began, .. } in ended.into_iter().rev() {
+            self.slice(track_of(cpu) + HANDLERS, &name, began, now)?;
+        }
+        Ok(())
     }
 
     fn running(&mut self) -> io::Result<()> {
@@ -163,31 +202,35 @@ impl<W: Write> Trace<W> {
                 self.running()
             }
             Kind::Interrupt | Kind::Exception => {
-                let resume = detail(happening, "resume");
+                let resume = bits(happening, "resume");
                 let handler = Handler { name: happening.name.clone(), began: now, resume };
                 self.vcpus[cpu as usize].handlers.push(handler);
+                if happening.kind == Kind::Interrupt {
+                    self.latency(cpu, happening)?;
+                }
                 self.instant(track, &happening.name, happening)
             }
             Kind::Return => {
-                let to = detail(happening, "to");
-                // A handler that went elsewhere (a task switch, a signal) has no end that could be told.
-                let handlers = &mut self.vcpus[cpu as usize].handlers;
-                if let Some(n) = handlers.iter().rposition(|handler| handler.resume == to) {
-                    let ended = handlers.split_off(n);
-                    if let Some(Handler { name, began, .. }) = ended.into_iter().next() {
-                        return self.slice(track + 1, &name, began, now);
-                    }
+                let (to, msr) = (bits(happening, "to"), bits(happening, "msr").unwrap_or(0));
+                let handlers = &self.vcpus[cpu as usize].handlers;
+                let ended = handlers.iter().rposition(|handler| handler.resume == to);
+                match ended {
+                    _ if msr & MSR_PR != 0 => self.end_handlers(cpu, 0),
+                    Some(n) => self.end_handlers(cpu, n),
+                    None => Ok(()),
                 }
-                Ok(())
             }
+            Kind::Hcall | Kind::Rtas => self.call(track + CALLS, happening),
             _ => self.instant(track, &happening.name, happening),
         }
     }
 
     fn end(mut self, now: u64) -> io::Result<u64> {
+        self.now = self.now.max(now);
         for cpu in 0..self.vcpus.len() {
             let (name, since) = (self.vcpus[cpu].activity.clone(), self.vcpus[cpu].since);
-            self.slice(track_of(cpu as u32), &name, since, now.max(since))?;
+            self.slice(track_of(cpu as u32), &name, since, self.now)?;
+            self.end_handlers(cpu as u32, 0)?;
         }
         self.out.write_all(b"\n]}\n")?;
         self.out.flush()?;
@@ -195,7 +238,16 @@ impl<W: Write> Trace<W> {
     }
 }
 
-fn detail(happening: &Happening, name: &str) -> String {
-    let found = happening.details.0.iter().find(|(detail, _)| *detail == name);
-    found.map_or(String::new(), |(_, value)| value.to_string())
+/// A detail that is an address or a bit pattern.
+fn bits(happening: &Happening, name: &str) -> Option<u64> {
+    happening.details.0.iter().find_map(|(detail, value)| match value {
+        Detail::Bits(bits) if *detail == name => Some(*bits),
+        _ => None,
+    })
+}
+
+/// What there is to say, for the viewer.
+fn arguments(happening: &Happening) -> serde_json::Map<String, Value> {
+    let details = happening.details.0.iter().map(|(name, value)| ((*name).to_owned(), json!(value)));
+    details.chain([("instruction".to_owned(), json!(happening.instruction))]).collect()
 }

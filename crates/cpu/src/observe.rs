@@ -28,8 +28,13 @@ pub enum Observation {
         /// DSISR, or HDSISR.
         status: u64,
     },
-    /// It returned from an interrupt, to this effective address.
-    Return(u64),
+    /// It returned from an interrupt.
+    Return {
+        /// Effective address of the next instruction.
+        to: u64,
+        /// MSR from then on.
+        msr: u64,
+    },
     /// It wrote the decrementer.
     Decrementer(u64),
     /// It wrote the hypervisor decrementer.

@@ -128,12 +128,18 @@ fn go_to(core: &mut Core, address: u64) {
     core.cpu.regs.nia = if core.cpu.regs.msr & msr::SF != 0 { address } else { address & 0xffff_ffff };
 }
 
+/// Tells whoever watches of a return from an interrupt.
+fn returned(core: &mut Core) {
+    let (to, msr) = (core.cpu.regs.nia, core.cpu.regs.msr);
+    core.run.world.observe(core.count, || Observation::Return { to, msr });
+}
+
 fn return_from_interrupt(core: &mut Core) -> Outcome {
     core.privileged()?;
     let (address, saved) = (core.cpu.spr.srr0, core.cpu.spr.srr1);
     restore_msr(core, saved);
     go_to(core, address);
-    core.run.world.observe(core.count, || Observation::Return(core.cpu.regs.nia));
+    returned(core);
     Ok(())
 }
 
@@ -142,7 +148,7 @@ fn hypervisor_return(core: &mut Core) -> Outcome {
     let (address, saved) = (core.cpu.spr.hsrr0, core.cpu.spr.hsrr1);
     core.cpu.set_msr(implied(saved & msr::ALL));
     go_to(core, address);
-    core.run.world.observe(core.count, || Observation::Return(core.cpu.regs.nia));
+    returned(core);
     Ok(())
 }
 
@@ -151,7 +157,7 @@ fn return_from_vectored(core: &mut Core) -> Outcome {
     let (address, saved) = (core.cpu.regs.lr, core.cpu.regs.ctr);
     restore_msr(core, saved);
     go_to(core, address);
-    core.run.world.observe(core.count, || Observation::Return(core.cpu.regs.nia));
+    returned(core);
     Ok(())
 }
 

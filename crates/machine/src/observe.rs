@@ -53,6 +53,8 @@ pub enum Observation {
     Return {
         /// Effective address of the next instruction.
         to: u64,
+        /// MSR from then on.
+        msr: u64,
     },
     /// A timer was written.
     TimerWritten {
@@ -273,7 +275,7 @@ impl Observer {
                 OfCpu::Interrupt { vector, resume, cause, address, status } => {
                     Observation::Exception { name: vector.name(), resume, cause, address, status }
                 }
-                OfCpu::Return(to) => Observation::Return { to },
+                OfCpu::Return { to, msr } => Observation::Return { to, msr },
                 OfCpu::Decrementer(value) => Observation::TimerWritten { timer: "DEC", value },
                 OfCpu::HypervisorDecrementer(value) => Observation::TimerWritten { timer: "HDEC", value },
                 OfCpu::DoorbellSent { message, hypervisor } => {

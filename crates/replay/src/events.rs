@@ -12,6 +12,8 @@ use timebase_machine::observe::{Latency, Observation, Observed, Operation, Route
 
 /// Instructions that are run before what was seen is told.
 const STRETCH: u64 = 1_000_000;
+/// Instructions that are watched before a stretch, so that timers that expire just before it are known.
+const APPROACH: u64 = 10_000;
 
 /// What an event is about.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
@@ -224,7 +226,8 @@ pub fn latest(
     Ok(found.into())
 }
 
-/// Runs `timeline` from `from` to `to` and tells what happened of these `kinds`, in order, until `tell` breaks.
+/// Runs `timeline` from `from` to `to` and tells what happened of these `kinds`, in order, until `tell` breaks. What is
+/// at `to` belongs to the next stretch, unless history ends there.
 pub fn events(
     timeline: &mut Timeline,
     from: Position,
@@ -233,7 +236,9 @@ pub fn events(
     tell: &mut dyn FnMut(Happening) -> ControlFlow<()>,
     patience: &mut Patience,
 ) -> Result<(), TravelError> {
-    timeline.seek(from, patience)?;
+    // What happens between two instructions has happened where a seek ends: watching begins before that.
+    let before = Position { count: from.count.saturating_sub(APPROACH), sequence: 0 };
+    timeline.seek(before, patience)?;
     timeline.machine().observe(true);
     let result = tell_all(timeline, from, to, kinds, tell, patience);
     timeline.machine().observe(false);
@@ -248,20 +253,22 @@ fn tell_all(
     tell: &mut dyn FnMut(Happening) -> ControlFlow<()>,
     patience: &mut Patience,
 ) -> Result<(), TravelError> {
-    let mut start = from;
+    let mut start = timeline.position();
+    let last = to >= timeline.end();
     while start < to.min(timeline.end()) {
         let limit = Position { count: start.count.saturating_add(STRETCH), sequence: 0 }.min(to);
         timeline.forward(&Halts::default(), limit, &mut |_, _| false, patience)?;
         let end = timeline.position();
-        let inside = |at: Position| from <= at && at < to;
+        let inside = |at: Position| from <= at && (at < to || last);
         let mut all: Vec<(Position, Happening)> = Vec::new();
-        let records = timeline.records().iter().filter(|record| start <= record.at && record.at < end);
-        all.extend(records.filter_map(|record| Some((record.at, of_record(record)?))));
         let observed = timeline.machine().take_observed();
         all.extend(observed.into_iter().map(|seen| (seen.at, of_observed(seen))));
         all.extend(console(timeline, start, end));
+        // A record is applied when all else has happened in its place.
+        let records = timeline.records().iter().filter(|record| start <= record.at && record.at < end);
+        all.extend(records.filter_map(|record| Some((record.at, of_record(record)?))));
         all.retain(|(at, happening)| inside(*at) && kinds.contains(&happening.kind));
-        // What came from one place stays in its order.
+        // What happened in one place stays in this order.
         all.sort_by_key(|(at, _)| *at);
         for (_, happening) in all {
             if tell(happening).is_break() {
@@ -379,7 +386,9 @@ pub(crate) fn of_observed(seen: Observed) -> Happening {
             }
             (Kind::Interrupt, name.to_owned(), details)
         }
-        Observation::Return { to } => (Kind::Return, "return".into(), vec![("to", Bits(to))]),
+        Observation::Return { to, msr } => {
+            (Kind::Return, "return".into(), vec![("to", Bits(to)), ("msr", Bits(msr))])
+        }
         Observation::TimerWritten { timer, value } => {
             (Kind::Decrementer, format!("{timer} written"), vec![("value", Bits(value))])
         }
