@@ -17,6 +17,7 @@ cargo xtask COMMAND
   tidy         the project's own rules
   guest        rebuild the embedded guest; `guest --check` compares it with the committed image
   isa          list the instructions that are defined, and count them
+  fuzz [SECS]  feed the gdb server with hostile bytes (cargo-fuzz; default 60 seconds)
   bench        boot the Debian kernel here and on the peer side by side, and print one table
 ";
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::tidy(),
         "guest" => guest::build(rest.first().is_some_and(|flag| flag == "--check")),
         "isa" => isa::list(),
+        "fuzz" => fuzz(rest.first().map_or("60", String::as_str)),
         "bench" => packages::install_peer().and_then(|()| bench::bench(&rest)),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");
@@ -74,6 +76,21 @@ fn test(arguments: &[String]) -> Outcome {
         &["test"]
     };
     run("cargo", &[runner, &["--workspace"], &extra].concat())
+}
+
+/// Runs the fuzzer, which needs flags of the compiler that are not stable yet.
+fn fuzz(seconds: &str) -> Outcome {
+    if !exists("cargo-fuzz", "--version") {
+        run("cargo", &["install", "cargo-fuzz", "--locked", "--quiet"])?;
+    }
+    let limit = format!("-max_total_time={seconds}");
+    let fuzzer = ["fuzz", "run", "--fuzz-dir", "fuzz", "gdb_packets", "--", &limit, "-timeout=60"];
+    let status = Command::new("cargo").args(fuzzer).env("RUSTC_BOOTSTRAP", "1").status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("the fuzzer ended with {status}: its input is in fuzz/artifacts")),
+        Err(error) => Err(format!("cargo fuzz: {error}")),
+    }
 }
 
 fn check() -> Outcome {

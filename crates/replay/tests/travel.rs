@@ -104,6 +104,19 @@ fn s16_gap4_random_seeks_in_a_linux_boot_with_4_vcpus() {
 }
 
 #[test]
+#[ignore = "takes minutes: cargo nextest run -p timebase-replay --cargo-profile release --run-ignored only large"]
+fn large_gap4_ten_thousand_seeks_with_1_and_4_vcpus() {
+    seeks(&debian(1, 200_000_000), 11, 5_000);
+    seeks(&debian(4, 200_000_000), 12, 5_000);
+}
+
+#[test]
+#[ignore = "takes minutes: cargo nextest run -p timebase-replay --cargo-profile release --run-ignored only large"]
+fn large_gap4_a_step_back_over_each_of_100_000_instructions() {
+    steps_back(&debian(1, 60_000_000), 50_000_000, 100_000);
+}
+
+#[test]
 fn s15_breakpoints_backward_are_those_forward_reversed() {
     let guest = race(60_000);
     // Two places in the loop, hit on almost every round, and the decrementer's vector.
@@ -149,18 +162,21 @@ fn searches_in_a_linux_boot_with_4_vcpus() {
     assert!(hits > 20, "{hits}");
 }
 
-#[test]
-fn s15_every_step_back_over_consecutive_instructions() {
-    let guest = race(3_000_000);
-    let first = 1_500_000;
-    let places: Vec<u64> = (first..first + 2_000).collect();
+/// Stepping back over each of `count` instructions after `first`: always one, and always to the same state.
+fn steps_back(guest: &Guest, first: u64, count: u64) {
+    let places: Vec<u64> = (first..first + count).collect();
     let (records, digests) = guest.straight(&places);
     let mut timeline = guest.timeline(records);
-    timeline.seek(at(first + 2_000), &mut || true).expect("a seek");
+    timeline.seek(at(first + count), &mut || true).expect("a seek");
     for place in places.into_iter().rev() {
         timeline.seek(at(place), &mut || true).expect("a step back");
         assert_eq!(timeline.digest(), digests[&place], "at {place}");
     }
+}
+
+#[test]
+fn s15_every_step_back_over_consecutive_instructions() {
+    steps_back(&race(3_000_000), 1_500_000, 2_000);
 }
 
 #[test]
