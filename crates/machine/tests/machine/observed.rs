@@ -241,6 +241,29 @@ fn accesses_to_xive_are_told_by_what_they_do() {
     );
 }
 
+/// Power ISA Book III 11.3: msgsndp with message type 5 to thread 0 of the core.
+#[test]
+fn doorbells_are_told_when_sent_when_they_arrive_and_when_taken() {
+    let mut bare = config();
+    bare.firmware = Firmware::None;
+    let words = [
+        0x3c80_2800, // lis r4,5 << 11: directed, thread 0
+        0x7c00_211c, // msgsndp r4
+        0x38a0_8002, // li r5,EE|RI
+        0x7ca1_0164, // mtmsrd r5,1
+        0x4800_0000, // b .
+    ];
+    let (_, seen) = watched(&mut machine_with(&bare, &elf(0x10_0000, &words)), 5);
+    let told: Vec<(u64, &Observation)> = seen.iter().map(|seen| (seen.at.count, &seen.what)).collect();
+    let sent = Observation::DoorbellSent { message: 0x2800_0000, hypervisor: false };
+    let arrived = Observation::Doorbell { hypervisor: false };
+    assert_eq!(told[..2], [(1, &sent), (2, &arrived)]);
+    let taken = |what: &Observation| {
+        matches!(what, Observation::Interrupt { name: "directed-privileged-doorbell", resume: 0x10_0010, .. })
+    };
+    assert!(told[2].0 == 4 && taken(told[2].1), "{told:?}");
+}
+
 #[test]
 fn the_end_of_the_guest_is_told_once() {
     let mut machine = machine();
