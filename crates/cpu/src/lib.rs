@@ -8,6 +8,7 @@ extern crate alloc;
 pub mod bits;
 mod clock;
 mod engine;
+mod hash;
 pub mod interpreter;
 mod interrupt;
 pub mod mmu;

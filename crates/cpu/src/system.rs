@@ -52,6 +52,8 @@ pub(crate) fn execute(core: &mut Core, op: SystemOp, i: &Ops) -> Outcome {
         Slbmte | Slbmfee | Slbmfev | Slbfee | Slbie | Slbieg | Slbia | Slbiag => segment(core, op, i),
         Msgsnd | Msgclr | Msgsndp | Msgclrp => doorbell(core, op, i),
         LoadInhibited | StoreInhibited => inhibited(core, op, i),
+        HashStore => hash_store(core, i),
+        HashCheck => hash_check(core, i),
         Clrbhrb => Ok(()),
         Mfbhrbe => {
             core.cpu.regs.gpr[i.t as usize] = 0;
@@ -185,6 +187,45 @@ fn system_call_vectored(core: &mut Core, i: &Ops) -> Outcome {
         return Err(Trap::Facility(facility::SCV));
     }
     Err(Trap::SystemCallVectored { lev: i.t })
+}
+
+/// The address of the hash and the digest that belongs there; None where DEXCR and HDEXCR leave the aspect off: then
+/// the instruction does nothing (Book I 3.3.17, Book III 9.3).
+fn hash(core: &mut Core, i: &Ops) -> Result<Option<(u64, u64)>, Trap> {
+    let privileged = i.c != 0;
+    if privileged {
+        core.privileged()?;
+    }
+    let spr = &core.cpu.spr;
+    // NPHIE is aspect 5 and PHIE aspect 6: of problem state in the upper words, of others in the lower ones.
+    let aspect = if privileged { 1u64 << 57 } else { 1 << 58 };
+    let on = match (core.cpu.problem(), core.cpu.hypervisor()) {
+        (true, _) => (spr.dexcr | spr.hdexcr << 32) & aspect,
+        (_, true) => spr.hdexcr & aspect,
+        _ => (spr.dexcr << 32 | spr.hdexcr << 32) & aspect,
+    };
+    if on == 0 {
+        return Ok(None);
+    }
+    let key = if privileged { spr.hashpkeyr } else { spr.hashkeyr };
+    let (ra, rb) = (core.gpr_value(i.a), core.gpr_value(i.b));
+    let ea = core.mode_address(ra.wrapping_add(i.imm));
+    Ok(Some((core.check_alignment(ea, 8)?, crate::hash::digest(ra, rb, key))))
+}
+
+/// `hashst`, `hashstp`.
+fn hash_store(core: &mut Core, i: &Ops) -> Outcome {
+    match hash(core, i)? {
+        Some((ea, digest)) => write_number(core, ea, 8, digest.into()),
+        None => Ok(()),
+    }
+}
+
+/// `hashchk`, `hashchkp`: another hash is a trap.
+fn hash_check(core: &mut Core, i: &Ops) -> Outcome {
+    let Some((ea, digest)) = hash(core, i)? else { return Ok(()) };
+    let stored = read_number(core, ea, 8)?;
+    if stored == digest.into() { Ok(()) } else { Err(Trap::TrapInstruction) }
 }
 
 /// `stop` rests until something is pending. The thread goes on after it (PSSCR[EC] = 0).

@@ -104,6 +104,10 @@ pub enum SystemOp {
     LoadInhibited,
     /// Caching-inhibited store.
     StoreInhibited,
+    /// `hashst`, `hashstp` (privileged if `c`): displacement in `imm`.
+    HashStore,
+    /// `hashchk`, `hashchkp`.
+    HashCheck,
     /// `clrbhrb`.
     Clrbhrb,
     /// `mfbhrbe`; entry in `imm`.
@@ -135,7 +139,25 @@ const fn tlbi(w: u64) -> Ops {
     Ops { a: f(w, 18, 2), c: f(w, 17, 1), oe: w >> 16 & 1 != 0, rc: false, ..tab(w) }
 }
 
+/// Negative displacements in doublewords, DX || D, in `imm`; the privileged form in `c`.
+const fn hash(xo: u64, operands: fn(u64) -> Ops) -> Encoding {
+    Encoding::new(PO | 0x7fe, 31 << 26 | xo << 1, operands).v31()
+}
+const fn hash_operands(w: u64) -> Ops {
+    let displacement = (w & 1) << 8 | (w >> 21 & 31) << 3;
+    Ops { c: 0, rc: false, imm: displacement.wrapping_sub(512), ..tab0(w) }
+}
+const fn privileged_hash_operands(w: u64) -> Ops {
+    Ops { c: 1, ..hash_operands(w) }
+}
+
 instructions! {
+    "I 3.3.17.1";
+    hashst = hash(722, hash_operands), "hashst RB,DW(RA)", |s, i| { system!(s, i, HashStore); }
+    hashchk = hash(754, hash_operands), "hashchk RB,DW(RA)", |s, i| { system!(s, i, HashCheck); }
+    "III 5.4.6";
+    hashstp = hash(658, privileged_hash_operands), "hashstp RB,DW(RA)", |s, i| { system!(s, i, HashStore); }
+    hashchkp = hash(690, privileged_hash_operands), "hashchkp RB,DW(RA)", |s, i| { system!(s, i, HashCheck); }
     "III 3.3";
     mtmsr = mt(146), "mtmsr RS,L", |s, i| { system!(s, i, Mtmsr); }
     mtmsrd = mt(178), "mtmsrd RS,L", |s, i| { system!(s, i, Mtmsrd); }

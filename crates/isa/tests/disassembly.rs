@@ -64,6 +64,18 @@ fn words(entry: &Entry, random: &mut Random, count: usize) -> Vec<u64> {
     words
 }
 
+/// The tool calls the matrix-multiply assist by names of a later facility: `dmxvf64ger`; ISA 3.1 does not.
+fn isa_name(text: &str) -> String {
+    let (mnemonic, operands) = text.split_at(text.find(' ').unwrap_or(text.len()));
+    let name = match (mnemonic.strip_prefix("dm"), mnemonic.strip_prefix("pmdm")) {
+        (Some("setaccz"), _) => "xxsetaccz".to_string(),
+        (Some(rest), _) if rest.starts_with('x') => rest.to_string(),
+        (_, Some(rest)) => format!("pm{rest}"),
+        _ => return text.to_string(),
+    };
+    format!("{name:<7} {}", operands.trim_start())
+}
+
 /// What the tool prints for each word, with the address where it saw it.
 fn objdump(words: &[u64], cpu: &str) -> Option<Vec<(u64, String)>> {
     let path = std::env::temp_dir().join(format!("timebase-disassembly-{}-{cpu}", std::process::id()));
@@ -91,7 +103,7 @@ fn objdump(words: &[u64], cpu: &str) -> Option<Vec<(u64, String)>> {
         let Some((address, text)) = line.split_once(":\t") else { continue };
         let Ok(address) = u64::from_str_radix(address.trim(), 16) else { continue };
         if let Some(&n) = starts.get(&address) {
-            lines[n] = (address, text.trim_end().to_string());
+            lines[n] = (address, isa_name(text.trim_end()));
         }
     }
     Some(lines)

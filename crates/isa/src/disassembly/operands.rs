@@ -92,6 +92,14 @@ pub(super) fn show(entry: &Entry, name: &str, word: Word) -> Option<String> {
         "XT" | "XS" => Some(vsr(word, 21, upper_t(entry, word))),
         "XTp" | "XSp" => register("vs", word.field(22, 4) << 1 | word.field(21, 1) << 5),
         "XA" => Some(vsr(word, 16, 2)),
+        "XAp" => Some(vsr(word, 16, 2)),
+        "AT" | "AS" => register("a", word.field(23, 3)),
+        "XMSK" => number(36, 4),
+        "YMSK" if entry.name.contains("f64") => number(34, 2),
+        "YMSK" => number(32, 4),
+        "PMSK" if entry.name.contains("ger8") => number(40, 8),
+        "PMSK" if entry.name.contains("ger4") => number(44, 4),
+        "PMSK" => number(46, 2),
         "XB" => Some(vsr(word, 11, 1)),
         "XC" => Some(vsr(word, 6, 3)),
         "BT" if entry.name.starts_with("mtfsb") => number(21, 5),
@@ -115,6 +123,7 @@ pub(super) fn show(entry: &Entry, name: &str, word: Word) -> Option<String> {
             Some(signed(d, 16).to_string())
         }
         "D" => Some(displacement(entry, word, 0)),
+        "DW" => Some(((word.field(0, 1) << 8 | word.field(21, 5) << 3) as i64 - 512).to_string()),
         "DS" => Some(displacement(entry, word, 3)),
         "DQ" => Some(displacement(entry, word, 15)),
         "SI" if entry.name.starts_with("tabort") => Some(signed(word.b(), 5).to_string()),

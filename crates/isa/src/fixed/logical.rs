@@ -5,6 +5,7 @@ use crate::encoding::*;
 use crate::instruction::instructions;
 use crate::semantics::{Semantics, Unary, Value};
 use crate::{Ops, Regs, Trap};
+use timebase_softfloat::decimal::{bcd_to_declet, declet_to_bcd};
 
 /// One bit of RA for each byte of RS, taken from RB (`bpermd`).
 fn bit_permute(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
@@ -17,6 +18,26 @@ fn bit_permute(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
         }
     }
     regs.gpr[i.t as usize] = result;
+    Ok(())
+}
+
+/// `cdtbcd`: two declets of each word to six BCD digits.
+fn declets_to_bcd(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
+    let source = regs.gpr[i.a as usize];
+    regs.gpr[i.t as usize] = [0, 10, 32, 42]
+        .iter()
+        .zip([0, 12, 32, 44])
+        .fold(0, |all, (from, to)| all | (declet_to_bcd((source >> from) as u16 & 0x3ff) as u64) << to);
+    Ok(())
+}
+
+/// `cbcdtd`: six BCD digits of each word to two declets.
+fn bcd_to_declets(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
+    let source = regs.gpr[i.a as usize];
+    regs.gpr[i.t as usize] = [0, 12, 32, 44]
+        .iter()
+        .zip([0, 10, 32, 42])
+        .fold(0, |all, (from, to)| all | (bcd_to_declet((source >> from) as u16 & 0xfff) as u64) << to);
     Ok(())
 }
 
@@ -145,6 +166,8 @@ instructions! { "I 3.3.13";
         let equal = (nonzero >> 7) ^ 0x0101_0101_0101_0101;
         s.set_gpr(i.t, equal * 0xff);
     }
+    cdtbcd = x_logical(31, 282), "cdtbcd RA,RS", |s, i| { s.compute(declets_to_bcd, i)?; }
+    cbcdtd = x_logical(31, 314), "cbcdtd RA,RS", |s, i| { s.compute(bcd_to_declets, i)?; }
     bpermd = x_logical(31, 252), "bpermd RA,RS,RB", |s, i| { s.compute(bit_permute, i)?; }
     brh = x_logical(31, 219).v31(), "brh RA,RS", |s, i| {
         let v = s.gpr(i.a);

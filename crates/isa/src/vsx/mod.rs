@@ -6,6 +6,7 @@
 mod convert;
 mod encoding;
 mod load_store;
+mod matrix;
 mod moves;
 mod permute;
 mod quad;
@@ -16,6 +17,7 @@ mod vector;
 pub fn each(visitor: &mut impl crate::Visitor) {
     convert::each(visitor);
     load_store::each(visitor);
+    matrix::each(visitor);
     moves::each(visitor);
     permute::each(visitor);
     quad::each(visitor);

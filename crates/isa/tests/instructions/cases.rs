@@ -176,6 +176,15 @@ fn operand_bits(entry: &Entry) -> u64 {
             "DM" | "SHW" => field(8, 2),
             "IMM8" => field(11, 8),
             "RMC" => field(9, 2),
+            // Accumulators 0 to 3: the sources below are others.
+            "AT" | "AS" => field(23, 2),
+            "XAp" => field(17, 4),
+            "XMSK" => field(36, 4),
+            "YMSK" if entry.name.contains("f64") => field(34, 2),
+            "YMSK" => field(32, 4),
+            "PMSK" if entry.name.contains("ger8") => field(40, 8),
+            "PMSK" if entry.name.contains("ger4") => field(44, 4),
+            "PMSK" => field(46, 2),
             "TE" => field(16, 5),
             "SP" => field(19, 2),
             "S" => field(20, 1),
@@ -243,8 +252,12 @@ fn random_word(entry: &Entry, random: &mut Random) -> u64 {
     let bits = operand_bits(entry);
     let mut word = entry.encoding.bits | random.next() & bits;
     let has = |name: &str| operands(entry).any(|operand| operand == name);
-    let mut set = |shift: u32, value: u64| word = word & !(31 << shift) | value << shift;
     let storage = is_storage(entry);
+    if has("AT") && entry.name.contains("ger") {
+        // XA and XB are VSR 32 to 63: an accumulator as a source of its own product is an invalid form.
+        word |= 6;
+    }
+    let mut set = |shift: u32, value: u64| word = word & !(31 << shift) | value << shift;
     for (names, shift) in [(["RT", "RS"], 21), (["RA", "RA"], 16), (["RB", "RB"], 11), (["RC", "RC"], 6)] {
         if names.iter().any(|name| has(name)) {
             let n = 3 + random.below(8);
@@ -314,6 +327,9 @@ fn random_state(entry: &Entry, random: &mut Random) -> Machine {
         if random.below(3) == 0 {
             regs.gpr[n] = random.below(40);
         }
+    }
+    if entry.name == "cbcdtd" {
+        regs.gpr[3..11].iter_mut().for_each(|gpr| *gpr = random.decimal() as u64 >> 8);
     }
     if is_storage(entry) {
         regs.gpr[3] = MEMORY + 16 + random.below(16);

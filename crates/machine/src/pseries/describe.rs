@@ -169,6 +169,7 @@ fn cpu(tree: &mut Tree, parent: NodeId, config: &Config, model: Model, n: u32) {
         ("ibm,purr", [1]),
         ("ibm,spurr", [1]),
         ("ibm,vmx", [2]),
+        ("ibm,dfp", [1]),
         ("ibm,dec-bits", [56]),
         ("ibm,chip-id", [0]),
         ("ibm,ppc-interrupt-server#s", [n]),
