@@ -1,6 +1,6 @@
 //! Looking at history: `events`, `trace`, `export --perfetto`, `dump`, as their users see them.
 
-use object::{Object, ObjectSegment};
+use object::{Object, ObjectSegment, ObjectSymbol};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -21,8 +21,9 @@ impl Recorded {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("guest.tb").to_str().expect("UTF-8").to_owned();
         let recorded = Recorded { folder, file };
-        let arguments = ["-o", &recorded.file, "--kernel", kernel, "--memory", "64M", "--quiet"];
-        recorded.say("record", &[&arguments, more].concat());
+        let arguments = ["-o", &recorded.file, "--kernel", kernel, "--quiet"];
+        let memory = if more.contains(&"--memory") { &[][..] } else { &["--memory", "64M"] };
+        recorded.say("record", &[&arguments, memory, more].concat());
         recorded
     }
 
@@ -316,4 +317,36 @@ fn a_core_file_has_memory_and_registers_and_gdb_reads_it() {
     let word = number(&next["word"]);
     let said = gdb(&[&format!("printf \"word %x\\n\", *(unsigned int *){address:#x}ul")]);
     assert!(said.contains(&format!("word {word:x}")), "{word:x}: {said}");
+}
+
+/// Linux keeps a text for crash tools; drgn and crash need it, and find everything else with it.
+#[test]
+fn a_core_file_of_linux_has_its_vmcoreinfo_and_its_linear_mapping() {
+    const KERNEL: &str = "/usr/lib/debian-installer/images/12/ppc64el/text/debian-installer/ppc64el/vmlinux";
+    let image = fs::read(KERNEL).expect("the Debian kernel: run `cargo xtask setup`, which installs it");
+    let arguments =
+        ["--memory", "256M", "--append", "console=hvc0", "--until-count", "200000000", "--no-index"];
+    let linux = Recorded::of(KERNEL, &arguments);
+    let core = linux.path("vmcore");
+    linux.lines("dump", &["-o", &core]);
+    let bytes = fs::read(&core).expect("the file");
+    let name = b"VMCOREINFO\0";
+    let note = bytes.windows(name.len()).position(|window| window == name).expect("the note");
+    // Before the name: its length, that of the text, the type; after it: the text, from the next multiple of 4 on.
+    let field = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes")) as usize;
+    assert_eq!((field(note - 12), field(note - 4)), (name.len(), 0));
+    let content = (note + name.len()).next_multiple_of(4);
+    let info = std::str::from_utf8(&bytes[content..content + field(note - 8)]).expect("text");
+    assert!(info.starts_with("OSRELEASE=") && info.ends_with('\n'), "{info}");
+    // Symbols are where the text and the kernel's own table say, and what they name is there.
+    let kernel = object::File::parse(&*image).expect("ELF");
+    let symbol = |wanted: &str| {
+        let found = kernel.symbols().find(|symbol| symbol.name() == Ok(wanted));
+        found.unwrap_or_else(|| panic!("no symbol {wanted}")).address()
+    };
+    assert!(info.contains(&format!("SYMBOL(_stext)={:x}\n", symbol("_stext"))), "{info}");
+    let elf = object::File::parse(&*bytes).expect("ELF");
+    let banner = symbol("linux_banner");
+    let shown = elf.segments().find_map(|segment| segment.data_range(banner, 14).ok().flatten());
+    assert_eq!(shown, Some(&b"Linux version "[..]));
 }
