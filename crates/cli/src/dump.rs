@@ -5,6 +5,7 @@ use crate::args;
 use crate::commands::{Answer, catch_signals};
 use crate::complaint::{Complaint, Status};
 use crate::debugger;
+use crate::see::spare;
 use object::Endianness;
 use object::elf::{
     ELFOSABI_NONE, EM_PPC64, ET_CORE, FileFlags, NT_FPREGSET, NT_PPC_VMX, NT_PPC_VSX, NT_PRSTATUS, NoteType,
@@ -28,6 +29,7 @@ const VMCOREINFO: &[u8] = b"OSRELEASE=";
 /// Writes a core file.
 pub fn dump(arguments: args::Dump) -> Answer {
     let args::Dump { file, at, output } = arguments;
+    spare(&file, &output)?;
     let signals = catch_signals()?;
     let mut opened = debugger::open(&file)?;
     opened.go_to(&at, &signals)?;

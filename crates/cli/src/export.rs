@@ -11,7 +11,7 @@ use crate::args;
 use crate::commands::{Answer, catch_signals};
 use crate::complaint::Status;
 use crate::debugger::travelled;
-use crate::see::open_stretch;
+use crate::see::{open_stretch, spare};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -40,6 +40,7 @@ fn track_of(cpu: u32) -> u32 {
 /// Writes the trace.
 pub fn perfetto(arguments: args::Export) -> Answer {
     let args::Export { file, perfetto, stretch } = arguments;
+    spare(&file, &perfetto)?;
     let signals = catch_signals()?;
     let (mut opened, from, to) = open_stretch(&file, &stretch, &signals)?;
     let failed = |error: io::Error| {

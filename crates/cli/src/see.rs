@@ -8,6 +8,7 @@ use crate::disasm::{decoder_of, instruction};
 use serde::Serialize;
 use std::io::{self, BufWriter, Stdout, Write, stdout};
 use std::ops::ControlFlow;
+use std::path::Path;
 use timebase_host::Signals;
 use timebase_machine::api::Position;
 use timebase_replay::events::{Happening, Kind, events};
@@ -15,7 +16,7 @@ use timebase_replay::trace::{Accessed, Changed, Traced, trace};
 
 /// Opens the recording of a command, and finds its stretch.
 pub fn open_stretch(
-    file: &std::path::Path,
+    file: &Path,
     stretch: &args::Stretch,
     signals: &Signals,
 ) -> Result<(Opened, Position, Position), Complaint> {
@@ -30,6 +31,17 @@ pub fn open_stretch(
         )));
     }
     Ok((opened, from, to))
+}
+
+/// Refuses to write `output` over the recording it is made from.
+pub fn spare(file: &Path, output: &Path) -> Result<(), Complaint> {
+    match (file.canonicalize(), output.canonicalize()) {
+        (Ok(from), Ok(to)) if from == to => Err(Status::Usage.because(format!(
+            "{}: this would overwrite the recording: choose another name",
+            output.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Standard output, line by line; whoever reads it may have had enough.

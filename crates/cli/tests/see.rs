@@ -50,6 +50,14 @@ impl Recorded {
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
+    /// What a command says that goes wrong, and its status.
+    fn refused(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_timebase")).args(arguments).stdin(Stdio::null()).output();
+        let output = output.expect("the binary runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into())
+    }
+
     fn lines(&self, command: &str, arguments: &[&str]) -> Vec<String> {
         let arguments = [&[self.file.as_str()], arguments].concat();
         self.say(command, &arguments).lines().map(Into::into).collect()
@@ -205,6 +213,28 @@ fn a_trace_has_each_instruction_with_what_it_changed() {
     let lines = race.lines("trace", &["--from", "2900", "--to", "+200"]);
     assert!(lines.iter().any(|line| line.contains("-- interrupt decrementer")), "{lines:#?}");
     assert_eq!(lines.iter().filter(|line| !line.contains("--")).count(), 200);
+}
+
+#[test]
+fn what_cannot_be_is_refused_and_the_recording_is_spared() {
+    let race = Recorded::of(RACE, &["--until-count", "5000"]);
+    let (file, before) = (race.file.as_str(), fs::read(&race.file).expect("the recording"));
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["dump", file, "-o", file], 2, "would overwrite the recording"),
+        (&["export", file, "--perfetto", file], 2, "would overwrite the recording"),
+        (&["dump", file, "-o", "/nonexistent/core"], 1, "cannot write /nonexistent/core"),
+        (&["dump", file, "-o", "/dev/full"], 1, "cannot write /dev/full"),
+        (&["export", file, "--perfetto", "/dev/full"], 1, "cannot write /dev/full"),
+        (&["dump", file, "--at", "6000", "-o", "core"], 2, "history has no such place"),
+        (&["events", file, "--from", "50%", "--to", "10"], 2, "give --to a later place"),
+        (&["trace", file, "--from", "nowhere"], 2, "is no place in history"),
+    ];
+    for (arguments, status, part) in cases {
+        let (found, errors) = race.refused(arguments);
+        assert_eq!(found, Some(*status), "{arguments:?}: {errors}");
+        assert!(errors.contains(part) && errors.lines().count() == 1, "{arguments:?}: {errors}");
+    }
+    assert!(fs::read(file).expect("it is there") == before);
 }
 
 /// Slices of a track, each inside another or beside it, as the viewer needs them.
