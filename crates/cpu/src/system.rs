@@ -61,6 +61,7 @@ pub(crate) fn execute(core: &mut Core, op: SystemOp, i: &Ops) -> Outcome {
         }
         // MSR[TM] is not implemented, so the facility is never available.
         Tbegin | Transaction => Err(Trap::Facility(facility::TM)),
+        Ultravisor => core.privileged().and(Err(Trap::Illegal)),
         Attn => Err(Trap::Illegal),
     }
 }

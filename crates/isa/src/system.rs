@@ -116,6 +116,8 @@ pub enum SystemOp {
     Tbegin,
     /// The other transactional memory instructions.
     Transaction,
+    /// `urfid`, `msgsndu`, `msgclru`: of an ultravisor, which no machine here has.
+    Ultravisor,
     /// `attn`: support processor attention, or illegal when not enabled.
     Attn,
 }
@@ -151,7 +153,15 @@ const fn privileged_hash_operands(w: u64) -> Ops {
     Ops { c: 1, ..hash_operands(w) }
 }
 
+/// The extended opcodes 10aaa10010 are for hints of later versions: no operation to a CPU that has none (Book I 1.9.3).
+/// ISA 3.1 has taken four of them for the hashes.
+const fn reserved_nop() -> Encoding {
+    Encoding::new(PO | 0x31f << 1, 31 << 26 | 0x212 << 1, |_| tab(0))
+}
+
 instructions! {
+    "I 1.9.3";
+    rnop = reserved_nop(), "rnop", |s, i| { let _ = (s, i); }
     "I 3.3.17.1";
     hashst = hash(722, hash_operands), "hashst RB,DW(RA)", |s, i| { system!(s, i, HashStore); }
     hashchk = hash(754, hash_operands), "hashchk RB,DW(RA)", |s, i| { system!(s, i, HashCheck); }
@@ -164,6 +174,7 @@ instructions! {
     mfmsr = x(31, 83), "mfmsr RT", |s, i| { system!(s, i, Mfmsr); }
     rfid = xl_branch(18).context(), "rfid", |s, i| { system!(s, i, Rfid); }
     hrfid = xl_branch(274).context(), "hrfid", |s, i| { system!(s, i, Hrfid); }
+    urfid = xl_branch(306).context(), "urfid", |s, i| { system!(s, i, Ultravisor); }
     rfscv = xl_branch(82).context(), "rfscv", |s, i| { system!(s, i, Rfscv); }
     rfebb = xl_branch(146).operands(|w| Ops { t: f(w, 11, 1), ..tab(w) }).context(), "rfebb S", |s, i| { system!(s, i, Rfebb); }
     stop = xl(370).context(), "stop", |s, i| { system!(s, i, Stop); }
@@ -194,6 +205,8 @@ instructions! {
     msgclr = mt(238), "msgclr RB", |s, i| { system!(s, i, Msgclr); }
     msgsndp = mt(142), "msgsndp RB", |s, i| { system!(s, i, Msgsndp); }
     msgclrp = mt(174), "msgclrp RB", |s, i| { system!(s, i, Msgclrp); }
+    msgsndu = mt(78), "msgsndu RB", |s, i| { system!(s, i, Ultravisor); }
+    msgclru = mt(110), "msgclru RB", |s, i| { system!(s, i, Ultravisor); }
     msgsync = x(31, 886), "msgsync", |s, i| { system!(s, i, PrivilegedNothing); }
     "II 7";
     clrbhrb = x(31, 430), "clrbhrb", |s, i| { system!(s, i, Clrbhrb); }
