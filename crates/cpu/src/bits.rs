@@ -110,6 +110,8 @@ pub mod srr1 {
     pub const KEY: u64 = 0x0020_0000;
     /// Program: floating-point enabled exception.
     pub const PROGRAM_FP: u64 = 1 << 20;
+    /// Program, floating-point enabled exception: SRR0 is the address of a later instruction than that which caused it.
+    pub const PROGRAM_LATER: u64 = 1 << 16;
     /// Program: illegal instruction.
     pub const PROGRAM_ILLEGAL: u64 = 1 << 19;
     /// Program: privileged instruction.

@@ -216,6 +216,7 @@ impl Vcpu {
             Trap::Privileged => program(srr1::PROGRAM_PRIVILEGED),
             Trap::TrapInstruction => program(srr1::PROGRAM_TRAP),
             Trap::FpEnabled => program(srr1::PROGRAM_FP),
+            Trap::FpEnabledByMsr { .. } => program(srr1::PROGRAM_FP | srr1::PROGRAM_LATER),
             Trap::FpUnavailable => (FloatingPointUnavailable, 0),
             Trap::VectorUnavailable => (VectorUnavailable, 0),
             Trap::VsxUnavailable => (VsxUnavailable, 0),
@@ -268,6 +269,7 @@ impl Vcpu {
         };
         let resume = match trap {
             Trap::SystemCall { .. } => self.regs.nia,
+            Trap::FpEnabledByMsr { resume } => resume,
             _ => here,
         };
         self.enter(vector, resume, cause);

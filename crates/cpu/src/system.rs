@@ -107,6 +107,16 @@ fn move_to_msr(core: &mut Core, i: &Ops, doubleword: bool) -> Outcome {
     }
     let kept = msr::HV | msr::S | msr::ME | msr::LE | if doubleword { 0 } else { !0xffff_ffff };
     core.cpu.set_msr(implied(old & kept | new & msr::ALL & !kept));
+    enabled_exception(core)
+}
+
+/// A floating-point exception that became enabled with MSR[FE0] or MSR[FE1] (III 7.5.9).
+fn enabled_exception(core: &Core) -> Outcome {
+    const FEX: u64 = 1 << 30;
+    let regs = &core.cpu.regs;
+    if regs.fpscr & FEX != 0 && regs.msr & (msr::FE0 | msr::FE1) != 0 {
+        return Err(Trap::FpEnabledByMsr { resume: regs.nia });
+    }
     Ok(())
 }
 
@@ -143,7 +153,7 @@ fn return_from_interrupt(core: &mut Core) -> Outcome {
     restore_msr(core, saved);
     go_to(core, address);
     returned(core);
-    Ok(())
+    enabled_exception(core)
 }
 
 fn hypervisor_return(core: &mut Core) -> Outcome {
@@ -152,7 +162,7 @@ fn hypervisor_return(core: &mut Core) -> Outcome {
     core.cpu.set_msr(implied(saved & msr::ALL));
     go_to(core, address);
     returned(core);
-    Ok(())
+    enabled_exception(core)
 }
 
 fn return_from_vectored(core: &mut Core) -> Outcome {
@@ -161,7 +171,7 @@ fn return_from_vectored(core: &mut Core) -> Outcome {
     restore_msr(core, saved);
     go_to(core, address);
     returned(core);
-    Ok(())
+    enabled_exception(core)
 }
 
 fn return_from_event(core: &mut Core, i: &Ops) -> Outcome {

@@ -12,6 +12,12 @@ pub enum Trap {
     /// Program, floating-point enabled exception. The instruction has completed as the ISA says for enabled
     /// exceptions; only delivery remains.
     FpEnabled,
+    /// Program, floating-point enabled exception, because the instruction set MSR[FE0] or MSR[FE1] while FPSCR[FEX] was
+    /// 1. It has completed.
+    FpEnabledByMsr {
+        /// Effective address of the instruction that would have been next, for SRR0.
+        resume: u64,
+    },
     /// MSR[FP] is 0.
     FpUnavailable,
     /// MSR[VEC] is 0.
