@@ -5,7 +5,7 @@ use crate::complaint::{Complaint, Status};
 use crate::script::Script;
 use crate::world::{Onlooker, Operator};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use timebase_debug::Session;
 use timebase_debug::gdb::{Notice, serve as serve_gdb};
@@ -30,24 +30,24 @@ pub struct Opened {
     /// It.
     pub timeline: Timeline,
     origin: Origin,
-    /// Where its images come from: the recording's path, or themselves.
+    /// Where its images come from: the recording, or themselves.
     images: ImageSource,
     /// The byte order of its kernel.
     pub little_endian: bool,
 }
 
 enum ImageSource {
-    Recording(std::path::PathBuf),
+    /// The file stays open, so it is there even if it is removed.
+    Recording(PathBuf, Box<Recording>),
     Kept(Images),
 }
 
 impl ImageSource {
-    fn images(&self) -> Result<Images, Complaint> {
+    fn images(&mut self) -> Result<Images, Complaint> {
         match self {
             ImageSource::Kept(images) => Ok(images.clone()),
-            ImageSource::Recording(path) => {
-                let bad = |error| bad_recording(path, error);
-                Recording::open(path).map_err(bad)?.images().map_err(bad)
+            ImageSource::Recording(path, recording) => {
+                recording.images().map_err(|error| bad_recording(path, error))
             }
         }
     }
@@ -81,7 +81,12 @@ pub fn open(file: &Path) -> Result<Opened, Complaint> {
             eprintln!("timebase: {} is of no use ({why}): travelling without", index.display());
         }
     }
-    Ok(Opened { timeline, origin, images: ImageSource::Recording(file.into()), little_endian })
+    Ok(Opened {
+        timeline,
+        origin,
+        images: ImageSource::Recording(file.into(), Box::new(recording)),
+        little_endian,
+    })
 }
 
 impl Opened {
@@ -102,18 +107,18 @@ impl Opened {
     }
 
     /// Begins a recording of what comes after the cursor.
-    pub fn begin_branch(&self, output: &Path) -> Result<Live, Complaint> {
-        begin_branch(&self.origin, &self.images, output, self.timeline.past())
+    pub fn begin_branch(&mut self, output: &Path) -> Result<Live, Complaint> {
+        begin_branch(&self.origin, &mut self.images, output, self.timeline.past())
     }
 }
 
 fn begin_branch(
     origin: &Origin,
-    images: &ImageSource,
+    images: &mut ImageSource,
     output: &Path,
     past: &[Record],
 ) -> Result<Live, Complaint> {
-    if let ImageSource::Recording(path) = images
+    if let ImageSource::Recording(path, _) = images
         && let (Ok(parent), Ok(child)) = (path.canonicalize(), output.canonicalize())
         && parent == child
     {
@@ -161,13 +166,14 @@ pub fn live(
 
 /// Serves gdb until it kills the guest, or a signal ends the program.
 pub fn serve(opened: Opened, address: &str, signals: Signals) -> Answer {
-    let Opened { timeline, origin, images, little_endian } = opened;
+    let Opened { timeline, origin, mut images, little_endian } = opened;
     let listener = listen(address)?;
     let port = listener.local_addr().map_err(|error| Status::Environment.because(error))?.port();
     let mut session = Session::new(timeline, little_endian);
     let branch_signals = signals.clone();
     session.brancher = Some(Box::new(move |output: &Path, past: &[Record]| {
-        let live = begin_branch(&origin, &images, output, past).map_err(|complaint| complaint.to_string())?;
+        let live =
+            begin_branch(&origin, &mut images, output, past).map_err(|complaint| complaint.to_string())?;
         let world: Box<dyn World> = Box::new(alone(branch_signals.clone()));
         Ok((live, world))
     }));

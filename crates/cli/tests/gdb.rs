@@ -352,6 +352,24 @@ fn history_is_not_written_and_a_branch_is() {
 }
 
 #[test]
+fn a_recording_that_is_removed_while_open_is_still_there() {
+    let folder = TempDir::new().unwrap();
+    let file = race(&folder);
+    let child = folder.path().join("child.tb").to_str().expect("UTF-8").to_owned();
+    let server = Server::start(&["replay", &file, "--at", "50%"]);
+    fs::remove_file(&file).unwrap();
+    fs::remove_file(format!("{file}.index")).unwrap();
+    let branch = format!("monitor branch {child}");
+    let said = server
+        .gdb(RACE, &["reverse-stepi", "monitor goto 10%", &branch, "set $r20 = 77", "print $r20", "kill"]);
+    in_order(&said, &["(10.000 %)"]);
+    in_order(&said, &["$1 = 77"]);
+    drop(server);
+    let verify = Command::new(env!("CARGO_BIN_EXE_timebase")).args(["verify", &child]).output().unwrap();
+    assert!(verify.status.success(), "{}", String::from_utf8_lossy(&verify.stderr));
+}
+
+#[test]
 fn a_live_guest_is_reversed_at_once() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("live.tb").to_str().expect("UTF-8").to_owned();
