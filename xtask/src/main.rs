@@ -16,7 +16,8 @@ cargo xtask COMMAND
   check        formatting, clippy with warnings denied, tidy
   tidy         the project's own rules
   guest        rebuild the embedded guest; `guest --check` compares it with the committed image
-  isa          list the instructions that are defined, and count them
+  isa          list the instructions that are defined; fails if the books have more
+  diff [all]   compare every computational instruction with the peer, in both byte orders; all: ten million times
   fuzz [SECS]  feed the gdb server with hostile bytes (cargo-fuzz; default 60 seconds)
   bench        boot the Debian kernel here and on the peer side by side, and print one table
 ";
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::tidy(),
         "guest" => guest::build(rest.first().is_some_and(|flag| flag == "--check")),
         "isa" => isa::list(),
+        "diff" => diff(rest.first().is_some_and(|argument| argument == "all")),
         "fuzz" => fuzz(rest.first().map_or("60", String::as_str)),
         "bench" => packages::install_peer().and_then(|()| bench::bench(&rest)),
         "" | "help" | "--help" | "-h" => {
@@ -91,6 +93,24 @@ fn fuzz(seconds: &str) -> Outcome {
         Ok(status) => Err(format!("the fuzzer ended with {status}: its input is in fuzz/artifacts")),
         Err(error) => Err(format!("cargo fuzz: {error}")),
     }
+}
+
+/// The comparison with the peer, which needs user-mode QEMU and cross binutils of both byte orders.
+fn diff(all: bool) -> Outcome {
+    let tests: &[&str] =
+        if all { &["peer::peer_at_length"] } else { &["peer::peer", "peer::peer_big_endian"] };
+    let package = [
+        "test",
+        "--package",
+        "timebase-isa",
+        "--test",
+        "instructions",
+        "--",
+        "--ignored",
+        "--exact",
+        "--nocapture",
+    ];
+    run("cargo", &[&package[..], tests].concat())
 }
 
 fn check() -> Outcome {

@@ -28,12 +28,18 @@ pub fn tried(entry: &Entry) -> bool {
 
 /// Cases of an instruction, always the same ones; those that raise an interrupt are left out.
 pub fn cases(executor: &Executor, entry: &Entry) -> Vec<Case> {
+    more_cases(executor, entry, 0, true)
+}
+
+/// The cases of round `round` in either byte order.
+pub fn more_cases(executor: &Executor, entry: &Entry, round: u64, little: bool) -> Vec<Case> {
+    let seed = 88_172_645_463_325_252 ^ round.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut random =
-        Random(entry.name.bytes().fold(88_172_645_463_325_252, |h, b| h.wrapping_mul(31) ^ b as u64));
+        Random(entry.name.bytes().fold(seed, |h, b| h.wrapping_mul(31) ^ b as u64) | (round != 0) as u64);
     let mut cases = Vec::new();
     for _ in 0..CASES {
         let word = random_word(entry, &mut random);
-        let before = random_state(entry, &mut random);
+        let before = random_state(entry, &mut random, little);
         let mut after = before.clone();
         match executor.execute(&mut after, word) {
             Ok(()) => {}
@@ -311,8 +317,8 @@ fn decimal_floats(entry: &Entry, vsr: &mut [[u64; 2]; 64], random: &mut Random) 
     }
 }
 
-fn random_state(entry: &Entry, random: &mut Random) -> Machine {
-    let mut machine = Machine::new(MEMORY, MEMORY_BYTES);
+fn random_state(entry: &Entry, random: &mut Random, little: bool) -> Machine {
+    let mut machine = Machine::with_order(MEMORY, MEMORY_BYTES, little);
     let regs = &mut machine.regs;
     let decimal = entry.name.starts_with("bcd") || entry.name.starts_with("vmul10");
     for n in 0..64 {

@@ -27,8 +27,13 @@ const MSR_SF: u64 = 1 << 63;
 impl Machine {
     /// Little-endian, 64 bits, with all facilities.
     pub fn new(base: u64, bytes: usize) -> Machine {
+        Machine::with_order(base, bytes, true)
+    }
+
+    /// The same in either byte order.
+    pub fn with_order(base: u64, bytes: usize, little: bool) -> Machine {
         let mut regs = Regs::cold(310);
-        regs.msr = MSR_SF | MSR_LE | 1 << 25 | 1 << 23 | 1 << 13;
+        regs.msr = MSR_SF | 1 << 25 | 1 << 23 | 1 << 13 | if little { MSR_LE } else { 0 };
         Machine { regs, base, memory: vec![0; bytes] }
     }
 
