@@ -34,8 +34,7 @@ fn commands(prompt: &str, lines: &[String]) -> Vec<(String, Vec<String>)> {
     commands
 }
 
-/// `expected` is what was printed; a line `...` stands for any lines. With another guest than that of the text,
-/// numbers are others.
+/// `expected` is what was printed; a line `...` stands for any lines. Where the guest is not ours, numbers may differ.
 fn matches(expected: &[String], found: &[&str], same_guest: bool) -> bool {
     let same = |a: &str, b: &str| if same_guest { a == b } else { without_numbers(a) == without_numbers(b) };
     match expected.split_first() {
@@ -127,7 +126,8 @@ fn start(arguments: &[String], expected: &[String], folder: &Path, program: &str
     let mut line = String::new();
     said.read_line(&mut line).unwrap();
     let port = line.trim_end().rsplit(':').next().unwrap_or_default().to_owned();
-    assert_eq!([line.trim_end().replace(&format!(":{port}"), ":1234")], expected);
+    let line = line.trim_end().replace(&format!(":{port}"), ":1234");
+    assert!(matches(expected, &[&line], program != KERNEL), "{line}");
     // What it says later is of no interest, but must have somewhere to go.
     std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
     let script =
@@ -156,10 +156,6 @@ fn the_transcripts_of_time_travel_are_as_printed() {
     let mut gdb: Option<Gdb> = None;
     let mut program = String::new();
     let mut compared = 0;
-    // The distribution may have another kernel by now; then only the words are compared.
-    let kernel = std::fs::read(KERNEL).unwrap();
-    let version = b"Linux version 6.1.0-50-powerpc64le";
-    let same_kernel = kernel.windows(version.len()).any(|part| part == version);
     for (language, lines) in blocks(&text) {
         match language.as_str() {
             "console" => {
@@ -189,7 +185,7 @@ fn the_transcripts_of_time_travel_are_as_printed() {
                     let printed = gdb.run(&command);
                     let found: Vec<&str> = printed.lines().collect();
                     assert!(
-                        matches(&expected, &found, same_kernel || program != KERNEL),
+                        matches(&expected, &found, program != KERNEL),
                         "{command}\n{printed}\ninstead of\n{}",
                         expected.join("\n")
                     );

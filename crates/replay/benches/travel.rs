@@ -92,6 +92,12 @@ fn main() {
     let early = timeline.machine().vcpu(0).regs.nia;
     timeline.seek(end, &mut || true).expect("the end");
     let halts = Halts { breakpoints: vec![early], ..Halts::default() };
+    // One run forward, for comparison: to the same breakpoint, which is not hit any more.
+    timeline.seek(Position { count: 5_000_000, sequence: 0 }, &mut || true).expect("a seek");
+    let (run, _) =
+        timed(|| timeline.forward(&halts, end, &mut |_, _| true, &mut || true).expect("a run to the end"));
+    println!("one run forward with that breakpoint set: {run:.3?}");
+    timeline.seek(end, &mut || true).expect("the end");
     let (back, found) = timed(|| {
         timeline.backward(&halts, Position::default(), &mut |_, _| true, &mut || true).expect("a search")
     });
