@@ -6,6 +6,8 @@ pub mod msr {
     pub const SF: u64 = 1 << 63;
     /// Hypervisor state.
     pub const HV: u64 = 1 << 60;
+    /// Transactional memory available (ISA 3.0).
+    pub const TM: u64 = 1 << 32;
     /// Secure state.
     pub const S: u64 = 1 << 22;
     /// VMX available.
@@ -112,6 +114,8 @@ pub mod srr1 {
     pub const PROGRAM_FP: u64 = 1 << 20;
     /// Program, floating-point enabled exception: SRR0 is the address of a later instruction than that which caused it.
     pub const PROGRAM_LATER: u64 = 1 << 16;
+    /// Program: TM Bad Thing.
+    pub const PROGRAM_TM: u64 = 1 << 21;
     /// Program: illegal instruction.
     pub const PROGRAM_ILLEGAL: u64 = 1 << 19;
     /// Program: privileged instruction.

@@ -217,6 +217,7 @@ impl Vcpu {
             Trap::TrapInstruction => program(srr1::PROGRAM_TRAP),
             Trap::FpEnabled => program(srr1::PROGRAM_FP),
             Trap::FpEnabledByMsr { .. } => program(srr1::PROGRAM_FP | srr1::PROGRAM_LATER),
+            Trap::TmBadThing => program(srr1::PROGRAM_TM),
             Trap::FpUnavailable => (FloatingPointUnavailable, 0),
             Trap::VectorUnavailable => (VectorUnavailable, 0),
             Trap::VsxUnavailable => (VsxUnavailable, 0),

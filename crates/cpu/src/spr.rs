@@ -319,7 +319,16 @@ impl Core<'_, '_, '_> {
         }
     }
 
+    /// The register of this number, if the model has it. ISA 3.1 has no transactional memory.
+    fn row(&self, number: u64) -> Option<Row> {
+        let level = self.cpu.model.level();
+        row(number).filter(|row| row.since <= level && !(level >= 310 && matches!(number, 128..=130)))
+    }
+
     fn check_facility(&self, number: u64) -> Result<(), Trap> {
+        if matches!(number, 128..=131) {
+            return self.cpu.transactions_available();
+        }
         match needs(number) {
             Some(bit) if self.cpu.problem() && self.cpu.spr.fscr >> bit & 1 == 0 => Err(Trap::Facility(bit)),
             _ => Ok(()),
@@ -327,11 +336,11 @@ impl Core<'_, '_, '_> {
     }
 
     /// The privilege for reading and writing of a number that is more than storage.
-    fn special(number: u64) -> Option<(Privilege, Privilege)> {
+    fn special(&self, number: u64) -> Option<(Privilege, Privilege)> {
         Some(match number {
             22 => (S, S),
             28 => (S, S),
-            131 => (U, U),
+            131 if self.cpu.model.level() < 310 => (U, U),
             268 | 269 => (U, N),
             284 | 285 => (N, H),
             286 => (N, H),
@@ -349,7 +358,7 @@ impl Core<'_, '_, '_> {
     pub(crate) fn mfspr(&mut self, i: &Ops) -> Result<(), Trap> {
         let number = i.imm;
         let now = self.now();
-        if let Some((read, _)) = Self::special(number) {
+        if let Some((read, _)) = self.special(number) {
             if !self.allowed(read) {
                 return self.no_such_spr(number);
             }
@@ -372,8 +381,8 @@ impl Core<'_, '_, '_> {
             };
             return Ok(());
         }
-        match row(number) {
-            Some(row) if self.allowed(row.read) && row.since <= self.cpu.model.level() => {
+        match self.row(number) {
+            Some(row) if self.allowed(row.read) => {
                 self.check_facility(number)?;
                 self.cpu.regs.gpr[i.t as usize] = *(row.get)(&mut self.cpu.spr);
                 Ok(())
@@ -387,7 +396,7 @@ impl Core<'_, '_, '_> {
         let number = i.imm;
         let value = self.cpu.regs.gpr[i.t as usize];
         let now = self.now();
-        if let Some((_, write)) = Self::special(number) {
+        if let Some((_, write)) = self.special(number) {
             if !self.allowed(write) {
                 return self.no_such_spr(number);
             }
@@ -426,8 +435,8 @@ impl Core<'_, '_, '_> {
             }
             return Ok(());
         }
-        match row(number) {
-            Some(row) if self.allowed(row.write) && row.since <= self.cpu.model.level() => {
+        match self.row(number) {
+            Some(row) if self.allowed(row.write) => {
                 self.check_facility(number)?;
                 let value = self.permitted(number, value & row.mask);
                 *(row.get)(&mut self.cpu.spr) = value;
@@ -460,6 +469,16 @@ impl Core<'_, '_, '_> {
 }
 
 impl Vcpu {
+    /// MSR bits that the model has.
+    pub(crate) fn implemented_msr(&self) -> u64 {
+        msr::ALL | if self.model == Model::Power9 { msr::TM } else { 0 }
+    }
+
+    /// MSR[TM] makes transactional memory available, in every state.
+    pub(crate) fn transactions_available(&self) -> Result<(), Trap> {
+        if self.regs.msr & msr::TM != 0 { Ok(()) } else { Err(Trap::Facility(facility::TM)) }
+    }
+
     /// FSCR makes the facility available to problem state; other states need no leave.
     pub(crate) fn facility(&self, bit: u8) -> bool {
         self.spr.fscr >> bit & 1 != 0 || self.regs.msr & msr::PR == 0

@@ -59,8 +59,7 @@ pub(crate) fn execute(core: &mut Core, op: SystemOp, i: &Ops) -> Outcome {
             core.cpu.regs.gpr[i.t as usize] = 0;
             Ok(())
         }
-        // MSR[TM] is not implemented, so the facility is never available.
-        Tbegin | Transaction => Err(Trap::Facility(facility::TM)),
+        Tbegin | Transaction | Tcheck | TransactionState => transaction(core, op, i),
         Ultravisor => core.privileged().and(Err(Trap::Illegal)),
         Attn => Err(Trap::Illegal),
     }
@@ -106,7 +105,8 @@ fn move_to_msr(core: &mut Core, i: &Ops, doubleword: bool) -> Outcome {
         return Ok(());
     }
     let kept = msr::HV | msr::S | msr::ME | msr::LE | if doubleword { 0 } else { !0xffff_ffff };
-    core.cpu.set_msr(implied(old & kept | new & msr::ALL & !kept));
+    let implemented = core.cpu.implemented_msr();
+    core.cpu.set_msr(implied(old & kept | new & implemented & !kept));
     enabled_exception(core)
 }
 
@@ -128,7 +128,7 @@ fn implied(value: u64) -> u64 {
 /// MSR from a saved one: HV and ME change only in hypervisor state.
 fn restore_msr(core: &mut Core, saved: u64) {
     let old = core.cpu.regs.msr;
-    let mut new = saved & msr::ALL;
+    let mut new = saved & core.cpu.implemented_msr();
     if old & msr::HV == 0 {
         new = new & !(msr::HV | msr::ME) | old & msr::ME;
     }
@@ -159,7 +159,8 @@ fn return_from_interrupt(core: &mut Core) -> Outcome {
 fn hypervisor_return(core: &mut Core) -> Outcome {
     core.hypervisor_privileged()?;
     let (address, saved) = (core.cpu.spr.hsrr0, core.cpu.spr.hsrr1);
-    core.cpu.set_msr(implied(saved & msr::ALL));
+    let implemented = core.cpu.implemented_msr();
+    core.cpu.set_msr(implied(saved & implemented));
     go_to(core, address);
     returned(core);
     enabled_exception(core)
@@ -198,6 +199,35 @@ fn system_call_vectored(core: &mut Core, i: &Ops) -> Outcome {
         return Err(Trap::Facility(facility::SCV));
     }
     Err(Trap::SystemCallVectored { lev: i.t })
+}
+
+/// Transactional memory (ISA 3.0 Book II chapter 5), of which a CPU may let every transaction fail: `tbegin.` fails at
+/// once and for good, and the CPU is never in a transaction. MSR[TS] is 0 and not implemented.
+fn transaction(core: &mut Core, op: SystemOp, i: &Ops) -> Outcome {
+    if op == SystemOp::TransactionState {
+        core.privileged()?;
+    }
+    core.cpu.transactions_available()?;
+    /// Failure is persistent, for a reason of the implementation.
+    const REASON: u64 = 1 << (63 - 7) | 1 << (63 - 15);
+    /// There is a summary, and TFIAR is exact.
+    const SUMMARY: u64 = 1 << (63 - 36) | 1 << (63 - 37);
+    match op {
+        SystemOp::Tbegin => {
+            let privilege = (core.cpu.hypervisor() as u64) << 1 | core.cpu.problem() as u64;
+            let cia = core.cpu.regs.cia;
+            core.cpu.spr.tfhar = cia.wrapping_add(4);
+            core.cpu.spr.tfiar = cia | privilege;
+            core.cpu.spr.texasr = REASON | SUMMARY | privilege << (63 - 35);
+            // As a failure handler finds it, which is the next instruction.
+            core.cpu.regs.cr[0] = 0b1010;
+        }
+        // TDOOMED: no transaction would succeed.
+        SystemOp::Tcheck => core.cpu.regs.cr[i.t as usize & 7] = 0b1000,
+        SystemOp::Transaction => core.cpu.regs.cr[0] = 0,
+        _ => return Err(Trap::TmBadThing),
+    }
+    Ok(())
 }
 
 /// The address of the hash and the digest that belongs there; None where DEXCR and HDEXCR leave the aspect off: then

@@ -140,6 +140,31 @@ fn a_hash_checks_where_it_was_stored_and_traps_where_it_changed() {
     assert_eq!(nine.cpu.regs.nia, CODE + 8);
 }
 
+#[test]
+fn transactions_fail_at_once_where_they_are_available() {
+    // tbegin.; tcheck cr3; tend.; mfspr r5,TFHAR; treclaim. r0
+    let words = [0x7c00_051d, 0x7d80_059c, 0x7c00_055d, 0x7ca0_22a6, 0x7c00_075d];
+    let mut bench = Bench::new(Model::Power9, false, &words);
+    bench.cpu.regs.msr |= msr::TM;
+    bench.run(1);
+    assert_eq!((bench.cpu.regs.nia, bench.cpu.regs.cr[0]), (CODE + 4, 0b1010));
+    assert_eq!((bench.cpu.spr.tfhar, bench.cpu.spr.tfiar), (CODE + 4, CODE));
+    assert_eq!(bench.cpu.spr.texasr >> 56 & 1, 1, "persistent");
+    bench.run(3);
+    assert_eq!((bench.cpu.regs.cr[3], bench.cpu.regs.cr[0], bench.cpu.regs.gpr[5]), (0b1000, 0, CODE + 4));
+    bench.run(1);
+    assert_eq!((bench.cpu.regs.nia, bench.cpu.spr.srr1 & 0x783f_0000), (Vector::Program.offset(), 1 << 21));
+    // Without MSR[TM] the facility is unavailable, and so are its registers; ISA 3.1 has neither.
+    for (first, vector) in [(0, Vector::FacilityUnavailable), (3, Vector::FacilityUnavailable)] {
+        let mut off = Bench::new(Model::Power9, false, &words[first..]);
+        off.run(1);
+        assert_eq!((off.cpu.regs.nia, off.cpu.spr.fscr >> 56), (vector.offset(), 5));
+    }
+    let mut ten = Bench::new(Model::Power10, false, &words);
+    ten.run(1);
+    assert_eq!((ten.cpu.regs.nia, ten.cpu.spr.srr1 & 0x783f_0000), (Vector::Program.offset(), 1 << 19));
+}
+
 struct Random(u64);
 impl Random {
     fn next(&mut self) -> u64 {

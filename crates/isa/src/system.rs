@@ -114,8 +114,12 @@ pub enum SystemOp {
     Mfbhrbe,
     /// `tbegin.`: fails at once.
     Tbegin,
-    /// The other transactional memory instructions.
+    /// The transactional memory instructions that do nothing outside a transaction.
     Transaction,
+    /// `tcheck`; BF in `t`.
+    Tcheck,
+    /// `treclaim.`, `trechkpt.`.
+    TransactionState,
     /// `urfid`, `msgsndu`, `msgclru`: of an ultravisor, which no machine here has.
     Ultravisor,
     /// `attn`: support processor attention, or illegal when not enabled.
@@ -220,9 +224,9 @@ instructions! {
     tabortdc_ = mt(814).until30(), "tabortdc. TO,RA,RB", |s, i| { system!(s, i, Transaction); }
     tabortdci_ = mt(878).until30(), "tabortdci. TO,RA,SI", |s, i| { system!(s, i, Transaction); }
     tsr_ = mt(750).until30(), "tsr. L", |s, i| { system!(s, i, Transaction); }
-    tcheck = mt(718).until30(), "tcheck BF", |s, i| { system!(s, i, Transaction); }
-    treclaim_ = mt(942).until30(), "treclaim. RA", |s, i| { system!(s, i, Transaction); }
-    trechkpt_ = mt(1006).until30(), "trechkpt.", |s, i| { system!(s, i, Transaction); }
+    tcheck = mt(718).operands(|w| Ops { t: f(w, 23, 3), ..tab(w) }).until30(), "tcheck BF", |s, i| { system!(s, i, Tcheck); }
+    treclaim_ = mt(942).until30(), "treclaim. RA", |s, i| { system!(s, i, TransactionState); }
+    trechkpt_ = mt(1006).until30(), "trechkpt.", |s, i| { system!(s, i, TransactionState); }
     "III 11";
     attn = Encoding::new(PO | 0x7fe, 256 << 1, tab).context(), "attn", |s, i| { system!(s, i, Attn); }
     "I 1.9.2";

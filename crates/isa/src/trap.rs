@@ -18,6 +18,8 @@ pub enum Trap {
         /// Effective address of the instruction that would have been next, for SRR0.
         resume: u64,
     },
+    /// Program, TM Bad Thing: a transactional state that is not to be.
+    TmBadThing,
     /// MSR[FP] is 0.
     FpUnavailable,
     /// MSR[VEC] is 0.
