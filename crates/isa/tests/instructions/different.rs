@@ -158,15 +158,21 @@ fn faults_of_the_peer(name: &str, i: &Ops, before: &Machine, after: &Machine) ->
         // Does not round to odd.
         || name == "xsnmsubqp" && i.rc
         // Takes RN for another enumeration.
-        || name == "xsrqpxp" && !i.oe && i.c == 3 && rounding != 0
+        || matches!(name, "xsrqpi" | "xsrqpxp") && !i.oe && i.c == 3 && rounding != 0
         // Finds every double that is too small for a normal single in every class.
         || name == "xststdcsp" && matches!(before.regs.vsr[i.b as usize & 63][0] << 1 >> 53, 1..0x381)
         // Rounds the payload of a NaN too.
         || name == "xsrqpxp" && before.regs.vsr128(i.b) << 1 > 0x7fff << 113
         // Takes the reciprocal of 0 for 1/2.
-        || name == "fre" && before.regs.vsr[i.b as usize & 63][0] << 1 == 0
+        || matches!(name, "fre" | "fres") && before.regs.vsr[i.b as usize & 63][0] << 1 == 0
         // Looks at the operand after writing the result over it.
-        || name == "bcdctsq_" && i.t == i.b
+        || matches!(name, "bcdctsq_" | "bcdcpsgn_" | "bcdsetsgn_") && i.t == i.b
+        // Overlooks bad digits where the number is too large.
+        || name == "bcdctn_" && after.regs.cr[6] == 1
+        // Makes 0 - 0 negative, and finds it both negative and zero.
+        || matches!(name, "bcdadd_" | "bcdsub_") && after.regs.cr[6] == 2 && before.regs.vsr128(i.a) >> 4 == 0
+        // Does not look at B, which may signal, if A is a NaN.
+        || matches!(name, "xsmaxjdp" | "xsminjdp") && double_is_nan(before.regs.vsr[i.a as usize & 63][0])
         // Takes the last digit of an unsigned number for a sign.
         || name == "bcdus_" && after.regs.cr[6] & 4 != 0
         // Takes operands with bad digits for equal ones.
