@@ -2,7 +2,8 @@
 //!
 //! VX is the OR of the invalid operation bits and FEX of the enabled exceptions: neither is written, both follow.
 //! An enabled exception raises the program interrupt if MSR[FE0] or MSR[FE1] is 1 (always precisely), also when an
-//! instruction of this file makes it so.
+//! instruction of this file makes it so. NI (non-IEEE mode) is kept as written and changes no result: the book lets
+//! a CPU have no such mode.
 #![expect(non_camel_case_types, reason = "instructions are types named by their mnemonics")]
 
 use crate::encoding::*;
