@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use timebase_host::clock::cpu_time;
 use timebase_host::{IdleMode, Keyboard, Progress, Signals, Sleeper};
 use timebase_machine::{BoxedMachine, Config, ConfigError, Firmware, Images, Machine};
-use timebase_replay::index::{Indexer, path_of};
+use timebase_replay::index::{Indexer, LIVE_GAP, path_of};
 use timebase_replay::live::{Live, Rules, drive};
 use timebase_replay::play::{Played, Rest, play};
 use timebase_replay::{Ended, OpenError, Outcome, Recorder, Recording};
@@ -91,7 +91,7 @@ fn indexer(target: &Target, recorder: &Recorder, machine: &mut dyn Machine) -> O
         return None;
     }
     let path = path_of(&target.output);
-    Indexer::create(&path, recorder.header(), machine)
+    Indexer::create(&path, recorder.header(), machine, LIVE_GAP)
         .inspect_err(|error| eprintln!("timebase: no checkpoints: cannot write {}: {error}", path.display()))
         .ok()
 }

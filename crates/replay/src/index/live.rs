@@ -3,7 +3,6 @@
 use super::{DEFAULT_SIZE, IndexWriter, Lineage};
 use crate::chunk::FAST;
 use crate::event::{Header, Record};
-use crate::timeline::GAP;
 use crate::{ConsoleLog, Transcript};
 use std::collections::VecDeque;
 use std::io;
@@ -13,14 +12,18 @@ use timebase_state::Snapshot;
 
 /// Instructions that pay for a page: it is copied, compared, packed and written, which is then about 2 % of the run.
 /// Counted in instructions, the distances follow from the run alone.
-const INSTRUCTIONS_PER_PAGE: u64 = 25_000;
+const INSTRUCTIONS_PER_PAGE: u64 = 50_000;
+/// Instructions from one checkpoint to the next, while recording: after each, pages are copied anew when written.
+pub const LIVE_GAP: u64 = 50_000_000;
 /// Checkpoints before the present position that are at hand: the end may come at any time, and steps back from there
 /// should be quick.
-const RECENT: usize = 4;
+const RECENT: usize = 2;
 
 /// Checkpoints of a guest that is being recorded.
 pub struct Indexer {
     writer: IndexWriter,
+    /// Instructions from one to the next.
+    gap: u64,
     lineage: Lineage,
     /// When the next checkpoint is made.
     due: u64,
@@ -45,15 +48,17 @@ struct Recent {
 }
 
 impl Indexer {
-    /// Begins a file of checkpoints at `path` for `machine`, which is at power-on and has the recording's header.
-    pub fn create(path: &Path, header: &Header, machine: &mut dyn Machine) -> io::Result<Indexer> {
+    /// Begins a file of checkpoints at `path`, `gap` instructions apart, for `machine`, which is at power-on and has the
+    /// recording's header.
+    pub fn create(path: &Path, header: &Header, machine: &mut dyn Machine, gap: u64) -> io::Result<Indexer> {
         let lineage = Lineage::of(header);
         let writer = IndexWriter::create(path, lineage, &machine.snapshot(), FAST)?;
         Ok(Indexer {
             writer,
+            gap,
             lineage,
-            due: GAP,
-            write_due: GAP,
+            due: gap,
+            write_due: gap,
             recent: VecDeque::new(),
             log: ConsoleLog::default(),
             logged: 0,
@@ -75,7 +80,7 @@ impl Indexer {
     pub(crate) fn checkpoint(&mut self, machine: &mut dyn Machine, transcript: &mut Transcript) {
         let at = machine.position();
         self.take(machine, transcript);
-        self.due = at.count.saturating_add(GAP);
+        self.due = at.count.saturating_add(self.gap);
         if at.count < self.write_due {
             return;
         }
@@ -85,7 +90,7 @@ impl Indexer {
             self.write(&oldest);
         }
         let cost = (self.writer.pages() - before).saturating_mul(INSTRUCTIONS_PER_PAGE);
-        self.write_due = at.count.saturating_add(cost.max(GAP));
+        self.write_due = at.count.saturating_add(cost.max(self.gap));
         if self.error.is_some() || self.writer.bytes() > DEFAULT_SIZE {
             (self.due, self.write_due) = (u64::MAX, u64::MAX);
         }

@@ -14,7 +14,7 @@ mod reader;
 mod writer;
 
 pub use build::{Built, IndexError, build};
-pub use live::Indexer;
+pub use live::{Indexer, LIVE_GAP};
 pub use reader::{Index, Unreadable};
 pub use writer::IndexWriter;
 
