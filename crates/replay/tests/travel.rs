@@ -9,7 +9,9 @@ use timebase_machine::api::*;
 use timebase_machine::debug::{self, Change, Halts, Hit};
 use timebase_machine::{Register, Space, Watchpoint};
 use timebase_replay::events::{Happening, Kind, events};
-use timebase_replay::{Event, Found, Record, Timeline};
+use timebase_replay::live::{Idle, Live, Rules, World, drive};
+use timebase_replay::{Attention, Ended, Event, Found, Record, Recorder, Recording, Timeline, Watcher};
+use timebase_state::{Instant, Ticks};
 
 /// Random seeks: the digest at each place is that of the straight run.
 fn seeks(guest: &Guest, seed: u64, seeks: u64) {
@@ -288,4 +290,86 @@ fn watching_interrupts_is_invisible_and_tells_all() {
     let expired = told(&all, Kind::Decrementer, "DEC expired");
     assert!(expired.abs_diff(interrupts) <= 1, "{expired} expiries, {interrupts} interrupts");
     assert!(told(&all, Kind::Return, "return") > 100);
+}
+
+const ECHO: &[u8] = include_bytes!("../../cli/tests/guests/echo.elf");
+
+/// Types these texts, one after another, some time apart.
+struct Typist {
+    texts: Vec<&'static str>,
+    next: u64,
+}
+
+impl Watcher for Typist {
+    fn output(&mut self, _: Position, _: &Output) -> Attention {
+        Attention::Later
+    }
+    fn watch(&mut self, _: Position, _: Instant) -> ControlFlow<Ended> {
+        ControlFlow::Continue(())
+    }
+    fn quantum(&self) -> u64 {
+        500
+    }
+}
+
+impl World for Typist {
+    fn input(&mut self, now: Instant) -> Option<(Port, Vec<u8>)> {
+        if now.ticks() < self.next || self.texts.is_empty() {
+            return None;
+        }
+        self.next = now.ticks() + 20_000;
+        Some(("console0".into(), self.texts.remove(0).into()))
+    }
+    fn refused(&mut self, error: InputError) {
+        panic!("{error:?}");
+    }
+    fn idle(&mut self, now: Instant, deadline: Option<Instant>) -> Idle {
+        match deadline {
+            Some(_) => Idle::Over,
+            None if self.texts.is_empty() => Idle::Forever,
+            None => Idle::Cut(now + Ticks(1_000)),
+        }
+    }
+    fn second_passed(&mut self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn s13_gap4_seeks_across_resets_inputs_and_idle_time() {
+    let mut guest = race(0);
+    guest.kernel = ECHO.into();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tb");
+    let mut machine = guest.machine();
+    let schema = machine.schema();
+    let recorder = Recorder::create(&path, &guest.config, &guest.images(), schema, 1_000).unwrap();
+    let mut typist = Typist { texts: vec!["abc", "r", "de", "r", "f", "p"], next: 20_000 };
+    let mut live = Live::recorded(recorder, None);
+    drive(&mut *machine, &mut live, &mut typist, Rules::default()).unwrap();
+    let records = Recording::open(&path).unwrap().records().to_vec();
+    let resets = records.iter().filter(|record| record.event == Event::Reset).count();
+    assert_eq!(resets, 2, "the guest rebooted");
+    // The straight run: forward only, from power-on, to each place once.
+    let mut straight = guest.timeline(records.clone());
+    let end = straight.end();
+    let mut places: Vec<Position> = records.iter().map(|record| record.at).collect();
+    places.extend((0..end.count).step_by(97).map(at));
+    places.sort();
+    places.dedup();
+    let digests: Vec<_> = places
+        .iter()
+        .map(|&place| {
+            straight.seek(place, &mut || true).expect("a seek");
+            (place, straight.position(), straight.digest())
+        })
+        .collect();
+    let mut timeline = guest.timeline(records);
+    let mut random = 3;
+    for _ in 0..2_000 {
+        let n = timebase_state::random::draw(&mut random) % digests.len() as u64;
+        let (place, position, digest) = digests[n as usize];
+        timeline.seek(place, &mut || true).expect("a seek");
+        assert_eq!((timeline.position(), timeline.digest()), (position, digest), "at {place:?}");
+    }
 }
