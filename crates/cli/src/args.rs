@@ -17,6 +17,21 @@ pub struct Args {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// What executes instructions: code compiled for this host, or the interpreter alone. It makes no difference to
+    /// the guest
+    #[arg(long, global = true, value_enum, default_value_t = Engine::Auto)]
+    pub engine: Engine,
+}
+
+/// What executes instructions.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Engine {
+    /// The compiler where there is one for this host
+    Auto,
+    /// The interpreter alone
+    Interpreter,
+    /// The compiler; an error where there is none
+    Jit,
 }
 
 #[derive(Subcommand, Debug)]

@@ -3,6 +3,7 @@
 use crate::args::{self, Command, OnPanic};
 use crate::complaint::{Complaint, Status};
 use crate::debugger;
+use crate::engine;
 use crate::report::Report;
 use crate::script::Script;
 use crate::world::{Onlooker, Operator};
@@ -389,7 +390,7 @@ fn config(guest: args::Guest) -> Config {
 
 /// A machine. What is wrong with an image is told by its name in front, all else is a matter of flags.
 pub fn build(config: &Config, images: Images) -> Result<BoxedMachine, Complaint> {
-    timebase_machine::build(config, images).map_err(|ConfigError(text)| {
+    engine::machine(config, images).map_err(|ConfigError(text)| {
         let of_an_image = ["kernel: ", "initrd: ", "firmware: "].iter().any(|image| text.starts_with(image));
         if of_an_image { Status::Environment } else { Status::Usage }.because(text)
     })

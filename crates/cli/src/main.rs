@@ -7,6 +7,7 @@ mod debugger;
 mod demo;
 mod disasm;
 mod dump;
+mod engine;
 mod export;
 mod index;
 mod report;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let result = match args::Args::try_parse() {
-        Ok(args) => commands::run(args.command),
+        Ok(args) => engine::choose(args.engine).and_then(|()| commands::run(args.command)),
         Err(error) => complaint::of_usage(error),
     };
     match result {

@@ -7,6 +7,7 @@ extern crate alloc;
 
 pub mod bits;
 mod clock;
+pub mod compiled;
 mod engine;
 mod hash;
 pub mod interpreter;

@@ -17,14 +17,25 @@ pub use api::*;
 
 use alloc::boxed::Box;
 use alloc::format;
+use timebase_cpu::compiled::Compiler;
 use timebase_cpu::{Engine, Interpreter, Model};
 pub use timebase_cpu::{Register, Vcpu};
 pub use timebase_memory::{Memory, Space, Watchpoint};
 
-/// Builds the machine that `config` names, run by the engine for it.
+/// Builds the machine that `config` names, run by the interpreter.
 pub fn build(config: &Config, images: Images) -> Result<BoxedMachine, ConfigError> {
     let model = model(config)?;
     with_engine(config, images, Box::new(Interpreter::new(model)))
+}
+
+/// Builds the machine that `config` names; `compiler` makes host code of what is hot.
+pub fn with_compiler(
+    config: &Config,
+    images: Images,
+    compiler: Box<dyn Compiler>,
+) -> Result<BoxedMachine, ConfigError> {
+    let model = model(config)?;
+    with_engine(config, images, Box::new(Interpreter::with_compiler(model, compiler)))
 }
 
 fn model(config: &Config) -> Result<Model, ConfigError> {

@@ -4,24 +4,27 @@
 //! drops it. It goes straight on through conditional branches that are not taken.
 
 use super::thread::{self, Tables, Thread};
+use crate::compiled::Entry;
 use alloc::{boxed::Box, vec::Vec};
+use core::cell::{Cell, RefCell};
+use core::ptr;
 use timebase_isa::{Decoder, Flow, Ops};
 use timebase_memory::{Memory, PAGE};
 
 /// Instructions in a block at most.
 pub(crate) const LONGEST: usize = 64;
 
-/// One decoded instruction.
+/// One decoded instruction, as the interpreter executes it.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub(crate) struct Op {
+pub struct Op {
     /// Executes it and goes on with the next.
-    pub thread: Thread,
-    pub ops: Ops,
+    pub(super) thread: Thread,
+    pub(super) ops: Ops,
     /// Bytes from the start of the block.
-    pub offset: u32,
+    pub(super) offset: u32,
     /// 4, or 8 with a prefix.
-    pub length: u32,
+    pub(super) length: u32,
 }
 
 /// What code means depends on, beside its bytes.
@@ -55,20 +58,29 @@ impl Cuts {
     }
 }
 
+/// Decoded code.
 pub(crate) struct Block {
     mode: Mode,
+    /// Real address of the first instruction.
+    real: u64,
     /// The instructions and the terminator.
     pub ops: Vec<Op>,
     /// Instructions, without the terminator.
     pub count: u32,
     /// A debugger may want to stop before it.
     pub stops: bool,
+    /// How often it was found.
+    pub heat: Cell<u32>,
+    /// What it was compiled to.
+    pub entry: Cell<Entry>,
+    /// What its compiled code refers to.
+    kept: RefCell<Vec<Box<Op>>>,
 }
 
 impl Block {
-    /// It was decoded for this mode.
-    pub fn is(&self, mode: Mode) -> bool {
-        self.mode == mode
+    /// It may be compiled: 64-bit mode, and nobody looks after each instruction.
+    pub fn is_plain(&self) -> bool {
+        self.mode.bits64 && !self.mode.single
     }
 }
 
@@ -80,12 +92,14 @@ pub(crate) struct Blocks {
     pages: Vec<Option<Box<PageBlocks>>>,
     /// Dropped while they might still be running; freed when nothing runs.
     dropped: Vec<Box<PageBlocks>>,
+    /// Made room for blocks of another mode; freed with the next flush.
+    replaced: Vec<Box<Block>>,
     pub decoded: u64,
 }
 
 impl Blocks {
     pub fn new() -> Blocks {
-        Blocks { pages: Vec::new(), dropped: Vec::new(), decoded: 0 }
+        Blocks { pages: Vec::new(), dropped: Vec::new(), replaced: Vec::new(), decoded: 0 }
     }
 
     /// The block at real address `real`, decoded if need be. None if it is not memory.
@@ -110,8 +124,8 @@ impl Blocks {
         if place.as_ref().is_none_or(|block| block.mode != mode) {
             self.decoded += 1;
             let block = Box::new(decode(decoder, tables, memory, real, mode, cuts));
-            // Nothing runs while a block is looked up: the one for another mode may go.
-            *place = Some(block);
+            // Jumps may still lead to the one for another mode.
+            self.replaced.extend(place.replace(block));
         }
         place.as_deref().map(|block| block as *const Block)
     }
@@ -137,6 +151,95 @@ impl Blocks {
                 memory.unwatch_code(page as u64 * PAGE);
             }
         }
+        self.replaced.clear();
+    }
+
+    /// All compiled code has gone.
+    pub fn forget_compiled(&mut self) {
+        for block in self.pages.iter().flatten().flat_map(|page| page.iter().flatten()) {
+            block.heat.set(0);
+            block.entry.set(ptr::null());
+            block.kept.borrow_mut().clear();
+        }
+    }
+}
+
+/// Code to be compiled: instructions of one page.
+pub struct Source<'a> {
+    pub(super) decoder: &'a Decoder,
+    pub(super) memory: &'a mut Memory,
+    pub(super) cuts: &'a Cuts,
+    pub(super) block: &'a Block,
+}
+
+/// An instruction to be compiled.
+pub struct Decoded {
+    /// The operands, and which it is.
+    pub ops: Ops,
+    /// What follows it.
+    pub flow: Flow,
+    /// 4, or 8 with a prefix, in bytes.
+    pub length: u32,
+    /// It may be read by its definition; otherwise it must be executed by [`step`](crate::compiled::Calls::step).
+    pub plain: bool,
+}
+
+impl Source<'_> {
+    /// Where the code begins, in bytes from the start of its page.
+    pub fn start(&self) -> u32 {
+        (self.block.real % PAGE) as u32
+    }
+
+    /// It is little-endian.
+    pub fn little_endian(&self) -> bool {
+        self.block.mode.little_endian
+    }
+
+    /// A debugger may want to stop before the instruction at `offset` of the page: nothing must go on there by itself.
+    pub fn stops(&self, offset: u32) -> bool {
+        self.cuts.at(offset as u64)
+    }
+
+    /// The instruction at `offset` of the page, which is watched from now on. None if it is not in the page.
+    pub fn instruction(&mut self, offset: u32) -> Option<Decoded> {
+        if offset as u64 >= PAGE {
+            return None;
+        }
+        let at = self.block.real / PAGE * PAGE + offset as u64;
+        let (ops, length) = decode_one(self.decoder, self.memory, at, self.block.mode);
+        self.memory.watch_code(at);
+        let crosses = ops.op == thread::CROSSING_PREFIX;
+        let flow = if crosses { Flow::Context } else { self.decoder.flow(&ops) };
+        Some(Decoded { ops, flow, length, plain: length == 4 && !crosses })
+    }
+
+    /// Keeps an instruction as long as the compiled code lives.
+    pub fn keep(&mut self, decoded: &Decoded) -> *const Op {
+        let op = Op { thread: thread::end, ops: decoded.ops, offset: 0, length: decoded.length };
+        let op = Box::new(op);
+        let pointer = &raw const *op;
+        self.block.kept.borrow_mut().push(op);
+        pointer
+    }
+}
+
+impl Op {
+    /// Its operands.
+    pub fn ops(&self) -> &Ops {
+        &self.ops
+    }
+}
+
+/// The instruction at real address `at`, and its length.
+fn decode_one(decoder: &Decoder, memory: &Memory, at: u64, mode: Mode) -> (Ops, u32) {
+    let first = word(memory, at, mode);
+    if !decoder.is_prefix(first) {
+        (decoder.decode(first as u64), 4)
+    } else if at % 64 == 60 {
+        // A prefixed instruction that crosses a 64-byte boundary raises Alignment: it is left to a body of its own.
+        (Ops { op: thread::CROSSING_PREFIX, ..Ops::default() }, 4)
+    } else {
+        (decoder.decode((first as u64) << 32 | word(memory, at + 4, mode) as u64), 8)
     }
 }
 
@@ -163,17 +266,8 @@ fn decode(
         if offset != 0 && cuts.at(at) {
             break;
         }
-        let first = word(memory, at, mode);
-        // A prefixed instruction that crosses a 64-byte boundary raises Alignment: it is left to a body of its own.
-        let prefixed = decoder.is_prefix(first);
-        let crosses = prefixed && at % 64 == 60;
-        let (decoded, length) = if crosses {
-            (Ops { op: thread::CROSSING_PREFIX, ..Ops::default() }, 4)
-        } else if prefixed {
-            (decoder.decode((first as u64) << 32 | word(memory, at + 4, mode) as u64), 8)
-        } else {
-            (decoder.decode(first as u64), 4)
-        };
+        let (decoded, length) = decode_one(decoder, memory, at, mode);
+        let crosses = decoded.op == thread::CROSSING_PREFIX;
         memory.watch_code(at);
         let flow = if crosses { Flow::Context } else { decoder.flow(&decoded) };
         ops.push(Op { thread: tables.thread(&decoded, length, mode), ops: decoded, offset, length });
@@ -184,5 +278,14 @@ fn decode(
         }
     }
     ops.push(Op { thread: thread::end, ops: Ops::default(), offset, length: 0 });
-    Block { mode, ops, count: count as u32, stops: cuts.at(real) }
+    Block {
+        mode,
+        real,
+        ops,
+        count: count as u32,
+        stops: cuts.at(real),
+        heat: Cell::new(0),
+        entry: Cell::new(ptr::null()),
+        kept: RefCell::default(),
+    }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Run<'a, 'w> {
     pub trap: Option<(Trap, bool)>,
     /// The run is to end after this instruction.
     pub exit: Option<Exit>,
+    /// Instruction attempts when the budget of the compiled code that runs is used up.
+    pub end_count: u64,
     /// Slow-path instructions, for the report.
     pub slow: u64,
 }
@@ -63,9 +65,12 @@ impl Run<'_, '_> {
             let index = (op as *const Op).offset_from(self.block) as u64;
             (self.block_count + index, *self.full.add(op.ops.op as usize))
         };
+        let generation = self.tlb.fetch_generation;
         full(&mut Core { cpu, run: self, count }, &op.ops)?;
         self.tlb.apply(self.world.memory);
-        Ok(cpu.regs.nia == next && self.exit.is_none() && self.tlb.code_dropped.is_empty())
+        // The translation of this page may have gone: where a block ends must make no difference.
+        let valid = self.tlb.code_dropped.is_empty() && self.tlb.fetch_generation == generation;
+        Ok(cpu.regs.nia == next && self.exit.is_none() && valid)
     }
 }
 

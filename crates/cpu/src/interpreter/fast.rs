@@ -1,17 +1,20 @@
 //! The fast reading of instruction bodies: 64-bit mode, pages that are in the TLB, no calls.
 
 use super::blocks::Op;
-use super::tlb::{self, Entry};
+use super::tlb;
 use crate::Vcpu;
 use crate::bits::msr;
+use crate::compiled::{Frame, Translated};
+use core::ptr;
 use timebase_isa::semantics::{Compute, Facility};
 use timebase_isa::{Mem, N, Ops, Reg, Semantics, SystemOp, Trap};
 
 /// What of a vCPU exists only for fast execution.
+#[repr(C)]
 pub struct Fast {
-    /// Translations of the current data context; those of nobody when it is not known.
-    pub(crate) entries: *const Entry,
-    /// Resident number of the data context, if `entries` is its.
+    /// What compiled code looks at, too. Its translations are those of nobody when the data context is not known.
+    pub(crate) frame: Frame,
+    /// Resident number of the data context, if the frame's translations are its.
     pub(crate) data_context: Option<u32>,
     /// The same of the instruction context.
     pub(crate) fetch_context: Option<u32>,
@@ -19,13 +22,15 @@ pub struct Fast {
     pub(crate) block_address: u64,
 }
 
-// SAFETY: `entries` points to an engine's memory or to a static; both move between threads only together with the
+// SAFETY: the frame points to an engine's memory or to a static; both move between threads only together with the
 // machine that owns vCPU and engine, and nothing reads through it elsewhere.
 unsafe impl Send for Fast {}
 
 impl Default for Fast {
     fn default() -> Fast {
-        Fast { entries: tlb::NONE.as_ptr(), data_context: None, fetch_context: None, block_address: 0 }
+        let frame =
+            Frame { translations: tlb::NONE.as_ptr(), jumps: ptr::null(), salt: 0, run: ptr::null_mut() };
+        Fast { frame, data_context: None, fetch_context: None, block_address: 0 }
     }
 }
 
@@ -33,7 +38,8 @@ impl Fast {
     /// The context is to be looked up again.
     #[inline(always)]
     pub fn forget(&mut self) {
-        self.entries = tlb::NONE.as_ptr();
+        self.frame.translations = tlb::NONE.as_ptr();
+        self.frame.salt = 0;
         self.data_context = None;
         self.fetch_context = None;
     }
@@ -55,9 +61,9 @@ pub(crate) struct FastReader<'a, const LITTLE: bool> {
 
 impl<const LITTLE: bool> FastReader<'_, LITTLE> {
     #[inline(always)]
-    fn entry(&self, ea: u64) -> Entry {
-        // SAFETY: `entries` always points to ENTRIES entries.
-        unsafe { *self.cpu.fast.entries.add(tlb::index(ea)) }
+    fn entry(&self, ea: u64) -> Translated {
+        // SAFETY: `translations` always points to ENTRIES entries.
+        unsafe { *self.cpu.fast.frame.translations.add(tlb::index(ea)) }
     }
 
     /// Host address for an access of `bytes` bytes.

@@ -2,36 +2,31 @@
 
 mod address_set;
 mod blocks;
+mod calls;
 mod core;
 mod fast;
 mod thread;
 mod tlb;
 
 pub(crate) use self::core::{Core, Run};
+pub use blocks::{Decoded, Op, Source};
+pub use calls::CALLS;
 pub(crate) use fast::Fast;
 
 use crate::bits::msr;
+use crate::compiled::{Compiler, JUMPS, Jump, Leave};
 use crate::interrupt::Vector;
 use crate::mmu::Access;
 use crate::{Engine, Exit, Halts, Model, Outcome, Vcpu, World};
-use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
+use ::core::ptr;
+use alloc::{boxed::Box, collections::BTreeMap, string::String, vec, vec::Vec};
 use blocks::{Block, Blocks, Cuts, Mode};
 use thread::Tables;
 use timebase_isa::{Decoder, Trap};
 use timebase_memory::Memory;
 use tlb::{Real, Tlb};
 
-/// Where blocks were found lately, by effective address.
-#[derive(Clone, Copy)]
-struct Jump {
-    address: u64,
-    block: *const Block,
-    context: u32,
-    generation: u32,
-}
-
-const JUMPS: usize = 16384;
-const NOWHERE: Jump = Jump { address: 1, block: ::core::ptr::null(), context: 0, generation: 0 };
+const NOWHERE: Jump = Jump { address: 1, salt: 0, entry: ptr::null(), block: ptr::null() };
 
 /// The interpreter. Everything in it is a cache but the counts for reports.
 pub struct Interpreter {
@@ -47,6 +42,12 @@ pub struct Interpreter {
     cuts: Cuts,
     /// The vCPU that runs is looked at after each instruction.
     single: bool,
+    /// Turns hot blocks into host code.
+    compiler: Option<Box<dyn Compiler>>,
+    /// A jump of compiled code that is to lead to the code that is found next.
+    link: Option<usize>,
+    /// Why compiled code came back: link, look, interpret, budget, done.
+    leaves: [u64; 5],
 }
 
 // SAFETY: the pointers in `jumps` point into `blocks`; they move together.
@@ -67,26 +68,28 @@ impl Interpreter {
             halts: Halts::default(),
             cuts: Cuts::default(),
             single: false,
+            compiler: None,
+            link: None,
+            leaves: [0; 5],
         }
+    }
+
+    /// The same, with a compiler for what is hot.
+    pub fn with_compiler(model: Model, compiler: Box<dyn Compiler>) -> Interpreter {
+        Interpreter { compiler: Some(compiler), ..Interpreter::new(model) }
     }
 
     /// The block at NIA, or the interrupt that its fetch raises.
     #[inline]
     fn block(&mut self, cpu: &mut Vcpu, memory: &mut Memory) -> Result<*const Block, Trap> {
         let context = self.tlb.fetch_context(cpu);
+        let mode = Mode::of(cpu, self.single);
         let address = cpu.regs.nia;
+        let salt = mode.salt(context, self.tlb.fetch_generation);
+        cpu.fast.frame.salt = salt;
         let jump = &self.jumps[(address >> 2) as usize % JUMPS];
-        let mode = Mode {
-            little_endian: cpu.little_endian(),
-            bits64: cpu.regs.msr & msr::SF != 0,
-            single: self.single,
-        };
-        if jump.address == address && jump.context == context && jump.generation == self.tlb.fetch_generation
-        {
-            // SAFETY: a drop of blocks moves the generation on.
-            if unsafe { (*jump.block).is(mode) } {
-                return Ok(jump.block);
-            }
+        if jump.address == address && jump.salt == salt {
+            return Ok(jump.block.cast());
         }
         self.find_block(cpu, memory, context, mode)
     }
@@ -108,8 +111,10 @@ impl Interpreter {
             .ok_or(Trap::MachineCheck { ea: address, fetch: true })?;
         // Watching the code withdraws pointers to its page.
         self.settle(memory);
-        self.jumps[(address >> 2) as usize % JUMPS] =
-            Jump { address, block, context, generation: self.tlb.fetch_generation };
+        let salt = mode.salt(context, self.tlb.fetch_generation);
+        cpu.fast.frame.salt = salt;
+        let entry = self.compiler.as_ref().map_or(ptr::null(), |compiler| compiler.outside());
+        self.jumps[(address >> 2) as usize % JUMPS] = Jump { address, salt, entry, block: block.cast() };
         Ok(block)
     }
 
@@ -137,12 +142,10 @@ impl Interpreter {
         &mut self,
         cpu: &mut Vcpu,
         world: &mut World,
-        block: *const Block,
+        block: &Block,
         done: u64,
         left: u64,
     ) -> (u64, Option<Exit>) {
-        // SAFETY: the block was just found; blocks that are dropped while they run are freed later.
-        let block = unsafe { &*block };
         let start = block.ops.as_ptr();
         cpu.fast.block_address = cpu.regs.nia;
         let mut run = Run {
@@ -153,6 +156,7 @@ impl Interpreter {
             block: start,
             trap: None,
             exit: None,
+            end_count: 0,
             slow: 0,
         };
         let stepping = cpu.regs.msr & msr::TE != 0;
@@ -217,7 +221,7 @@ impl Interpreter {
 
 impl Engine for Interpreter {
     fn name(&self) -> &'static str {
-        "interpreter"
+        self.compiler.as_ref().map_or("interpreter", |compiler| compiler.name())
     }
 
     fn run(&mut self, cpu: &mut Vcpu, world: &mut World, budget: u64) -> Outcome {
@@ -231,10 +235,14 @@ impl Engine for Interpreter {
         let watched = self.halts.register.filter(|&(of, _)| of == cpu.index).map(|(_, register)| register);
         self.single = watched.is_some();
         let before = watched.map(|register| cpu.stored(register));
+        cpu.fast.frame.jumps = self.jumps.as_ptr();
+        let mut interpret = false;
+        self.link = None;
         loop {
             let block = match self.block(cpu, world.memory) {
                 Ok(block) => block,
                 Err(trap) => {
+                    self.link = None;
                     cpu.regs.cia = cpu.regs.nia;
                     self.deliver(cpu, world, world.count + executed, trap, false);
                     executed += 1;
@@ -245,13 +253,25 @@ impl Engine for Interpreter {
                 }
             };
             // SAFETY: the block was just found.
-            if unsafe { (*block).stops }
-                && world.passed != Some(world.count + executed)
-                && self.halts.at_breakpoint(cpu)
-            {
+            let block = unsafe { &*block };
+            if block.stops && world.passed != Some(world.count + executed) && self.halts.at_breakpoint(cpu) {
                 return outcome(executed, Exit::Breakpoint);
             }
-            let (count, exit) = self.run_block(cpu, world, block, executed, budget - executed);
+            let entry = if interpret || cpu.regs.msr & msr::TE != 0 {
+                ptr::null()
+            } else {
+                self.entry(cpu, world.memory, block)
+            };
+            let left = budget - executed;
+            let (count, exit) = if entry.is_null() {
+                interpret = false;
+                self.link = None;
+                self.run_block(cpu, world, block, executed, left)
+            } else {
+                let (count, exit, leave) = self.run_compiled(cpu, world, entry, executed, left);
+                interpret = matches!(leave, Leave::Interpret | Leave::Budget);
+                (count, exit)
+            };
             executed += count;
             if !self.tlb.code_dropped.is_empty() || world.memory.has_dropped() {
                 self.settle(world.memory);
@@ -276,6 +296,7 @@ impl Engine for Interpreter {
             self.cuts = cuts;
             self.blocks.flush(memory);
             self.blocks.free_dropped();
+            self.forget_compiled();
         }
         self.settle(memory);
         self.tlb.flush(memory);
@@ -297,6 +318,7 @@ impl Engine for Interpreter {
         self.tlb.forget_contexts();
         self.blocks.flush(memory);
         self.blocks.free_dropped();
+        self.forget_compiled();
         memory.take_dropped();
     }
 
@@ -309,15 +331,20 @@ impl Engine for Interpreter {
     }
 
     fn counters(&self) -> BTreeMap<String, u64> {
-        [
+        let own = [
             ("blocks_decoded", self.blocks.decoded),
             ("slow_instructions", self.slow),
             ("tlb_fills", self.tlb.fills),
             ("tlb_flushes", self.tlb.flushes),
             ("runs", self.runs),
-        ]
-        .into_iter()
-        .map(|(name, count)| (String::from(name), count))
-        .collect()
+        ];
+        let mut counters: BTreeMap<String, u64> =
+            own.into_iter().map(|(name, count)| (String::from(name), count)).collect();
+        if let Some(compiler) = &self.compiler {
+            counters.extend(compiler.counters());
+            let leaves = Leave::NAMES.into_iter().zip(self.leaves);
+            counters.extend(leaves.map(|(name, count)| (String::from(name), count)));
+        }
+        counters
     }
 }

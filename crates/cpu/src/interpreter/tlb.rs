@@ -7,13 +7,14 @@
 
 use super::address_set::AddressSet;
 use crate::Vcpu;
+use crate::compiled::{TRANSLATIONS, Translated};
 use crate::mmu::{Access, Context, GROUP_WATCH, PAGE, Translation};
 use alloc::{vec, vec::Vec};
 use timebase_isa::Trap;
 use timebase_memory::{Drop, Memory};
 
 /// Entries of a context.
-pub(crate) const ENTRIES: usize = 1024;
+pub(crate) const ENTRIES: usize = TRANSLATIONS;
 /// Contexts that are resident.
 const CONTEXTS: usize = 32;
 /// A tag that no access can form: not a multiple of the page size.
@@ -26,21 +27,10 @@ pub(crate) fn index(ea: u64) -> usize {
     (ea >> 12 ^ ea >> 22) as usize % ENTRIES
 }
 
-/// What the fast paths look at. Tags are effective page addresses.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Entry {
-    pub read: u64,
-    pub write: u64,
-    /// Host address minus effective address.
-    pub addend: usize,
-    pub fetch: u64,
-}
-
-const INVALID: Entry = Entry { read: NEVER, write: NEVER, addend: 0, fetch: NEVER };
+const INVALID: Translated = Translated { read: NEVER, write: NEVER, addend: 0, fetch: NEVER };
 
 /// The entries of a vCPU whose context is not known at the moment: none.
-pub(crate) static NONE: [Entry; ENTRIES] = [INVALID; ENTRIES];
+pub(crate) static NONE: [Translated; ENTRIES] = [INVALID; ENTRIES];
 
 /// What the rest needs to know of an entry.
 #[derive(Clone, Copy)]
@@ -75,7 +65,7 @@ fn bucket(address: u64) -> usize {
 
 /// Cached translations of all resident contexts.
 pub(crate) struct Tlb {
-    entries: Vec<Entry>,
+    entries: Vec<Translated>,
     origins: Vec<Origin>,
     by_leaf: Vec<u32>,
     by_real: Vec<u32>,
@@ -137,8 +127,13 @@ impl Tlb {
     }
 
     /// Pointer to the entries of context `n`.
-    pub fn entries_of(&self, n: u32) -> *const Entry {
+    pub fn entries_of(&self, n: u32) -> *const Translated {
         self.entries[n as usize * ENTRIES..].as_ptr()
+    }
+
+    /// The entry of context `n` for `ea`.
+    pub fn entry(&self, n: u32, ea: u64) -> Translated {
+        self.entries[Self::slot(n, ea)]
     }
 
     /// The resident number of a vCPU's data context.
@@ -149,7 +144,7 @@ impl Tlb {
         }
         let n = self.context(cpu.context(Access::Load));
         cpu.fast.data_context = Some(n);
-        cpu.fast.entries = self.entries_of(n);
+        cpu.fast.frame.translations = self.entries_of(n);
         n
     }
 
@@ -240,7 +235,7 @@ impl Tlb {
             self.origins[slot].writable = tag;
             self.origins[slot].watched = write.is_none();
         }
-        self.entries[slot] = Entry {
+        self.entries[slot] = Translated {
             read: if found.read && !spied { tag } else { NEVER },
             write: if write.is_some() { tag } else { kept_write },
             addend: (host as usize).wrapping_sub(tag as usize),

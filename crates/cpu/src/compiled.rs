@@ -1,0 +1,139 @@
+//! The seam between the interpreter and a compiler of its blocks.
+//!
+//! The interpreter finds code, counts how often it runs, and hands what is hot to a [`Compiler`], which knows the host.
+//! Compiled code works on [`Vcpu::regs`](crate::Vcpu) and on [`Frame`], and calls back what is in [`Calls`]. It is
+//! as much a cache as decoded blocks are, and belongs to them: compiled code never leaves the page whose block it
+//! is without a look into [`Jump`]s, so when a page's blocks are dropped nothing leads to its code any more.
+
+use crate::Vcpu;
+pub use crate::interpreter::{CALLS, Decoded, Op, Source};
+use alloc::{collections::BTreeMap, string::String};
+use core::ffi::c_void;
+use timebase_isa::Ops;
+
+/// Where compiled code begins on the host; null: there is none.
+pub type Entry = *const u8;
+
+/// Where code was found lately, by effective address: what a jump out of a page looks at.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Jump {
+    /// Effective address.
+    pub address: u64,
+    /// Validity: that of [`Frame::salt`] when this was found.
+    pub salt: u64,
+    /// Compiled code, or [`Compiler::outside`].
+    pub entry: Entry,
+    pub(crate) block: *const c_void,
+}
+
+/// Slots for [`Jump`]s; the one for an address is its word number modulo this.
+pub const JUMPS: usize = 16384;
+
+/// What a translation looks like to compiled code. Tags are effective addresses of pages, or no multiple of the page size.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Translated {
+    /// Tag for loads.
+    pub read: u64,
+    /// Tag for stores.
+    pub write: u64,
+    /// Host address minus effective address.
+    pub addend: usize,
+    /// Tag for fetches.
+    pub fetch: u64,
+}
+
+/// Translations of a context: the one for `ea` is number `(ea >> 12 ^ ea >> 22) % TRANSLATIONS`.
+pub const TRANSLATIONS: usize = 1024;
+
+/// What compiled code needs of a vCPU beside its registers. It begins the cached part of a vCPU.
+#[repr(C)]
+pub struct Frame {
+    /// Translations of the current data context.
+    pub translations: *const Translated,
+    /// [`JUMPS`] slots.
+    pub jumps: *const Jump,
+    /// What a [`Jump`] must hold to be valid now: which context, which mode, and since when. 0: look outside.
+    pub salt: u64,
+    /// The run that compiled code is part of.
+    pub(crate) run: *mut c_void,
+}
+
+/// Why compiled code came back. NIA says where to go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Leave {
+    /// What is next is not compiled yet or not known; a jump at this address of the host can be made to lead there.
+    Link(usize),
+    /// What is next is to be looked up.
+    Look,
+    /// The instruction at NIA must be interpreted: a page that is not mapped, a device, a facility that is off.
+    Interpret,
+    /// Less is left of the budget than the next piece of code takes.
+    Budget,
+    /// The last instruction raised an interrupt or ends the run.
+    Done,
+}
+
+impl Leave {
+    /// Names of the counters in reports.
+    pub const NAMES: [&'static str; 5] =
+        ["leaves_to_link", "leaves_to_look", "leaves_to_interpret", "leaves_at_budget", "leaves_when_done"];
+
+    /// Its place in [`Leave::NAMES`].
+    pub fn number(self) -> usize {
+        match self {
+            Leave::Link(_) => 0,
+            Leave::Look => 1,
+            Leave::Interpret => 2,
+            Leave::Budget => 3,
+            Leave::Done => 4,
+        }
+    }
+}
+
+/// What compiled code calls. The vCPU must be the one that was entered.
+pub struct Calls {
+    /// Makes the translation for a load at `ea`. 0 if there is none for compiled code: interpret the instruction.
+    pub fill_load: unsafe extern "C" fn(cpu: *mut Vcpu, ea: u64) -> u64,
+    /// The same for a store.
+    pub fill_store: unsafe extern "C" fn(cpu: *mut Vcpu, ea: u64) -> u64,
+    /// Executes one instruction, all state being in the vCPU, NIA not; `left` of the budget after it. 0: the next
+    /// one in the page follows, else the run is done or must look around.
+    pub step: unsafe extern "C" fn(cpu: *mut Vcpu, op: *const Op, address: u64, left: u64) -> u64,
+    /// Calls a named function of registers ([`Compute`](timebase_isa::semantics::Compute)). 0: it is done. Otherwise it raised an interrupt: the run is done.
+    pub compute: unsafe extern "C" fn(
+        cpu: *mut Vcpu,
+        operands: *const Ops,
+        function: *const c_void,
+        address: u64,
+    ) -> u64,
+}
+
+/// Where the registers are in a [`Vcpu`], in bytes.
+pub const REGS: usize = core::mem::offset_of!(Vcpu, regs);
+/// Where the [`Frame`] is in a [`Vcpu`], in bytes.
+pub const FRAME: usize = core::mem::offset_of!(Vcpu, fast);
+
+/// Compiles.
+pub trait Compiler: Send {
+    /// Its name for reports.
+    fn name(&self) -> &'static str;
+    /// Compiles the code that begins at `source`'s start. None: nothing is gained by it, or there is no room.
+    fn compile(&mut self, source: &mut Source) -> Option<Entry>;
+    /// Where a [`Jump`] leads that has no compiled code: back.
+    fn outside(&self) -> Entry;
+    /// Makes the jump at `site` lead to `to`.
+    fn link(&mut self, site: usize, to: Entry);
+    /// Runs compiled code with this budget; returns why it came back, and what is left.
+    ///
+    /// # Safety
+    /// `entry` was compiled for the code at NIA in the present mode, since the last [`Compiler::flush`].
+    unsafe fn enter(&mut self, entry: Entry, cpu: &mut Vcpu, budget: u64) -> (Leave, u64);
+    /// There is little room left.
+    fn full(&self) -> bool;
+    /// Forgets all code.
+    fn flush(&mut self);
+    /// Its own counters.
+    fn counters(&self) -> BTreeMap<String, u64>;
+}

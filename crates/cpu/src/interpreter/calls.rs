@@ -1,0 +1,234 @@
+//! Running compiled code, and what it calls back.
+
+use super::blocks::{Block, Mode, Op, Source};
+use super::core::Run;
+use super::{Interpreter, NOWHERE};
+use crate::bits::msr;
+use crate::compiled::{Calls, Entry, JUMPS, Leave};
+use crate::mmu::{Access, PAGE};
+use crate::{Exit, Vcpu, World};
+use ::core::ffi::c_void;
+use ::core::{mem, ptr};
+use timebase_isa::Ops;
+use timebase_isa::semantics::Compute;
+use timebase_memory::Memory;
+
+/// A block is compiled when it is found this often.
+const HOT: u32 = 4;
+
+/// The functions that compiled code calls.
+pub const CALLS: Calls = Calls { fill_load, fill_store, step, compute };
+
+impl Interpreter {
+    /// The compiled code of a block at NIA, which is compiled now if it has become hot; null if there is none.
+    #[inline]
+    pub(super) fn entry(&mut self, cpu: &mut Vcpu, memory: &mut Memory, block: &Block) -> Entry {
+        let entry = block.entry.get();
+        if entry.is_null() {
+            let heat = block.heat.get();
+            if heat >= HOT || self.compiler.is_none() || !block.is_plain() {
+                return entry;
+            }
+            block.heat.set(heat + 1);
+            if heat + 1 < HOT {
+                return entry;
+            }
+            return self.compile(cpu, memory, block);
+        }
+        self.lead_to(cpu, block, entry);
+        entry
+    }
+
+    /// Makes jumps to NIA lead to the code of the block there.
+    #[inline]
+    fn lead_to(&mut self, cpu: &Vcpu, block: &Block, entry: Entry) {
+        let Some(compiler) = &mut self.compiler else { return };
+        if block.stops {
+            // A debugger is asked first.
+            return;
+        }
+        if let Some(site) = self.link.take() {
+            compiler.link(site, entry);
+        }
+        let jump = &mut self.jumps[(cpu.regs.nia >> 2) as usize % JUMPS];
+        if jump.block == ptr::from_ref(block).cast() {
+            jump.entry = entry;
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn compile(&mut self, cpu: &mut Vcpu, memory: &mut Memory, block: &Block) -> Entry {
+        if self.compiler.as_ref().is_some_and(|compiler| compiler.full()) {
+            self.forget_compiled();
+            block.heat.set(HOT);
+        }
+        let Some(compiler) = &mut self.compiler else { return ptr::null() };
+        let mut source = Source { decoder: &self.decoder, memory, cuts: &self.cuts, block };
+        let entry = compiler.compile(&mut source).unwrap_or(ptr::null());
+        block.entry.set(entry);
+        // Watching the code withdraws pointers to its page.
+        let generation = self.tlb.fetch_generation;
+        self.settle(memory);
+        if entry.is_null() || self.tlb.fetch_generation != generation {
+            return ptr::null();
+        }
+        self.lead_to(cpu, block, entry);
+        entry
+    }
+
+    /// Forgets compiled code, not what it was compiled from.
+    pub(super) fn forget_compiled(&mut self) {
+        let Some(compiler) = &mut self.compiler else { return };
+        compiler.flush();
+        self.blocks.forget_compiled();
+        self.link = None;
+        self.jumps.fill(NOWHERE);
+    }
+
+    /// Runs compiled code at NIA for at most `left` instructions.
+    pub(super) fn run_compiled(
+        &mut self,
+        cpu: &mut Vcpu,
+        world: &mut World,
+        entry: Entry,
+        done: u64,
+        left: u64,
+    ) -> (u64, Option<Exit>, Leave) {
+        let Some(compiler) = &mut self.compiler else { return (0, None, Leave::Interpret) };
+        let begin = world.count + done;
+        let mut run = Run {
+            block_count: begin,
+            world,
+            tlb: &mut self.tlb,
+            full: self.tables.full.as_ptr(),
+            block: ptr::null(),
+            trap: None,
+            exit: None,
+            end_count: begin + left,
+            slow: 0,
+        };
+        cpu.fast.frame.run = (&raw mut run).cast();
+        // SAFETY: the caller found the block at NIA to have this code; dropped code has no block.
+        let (leave, rest) = unsafe { compiler.enter(entry, cpu, left) };
+        cpu.fast.frame.run = ptr::null_mut();
+        self.leaves[leave.number()] += 1;
+        self.link = match leave {
+            Leave::Link(site) => Some(site),
+            _ => None,
+        };
+        let executed = left - rest;
+        let (trap, exit) = (run.trap, run.exit);
+        self.slow += run.slow;
+        if let Some((trap, prefixed)) = trap {
+            self.deliver(cpu, world, begin + executed - 1, trap, prefixed);
+        }
+        (executed, exit, leave)
+    }
+}
+
+impl Mode {
+    /// That of `cpu` now.
+    pub(super) fn of(cpu: &Vcpu, single: bool) -> Mode {
+        Mode { little_endian: cpu.little_endian(), bits64: cpu.regs.msr & msr::SF != 0, single }
+    }
+
+    /// What a jump must hold to be valid in this mode and context.
+    pub(super) fn salt(self, context: u32, generation: u32) -> u64 {
+        (generation as u64) << 32
+            | (context as u64) << 3
+            | (self.little_endian as u64) << 2
+            | (self.bits64 as u64) << 1
+            | self.single as u64
+    }
+}
+
+/// The run that the vCPU is part of.
+///
+/// # Safety
+/// Compiled code is running on `cpu`.
+unsafe fn running<'a>(cpu: *mut Vcpu) -> (&'a mut Vcpu, &'a mut Run<'a, 'a>) {
+    // SAFETY: `run_compiled` put the pointer there, and compiled code holds no reference.
+    unsafe { (&mut *cpu, &mut *(*cpu).fast.frame.run.cast()) }
+}
+
+unsafe fn fill(cpu: *mut Vcpu, ea: u64, access: Access) -> u64 {
+    // SAFETY: promised by the caller.
+    let (cpu, run) = unsafe { running(cpu) };
+    let context = run.tlb.data_context(cpu);
+    let generation = run.tlb.fetch_generation;
+    let filled = run.tlb.lookup_or_fill(cpu, run.world.memory, context, ea, access);
+    if run.tlb.fetch_generation != generation {
+        cpu.fast.frame.salt = 0;
+    }
+    if filled.is_err() || !run.tlb.code_dropped.is_empty() {
+        return 0;
+    }
+    let entry = run.tlb.entry(context, ea);
+    let tag = if access == Access::Store { entry.write } else { entry.read };
+    (tag == ea & !(PAGE - 1)) as u64
+}
+
+unsafe extern "C" fn fill_load(cpu: *mut Vcpu, ea: u64) -> u64 {
+    // SAFETY: promised by the caller.
+    unsafe { fill(cpu, ea, Access::Load) }
+}
+
+unsafe extern "C" fn fill_store(cpu: *mut Vcpu, ea: u64) -> u64 {
+    // SAFETY: promised by the caller.
+    unsafe { fill(cpu, ea, Access::Store) }
+}
+
+unsafe extern "C" fn step(cpu: *mut Vcpu, op: *const Op, address: u64, left: u64) -> u64 {
+    // SAFETY: promised by the caller; `op` is kept by the block.
+    let (cpu, run, op) = unsafe {
+        let (cpu, run) = running(cpu);
+        (cpu, run, &*op)
+    };
+    let before = run.salt(cpu);
+    cpu.fast.block_address = address;
+    run.block = op;
+    run.block_count = run.end_count - left - 1;
+    match run.step_any(cpu, op) {
+        Ok(true) => {}
+        Ok(false) => return 1,
+        Err(trap) => {
+            run.trap = Some((trap, op.length == 8));
+            return 1;
+        }
+    }
+    let stop = cpu.interruptible() || cpu.regs.msr & msr::TE != 0 || run.world.memory.has_sightings();
+    let now = run.salt(cpu);
+    cpu.fast.frame.salt = now;
+    (stop || now != before) as u64
+}
+
+unsafe extern "C" fn compute(
+    cpu: *mut Vcpu,
+    operands: *const Ops,
+    function: *const c_void,
+    address: u64,
+) -> u64 {
+    // SAFETY: promised by the caller; `function` is the `Compute` that the definition named, `operands` are kept.
+    let (cpu, run, function, operands) = unsafe {
+        let (cpu, run) = running(cpu);
+        (cpu, run, mem::transmute::<*const c_void, Compute>(function), &*operands)
+    };
+    match function(&mut cpu.regs, operands) {
+        Ok(()) => 0,
+        Err(trap) => {
+            cpu.regs.cia = address;
+            cpu.regs.nia = address.wrapping_add(4);
+            run.trap = Some((trap, false));
+            1
+        }
+    }
+}
+
+impl Run<'_, '_> {
+    /// What a jump to the code that `cpu` executes must hold to be valid now.
+    fn salt(&mut self, cpu: &mut Vcpu) -> u64 {
+        let context = self.tlb.fetch_context(cpu);
+        Mode::of(cpu, false).salt(context, self.tlb.fetch_generation)
+    }
+}

@@ -1,0 +1,128 @@
+//! The compiler of hot code.
+//!
+//! It reads the same definitions as the interpreter ([`lift`]), into a small intermediate representation ([`ir`]),
+//! finds out how long values are needed ([`live`]), and emits host code in one pass ([`x86`]). What it cannot do it
+//! leaves to the interpreter, instruction by instruction, on its exact count.
+//!
+//! Only x86-64 Linux hosts have it; elsewhere [`compiler`] gives None and the interpreter runs alone.
+
+pub mod ir;
+pub mod lift;
+pub mod live;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub mod x86;
+
+use timebase_cpu::compiled::Compiler;
+
+/// A compiler for this host; None if there is none, or the host allows no code to be made.
+pub fn compiler() -> Option<Box<dyn Compiler>> {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    if let Some(jit) = jit::Jit::new() {
+        return Some(Box::new(jit));
+    }
+    None
+}
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod jit {
+    use crate::ir::Ir;
+    use crate::lift::{Bodies, lift};
+    use crate::live::lives;
+    use crate::x86::{Native, emit};
+    use std::collections::BTreeMap;
+    use std::time::Instant;
+    use timebase_cpu::Vcpu;
+    use timebase_cpu::compiled::{Compiler, Entry, Leave, Source};
+
+    /// The compiler for this host.
+    pub struct Jit {
+        bodies: Bodies,
+        native: Native,
+        superblocks: u64,
+        instructions: u64,
+        bytes: u64,
+        flushes: u64,
+        links: u64,
+        nanoseconds: u64,
+    }
+
+    impl Jit {
+        pub fn new() -> Option<Jit> {
+            // What the emitted code takes for granted.
+            let host = std::is_x86_feature_detected!("lzcnt")
+                && std::is_x86_feature_detected!("bmi1")
+                && std::is_x86_feature_detected!("popcnt");
+            if !host {
+                return None;
+            }
+            Some(Jit {
+                bodies: Bodies::new(),
+                native: Native::new()?,
+                superblocks: 0,
+                instructions: 0,
+                bytes: 0,
+                flushes: 0,
+                links: 0,
+                nanoseconds: 0,
+            })
+        }
+    }
+
+    impl Compiler for Jit {
+        fn name(&self) -> &'static str {
+            "jit"
+        }
+
+        fn compile(&mut self, source: &mut Source) -> Option<Entry> {
+            let begin = Instant::now();
+            let ir = Ir::default();
+            let block = lift(&ir, &self.bodies, source);
+            let nodes = ir.into_nodes();
+            let lives = lives(&nodes, &block);
+            let code = emit(&nodes, &lives, &block, &self.native.shared, self.native.next())?;
+            let entry = self.native.add(&code);
+            self.superblocks += 1;
+            self.instructions += u64::from(block.instructions);
+            self.bytes += code.len() as u64;
+            self.nanoseconds += begin.elapsed().as_nanos() as u64;
+            entry
+        }
+
+        fn outside(&self) -> Entry {
+            self.native.shared.outside as Entry
+        }
+
+        fn link(&mut self, site: usize, to: Entry) {
+            self.links += 1;
+            self.native.link(site, to);
+        }
+
+        unsafe fn enter(&mut self, entry: Entry, cpu: &mut Vcpu, budget: u64) -> (Leave, u64) {
+            // SAFETY: promised by the caller.
+            unsafe { self.native.enter(entry, cpu, budget) }
+        }
+
+        fn full(&self) -> bool {
+            self.native.full()
+        }
+
+        fn flush(&mut self) {
+            self.flushes += 1;
+            self.native.clear();
+        }
+
+        fn counters(&self) -> BTreeMap<String, u64> {
+            [
+                ("compiled_superblocks", self.superblocks),
+                ("compiled_instructions", self.instructions),
+                ("compiled_bytes", self.bytes),
+                ("compiled_flushes", self.flushes),
+                ("compiled_links", self.links),
+                ("compile_nanoseconds", self.nanoseconds),
+            ]
+            .into_iter()
+            .map(|(name, count)| (name.to_string(), count))
+            .collect()
+        }
+    }
+}

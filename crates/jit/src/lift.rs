@@ -1,0 +1,452 @@
+//! From guest instructions to IR: the compiler's reading of the definitions.
+//!
+//! A piece of code is a *superblock*: it begins at one place, goes on through branches that it follows or that are
+//! not taken, and leaves in many places. It stays in one page, and knows addresses only as distances from the
+//! page's start, so it serves wherever that page is mapped.
+//!
+//! Writing a register makes no node. It moves what the register is at the moment, and is noted in a log; wherever
+//! control may leave, a position in that log says what the registers are there.
+
+use crate::ir::{C, Id, Ir, Op, V, Width};
+use std::cell::Cell;
+use timebase_cpu::bits::msr;
+use timebase_cpu::compiled::{self, Decoded, Source};
+use timebase_isa::semantics::{Compute, Facility};
+use timebase_isa::{Instruction, Mem, Ops, Reg, Semantics, SystemOp, Trap, Visitor};
+
+/// Registers that are followed: the words that bodies name, and CFAR.
+pub const REGISTERS: usize = CFAR.0 as usize + 1;
+/// The come-from address register, which bodies write by branching.
+pub const CFAR: Reg = Reg((core::mem::offset_of!(timebase_isa::Regs, cfar) / 8) as u8);
+
+/// Instructions in a superblock at most.
+const LONGEST: u32 = 64;
+/// Branches after which it goes on.
+const MOST_BRANCHES: u32 = 16;
+
+/// A register was written.
+#[derive(Clone, Copy, Debug)]
+pub struct Write {
+    /// Which.
+    pub register: Reg,
+    /// What it is from then on.
+    pub value: Id,
+    /// Nodes made before.
+    pub at: u32,
+}
+
+/// Where code goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// At this offset of the same page.
+    Page(u32),
+    /// At this offset of the same page, where a debugger may stop.
+    Stop(u32),
+    /// At this distance from the start of the page, which is not in it.
+    Far(u64),
+}
+
+/// How a superblock is left before its end.
+#[derive(Clone, Copy, Debug)]
+pub enum Departure {
+    /// The instruction at this offset is to be interpreted.
+    Interpret(u32),
+    /// The branch at offset `from` is taken.
+    Branch {
+        /// Where it leads.
+        to: Target,
+        /// Where it is.
+        from: u32,
+    },
+    /// Execution goes on after a call, unless that raised an interrupt. All registers are in their places.
+    Call,
+}
+
+/// Where control may leave.
+#[derive(Clone, Copy, Debug)]
+pub struct Point {
+    /// How.
+    pub departure: Departure,
+    /// Registers are as this many entries of the log say.
+    pub log: u32,
+    /// The node that leaves.
+    pub node: u32,
+    /// Instructions completed.
+    pub completed: u32,
+}
+
+/// A call of a named function of registers.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// The function.
+    pub function: Compute,
+    /// The instruction, kept by the block.
+    pub op: *const compiled::Op,
+    /// Where the instruction is in the page.
+    pub offset: u32,
+    /// Instructions completed, with this one.
+    pub completed: u32,
+}
+
+/// How a superblock ends.
+#[derive(Clone, Copy, Debug)]
+pub enum End {
+    /// Straight on.
+    Go(Target),
+    /// At the address that a node tells.
+    Indirect(Id),
+    /// A conditional branch.
+    Branch {
+        /// It is taken.
+        condition: Id,
+        /// Where it leads: a place, or the address that a node tells.
+        taken: Result<Target, Id>,
+        /// Offset of the branch.
+        from: u32,
+        /// Where control goes if it is not taken.
+        next: Target,
+    },
+    /// An instruction that the interpreter executes, called from here.
+    Step {
+        /// The instruction.
+        op: *const compiled::Op,
+        /// Where it is in the page.
+        offset: u32,
+        /// What follows.
+        next: Target,
+    },
+}
+
+/// A superblock as it was read.
+pub struct Superblock {
+    /// Offset of its first instruction in the page.
+    pub start: u32,
+    /// Instructions, all of which are executed if no departure is taken.
+    pub instructions: u32,
+    /// What registers become.
+    pub log: Vec<Write>,
+    /// Where control may leave, in order.
+    pub points: Vec<Point>,
+    /// Calls.
+    pub calls: Vec<Call>,
+    /// Its end.
+    pub end: End,
+}
+
+/// The body does something that is not for compiled code.
+pub struct Declined;
+
+type Body = fn(&mut Lifter<'_>, &Ops) -> Result<(), Declined>;
+
+/// The bodies of all instructions.
+pub struct Bodies(Vec<Body>);
+
+impl Visitor for Bodies {
+    fn visit<I: Instruction>(&mut self) {
+        self.0.push(body::<I>);
+    }
+}
+
+fn body<I: Instruction>(lifter: &mut Lifter<'_>, ops: &Ops) -> Result<(), Declined> {
+    I::body(lifter, ops)
+}
+
+impl Bodies {
+    /// Gathers them.
+    pub fn new() -> Bodies {
+        let mut bodies = Bodies(Vec::new());
+        timebase_isa::each(&mut bodies);
+        bodies
+    }
+}
+
+/// The reader.
+pub struct Lifter<'b> {
+    ir: &'b Ir,
+    little_endian: bool,
+    /// What each register is, if that is known.
+    current: [Cell<Id>; REGISTERS],
+    log: Vec<Write>,
+    points: Vec<Point>,
+    calls: Vec<Call>,
+    /// Offset of the instruction that is read.
+    offset: u32,
+    /// Instructions before it.
+    completed: u32,
+    /// The branch that the instruction is.
+    branch: Option<(Id, Id)>,
+    /// Bits of MSR that were asked for.
+    required: u64,
+}
+
+/// Reads a superblock.
+pub fn lift(ir: &Ir, bodies: &Bodies, source: &mut Source) -> Superblock {
+    let mut lifter = Lifter {
+        ir,
+        little_endian: source.little_endian(),
+        current: [const { Cell::new(Id::NONE) }; REGISTERS],
+        log: Vec::with_capacity(64),
+        points: Vec::with_capacity(32),
+        calls: Vec::new(),
+        offset: source.start(),
+        completed: 0,
+        branch: None,
+        required: 0,
+    };
+    let end = lifter.read(bodies, source);
+    Superblock {
+        start: source.start(),
+        instructions: lifter.completed,
+        log: lifter.log,
+        points: lifter.points,
+        calls: lifter.calls,
+        end,
+    }
+}
+
+/// What is at `distance` from the start of the page.
+fn target(source: &Source, distance: u64) -> Target {
+    match u32::try_from(distance) {
+        Ok(offset) if offset < 4096 && source.stops(offset) => Target::Stop(offset),
+        Ok(offset) if offset < 4096 => Target::Page(offset),
+        _ => Target::Far(distance),
+    }
+}
+
+/// Places of a page: a bit per word.
+#[derive(Default)]
+struct Places([u64; 16]);
+
+impl Places {
+    fn contains(&self, offset: u32) -> bool {
+        self.0[offset as usize / 256] >> (offset / 4 % 64) & 1 != 0
+    }
+    fn insert(&mut self, offset: u32) {
+        self.0[offset as usize / 256] |= 1 << (offset / 4 % 64);
+    }
+}
+
+impl<'b> Lifter<'b> {
+    fn read(&mut self, bodies: &Bodies, source: &mut Source) -> End {
+        let mut seen = Places::default();
+        let mut branches = 0;
+        loop {
+            let here = target(source, self.offset.into());
+            match here {
+                Target::Page(offset) if seen.contains(offset) || self.completed >= LONGEST => {
+                    return End::Go(here);
+                }
+                Target::Page(_) => {}
+                // Whoever entered here has asked the debugger.
+                Target::Stop(_) if self.completed == 0 => {}
+                Target::Stop(_) | Target::Far(_) => return End::Go(here),
+            }
+            seen.insert(self.offset);
+            let Some(decoded) = source.instruction(self.offset) else { return End::Go(here) };
+            if let Err(Declined) = self.instruction(bodies, source, &decoded) {
+                self.completed += 1;
+                let next = target(source, (self.offset + decoded.length).into());
+                return End::Step { op: source.keep(&decoded), offset: self.offset, next };
+            }
+            let Some((condition, to)) = self.branch.take() else {
+                self.offset += 4;
+                continue;
+            };
+            branches += 1;
+            let goes_on = |to: Target| match to {
+                Target::Page(offset) => branches <= MOST_BRANCHES && !seen.contains(offset),
+                Target::Stop(_) | Target::Far(_) => false,
+            };
+            let from = self.offset;
+            let next = target(source, (from + 4).into());
+            let taken = self.ir.distance(to).map(|distance| target(source, distance)).ok_or(to);
+            match (self.ir.value(condition), taken) {
+                (Some(0), _) => self.offset += 4,
+                (Some(_), taken) => {
+                    self.set(CFAR, V(self.ir.here(from.into()), self.ir));
+                    match taken {
+                        Ok(Target::Page(offset)) if goes_on(Target::Page(offset)) => self.offset = offset,
+                        Ok(to) => return End::Go(to),
+                        Err(address) => return End::Indirect(address),
+                    }
+                }
+                // Backward, or to a place that was seen: likely taken.
+                (None, Ok(to)) if goes_on(next) && !matches!(to, Target::Page(offset) if offset <= from) => {
+                    let point = self.point(Departure::Branch { to, from });
+                    self.ir.add(Op::Exit, condition, Id::NONE, Id::NONE, point);
+                    self.offset += 4;
+                }
+                (None, taken) => return End::Branch { condition, taken, from, next },
+            }
+        }
+    }
+
+    /// Reads one instruction.
+    fn instruction(
+        &mut self,
+        bodies: &Bodies,
+        source: &mut Source,
+        decoded: &Decoded,
+    ) -> Result<(), Declined> {
+        if !decoded.plain {
+            return Err(Declined);
+        }
+        let (written, called) = (self.log.len(), self.calls.len());
+        if bodies.0[decoded.ops.op as usize](self, &decoded.ops).is_err() {
+            debug_assert_eq!(
+                written,
+                self.log.len(),
+                "a body writes no state before its last point of failure"
+            );
+            return Err(Declined);
+        }
+        for call in &mut self.calls[called..] {
+            call.op = source.keep(decoded);
+        }
+        self.completed += 1;
+        Ok(())
+    }
+
+    /// Notes that control may leave by the node that is made next.
+    fn point(&mut self, departure: Departure) -> u64 {
+        // When a branch is noted it has been counted, others have not.
+        let completed = self.completed + matches!(departure, Departure::Call) as u32;
+        let (log, node) = (self.log.len() as u32, self.ir.count());
+        self.points.push(Point { departure, log, node, completed });
+        self.points.len() as u64 - 1
+    }
+
+    fn may_fail(&mut self) -> u64 {
+        self.point(Departure::Interpret(self.offset))
+    }
+
+    fn width(&self, mem: Mem) -> Width {
+        Width { size: mem.size, signed: mem.signed, big: mem.reversed == self.little_endian }
+    }
+
+    fn load_pair(&mut self, ea: Id, big: bool) -> (V<'b>, V<'b>) {
+        let point = self.may_fail();
+        let width = Width { size: 8, signed: false, big };
+        let first = self.ir.add(Op::LoadPair(width), ea, Id::NONE, Id::NONE, point);
+        let second = self.ir.add(Op::Second, first, Id::NONE, Id::NONE, 0);
+        (V(first, self.ir), V(second, self.ir))
+    }
+
+    fn store_pair(&mut self, ea: Id, first: Id, second: Id, big: bool) {
+        let point = self.may_fail();
+        let width = Width { size: 8, signed: false, big };
+        self.ir.add(Op::StorePair(width), ea, first, second, point);
+    }
+}
+
+impl<'b> Semantics for Lifter<'b> {
+    type V = V<'b>;
+    type C = C<'b>;
+    type Stop = Declined;
+
+    fn imm(&self, value: u64) -> V<'b> {
+        V(self.ir.constant(value), self.ir)
+    }
+    fn get(&self, reg: Reg) -> V<'b> {
+        if reg == Reg::ZERO {
+            return self.imm(0);
+        }
+        let current = &self.current[reg.0 as usize];
+        if current.get() == Id::NONE {
+            current.set(self.ir.add(Op::Get, Id::NONE, Id::NONE, Id::NONE, reg.0.into()));
+        }
+        V(current.get(), self.ir)
+    }
+    fn set(&mut self, reg: Reg, value: V<'b>) {
+        let current = &self.current[reg.0 as usize];
+        if current.get() != value.0 {
+            current.set(value.0);
+            self.log.push(Write { register: reg, value: value.0, at: self.ir.count() });
+        }
+    }
+    fn load(&mut self, ea: V<'b>, mem: Mem) -> Result<V<'b>, Declined> {
+        let (point, width) = (self.may_fail(), self.width(mem));
+        Ok(V(self.ir.add(Op::Load(width), ea.0, Id::NONE, Id::NONE, point), self.ir))
+    }
+    fn store(&mut self, ea: V<'b>, value: V<'b>, mem: Mem) -> Result<(), Declined> {
+        let (point, width) = (self.may_fail(), self.width(mem));
+        self.ir.add(Op::Store(width), ea.0, value.0, Id::NONE, point);
+        Ok(())
+    }
+    fn load16(&mut self, ea: V<'b>) -> Result<(V<'b>, V<'b>), Declined> {
+        let (first, second) = self.load_pair(ea.0, !self.little_endian);
+        Ok(if self.little_endian { (second, first) } else { (first, second) })
+    }
+    fn store16(&mut self, ea: V<'b>, high: V<'b>, low: V<'b>) -> Result<(), Declined> {
+        let (first, second) = if self.little_endian { (low, high) } else { (high, low) };
+        self.store_pair(ea.0, first.0, second.0, !self.little_endian);
+        Ok(())
+    }
+    fn load_bytes(&mut self, ea: V<'b>, count: V<'b>) -> Result<(V<'b>, V<'b>), Declined> {
+        if self.ir.value(count.0) == Some(16) { Ok(self.load_pair(ea.0, true)) } else { Err(Declined) }
+    }
+    fn store_bytes(&mut self, ea: V<'b>, count: V<'b>, first: V<'b>, second: V<'b>) -> Result<(), Declined> {
+        if self.ir.value(count.0) != Some(16) {
+            return Err(Declined);
+        }
+        self.store_pair(ea.0, first.0, second.0, true);
+        Ok(())
+    }
+    fn probe(&mut self, ea: V<'b>, bytes: u32, write: bool) -> Result<(), Declined> {
+        let Ok(bytes) = u8::try_from(bytes) else { return Err(Declined) };
+        let point = self.may_fail();
+        self.ir.add(Op::Probe { bytes, write }, ea.0, Id::NONE, Id::NONE, point);
+        Ok(())
+    }
+    fn require(&mut self, facility: Facility) -> Result<(), Declined> {
+        let bit = match facility {
+            Facility::Fp => msr::FP,
+            Facility::Vector => msr::VEC,
+            Facility::Vsx => msr::VSX,
+            Facility::Prefix | Facility::Tar => return Err(Declined),
+        };
+        // MSR does not change within a superblock.
+        if self.required & bit == 0 {
+            self.required |= bit;
+            let point = self.may_fail();
+            let bit = bit.trailing_zeros() as u8;
+            self.ir.add(Op::Require { bit }, Id::NONE, Id::NONE, Id::NONE, point);
+        }
+        Ok(())
+    }
+    fn cia(&self) -> V<'b> {
+        V(self.ir.here(self.offset.into()), self.ir)
+    }
+    fn branch(&mut self, taken: C<'b>, target: V<'b>) {
+        self.branch = Some((taken.0, target.0));
+    }
+    fn compute(&mut self, function: Compute, _: &Ops) -> Result<(), Declined> {
+        let call = self.calls.len() as u64;
+        self.point(Departure::Call);
+        self.ir.add(Op::Call, Id::NONE, Id::NONE, Id::NONE, call);
+        let (offset, completed) = (self.offset, self.completed + 1);
+        self.calls.push(Call { function, op: core::ptr::null(), offset, completed });
+        // The function may write any register.
+        self.current.iter().for_each(|current| current.set(Id::NONE));
+        Ok(())
+    }
+    fn system(&mut self, _: SystemOp, _: &Ops) -> Result<(), Declined> {
+        Err(Declined)
+    }
+    fn mode64(&self) -> bool {
+        true
+    }
+    fn little_endian(&self) -> bool {
+        self.little_endian
+    }
+    fn trap_if(&mut self, condition: C<'b>, _: Trap) -> Result<(), Declined> {
+        match self.ir.value(condition.0) {
+            Some(0) => return Ok(()),
+            Some(_) => return Err(Declined),
+            None => {}
+        }
+        let point = self.may_fail();
+        self.ir.add(Op::Exit, condition.0, Id::NONE, Id::NONE, point);
+        Ok(())
+    }
+}

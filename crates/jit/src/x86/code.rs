@@ -1,0 +1,216 @@
+//! Memory for host code, and the way in and out of it.
+//!
+//! The memory is mapped twice, once to be written and once to be executed, so that no page is ever both.
+
+use super::emit::{BUDGET, DONE, EXCHANGED, INTERPRET, LOOK, SLOTS, Shared};
+use super::encode::{BIAS, NIA, VCPU};
+use dynasmrt::x64::X64Relocation;
+use dynasmrt::{AssemblyOffset, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use std::ptr;
+use timebase_cpu::Vcpu;
+use timebase_cpu::compiled::{CALLS, Entry, Leave};
+
+/// Bytes of host code at most; they are touched as they are filled.
+const ROOM: usize = 64 << 20;
+/// What a superblock may take.
+pub const LARGEST: usize = 256 << 10;
+/// Of the stack, so that calls find it aligned: slots and one word.
+const STACK: i32 = 8 * (SLOTS + EXCHANGED) as i32 + 8;
+
+/// What compiled code gives back.
+#[repr(C)]
+struct Back {
+    reason: u64,
+    rest: u64,
+}
+
+type Enter = unsafe extern "sysv64" fn(registers: *mut u8, budget: u64, entry: Entry) -> Back;
+
+/// Host code.
+pub struct Native {
+    write: *mut u8,
+    execute: *const u8,
+    used: usize,
+    /// What is never forgotten: the shared code.
+    kept: usize,
+    enter: Enter,
+    pub shared: Shared,
+}
+
+// SAFETY: the memory belongs to this alone.
+unsafe impl Send for Native {}
+
+impl Native {
+    /// Maps the memory. None: the host does not allow it.
+    pub fn new() -> Option<Native> {
+        let file = memfd_create("timebase-jit", MemfdFlags::CLOEXEC).ok()?;
+        ftruncate(&file, ROOM as u64).ok()?;
+        // SAFETY: new mappings of a file that nobody else has.
+        let map = |protection| unsafe {
+            mmap(ptr::null_mut(), ROOM, protection, MapFlags::SHARED, &file, 0)
+                .map(|address| address.cast::<u8>())
+        };
+        let write = map(ProtFlags::READ | ProtFlags::WRITE).ok()?;
+        let Ok(execute) = map(ProtFlags::READ | ProtFlags::EXEC) else {
+            // SAFETY: it was just mapped and nothing points there.
+            let _ = unsafe { munmap(write.cast(), ROOM) };
+            return None;
+        };
+        let execute = execute.cast_const();
+        let (code, shared, enter) = shared_code(execute as usize)?;
+        // SAFETY: the shared code is at `enter`, written just below, before anybody can call it.
+        let enter = unsafe { std::mem::transmute::<*const u8, Enter>(execute.wrapping_add(enter)) };
+        let mut native = Native { write, execute, used: 0, kept: 0, enter, shared };
+        native.add(&code)?;
+        native.kept = native.used;
+        Some(native)
+    }
+
+    /// Where the next code will stand.
+    pub fn next(&self) -> usize {
+        self.execute as usize + self.used
+    }
+
+    /// Adds code that was made for [`Native::next`].
+    pub fn add(&mut self, code: &[u8]) -> Option<Entry> {
+        if code.len() > ROOM - self.used {
+            return None;
+        }
+        // SAFETY: there is room; nobody executes what is not there yet.
+        unsafe { ptr::copy_nonoverlapping(code.as_ptr(), self.write.add(self.used), code.len()) };
+        let entry = self.execute.wrapping_add(self.used);
+        self.used = (self.used + code.len()).next_multiple_of(16);
+        Some(entry)
+    }
+
+    /// There may be no room for the largest superblock.
+    pub fn full(&self) -> bool {
+        self.used + LARGEST > ROOM
+    }
+
+    /// Forgets all but the shared code.
+    pub fn clear(&mut self) {
+        self.used = self.kept;
+    }
+
+    /// Makes the jump whose distance stands at `site` lead to `to`.
+    pub fn link(&mut self, site: usize, to: Entry) {
+        let offset = site.wrapping_sub(self.execute as usize);
+        if offset < self.kept || offset > self.used - 4 {
+            return;
+        }
+        let distance = (to as isize - (site + 4) as isize) as i32;
+        // SAFETY: within the code that was added.
+        unsafe { self.write.add(offset).cast::<i32>().write_unaligned(distance) };
+    }
+
+    /// Runs code.
+    ///
+    /// # Safety
+    /// `entry` was added since the last [`Native::clear`], and `cpu` is as its code expects.
+    pub unsafe fn enter(&self, entry: Entry, cpu: &mut Vcpu, budget: u64) -> (Leave, u64) {
+        let registers = (&raw mut *cpu).cast::<u8>().wrapping_offset(-VCPU as isize);
+        debug_assert_eq!(registers, (&raw mut cpu.regs).cast::<u8>().wrapping_add(BIAS as usize));
+        // SAFETY: promised by the caller.
+        let Back { reason, rest } = unsafe { (self.enter)(registers, budget, entry) };
+        let leave = match reason {
+            LOOK => Leave::Look,
+            INTERPRET => Leave::Interpret,
+            BUDGET => Leave::Budget,
+            DONE => Leave::Done,
+            site => Leave::Link(site as usize),
+        };
+        (leave, rest)
+    }
+}
+
+impl Drop for Native {
+    fn drop(&mut self) {
+        // SAFETY: both were mapped with this size, and nothing runs there.
+        unsafe {
+            let _ = munmap(self.write.cast(), ROOM);
+            let _ = munmap(self.execute.cast_mut().cast(), ROOM);
+        }
+    }
+}
+
+/// The code that all superblocks share, which will stand at `base`: its places, and the offset of the way in.
+fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
+    let mut code: VecAssembler<X64Relocation> = VecAssembler::new(base);
+    let place = |offset: AssemblyOffset| base + offset.0;
+
+    let enter = code.offset().0;
+    dynasm!(code; .arch x64
+        ; push rbp; push rbx; push r12; push r13; push r14; push r15
+        ; sub rsp, STACK
+        ; mov rbp, rdi
+        ; mov r15, rsi
+        ; mov r14, [rbp + NIA]
+        ; and r14, -4096
+        ; jmp rdx
+    );
+    let leave = place(code.offset());
+    dynasm!(code; .arch x64
+        ; ->leave:
+        ; mov rdx, r15
+        ; add rsp, STACK
+        ; pop r15; pop r14; pop r13; pop r12; pop rbx; pop rbp
+        ; ret
+    );
+    let outside = place(code.offset());
+    dynasm!(code; .arch x64
+        ; mov [rbp + NIA], rax
+        ; mov eax, LOOK as i32
+        ; jmp ->leave
+    );
+    let mut fill = |function: usize| {
+        let start = place(code.offset());
+        dynasm!(code; .arch x64
+            ; mov rcx, rax
+            ; and rcx, -4096
+            ; cmp rcx, rdx
+            ; jne >crosses
+            // With the address to return to these are 64 bytes: the stack is aligned.
+            ; push rax; push rsi; push rdi; push r8; push r9; push r10; push r11
+            ; lea rdi, [rbp + VCPU]
+            ; mov rsi, rax
+            ; mov rax, QWORD function as i64
+            ; call rax
+            ; mov rcx, rax
+            ; pop r11; pop r10; pop r9; pop r8; pop rdi; pop rsi; pop rax
+            ; test ecx, ecx
+            ; ret
+            ; crosses:
+            ; xor ecx, ecx
+            ; ret
+        );
+        start
+    };
+    let fill_load = fill(CALLS.fill_load as usize);
+    let fill_store = fill(CALLS.fill_store as usize);
+    let step = place(code.offset());
+    dynasm!(code; .arch x64
+        ; sub rsp, 8
+        ; lea rdi, [rbp + VCPU]
+        ; mov rcx, r15
+        ; mov rax, QWORD CALLS.step as usize as i64
+        ; call rax
+        ; add rsp, 8
+        ; test eax, eax
+        ; ret
+    );
+    let compute = place(code.offset());
+    dynasm!(code; .arch x64
+        ; sub rsp, 8
+        ; lea rdi, [rbp + VCPU]
+        ; mov rax, QWORD CALLS.compute as usize as i64
+        ; call rax
+        ; add rsp, 8
+        ; test eax, eax
+        ; ret
+    );
+    let shared = Shared { leave, outside, fill_load, fill_store, step, compute };
+    Some((code.finalize().ok()?, shared, enter))
+}

@@ -1,0 +1,488 @@
+//! From a superblock to host code: one pass over its nodes, then the stubs of the places where control leaves.
+
+use super::encode::*;
+use super::values::{NOWHERE, Place};
+use crate::ir::{Id, Node, Op};
+use crate::lift::{self, Departure, End, Point, REGISTERS, Superblock, Target};
+use crate::live::Lives;
+use dynasmrt::x64::X64Relocation;
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
+use std::ops::Range;
+
+/// Slots of the stack for values without a register.
+pub const SLOTS: usize = 64;
+/// Slots for guest registers whose values are exchanged.
+pub const EXCHANGED: usize = 48;
+
+/// Code that all superblocks share, by address.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Shared {
+    /// Back to the caller, with the reason in rax; NIA is set.
+    pub leave: usize,
+    /// To the effective address in rax, which has no compiled code.
+    pub outside: usize,
+    /// Makes the translation for a load at rax; rdx is the page of its last byte. Zero flag: there is none.
+    pub fill_load: usize,
+    /// The same for a store.
+    pub fill_store: usize,
+    /// Executes the instruction at rsi by the interpreter. Zero flag: go on.
+    pub step: usize,
+    /// Calls the function rdx with the operands at rsi. Zero flag: go on.
+    pub compute: usize,
+}
+
+/// Reasons to leave; any other is the place of a jump that can be made to lead on.
+pub const LOOK: u64 = 1;
+pub const INTERPRET: u64 = 2;
+pub const BUDGET: u64 = 3;
+pub const DONE: u64 = 4;
+
+/// What registers are where control may leave: parts of [`Emitter::writes`] and [`Emitter::places`].
+#[derive(Clone, Debug, Default)]
+pub struct Registers {
+    writes: Range<usize>,
+    places: Range<usize>,
+}
+
+/// Code apart from the straight way.
+pub struct Stub {
+    pub label: DynamicLabel,
+    /// An access whose page is not known: fill, and go back there. Whether it is a store.
+    pub retry: Option<(DynamicLabel, bool)>,
+    pub registers: Registers,
+    /// Number of the point.
+    pub point: u32,
+}
+
+/// A superblock being emitted.
+pub struct Emitter<'a> {
+    pub code: VecAssembler<X64Relocation>,
+    /// Where the code will be on the host.
+    pub base: usize,
+    pub nodes: &'a [Node],
+    pub lives: &'a Lives,
+    block: &'a Superblock,
+    shared: &'a Shared,
+    /// The node that is emitted.
+    pub at: u32,
+    /// Of each node: its register, its slot, and the guest register that it was written to last.
+    pub register: Vec<u8>,
+    pub slot: Vec<u8>,
+    pub latest: Vec<u8>,
+    /// Of each guest register: the node that is its value now, and the one that it holds in memory.
+    pub current: [Id; REGISTERS],
+    pub home: [Id; REGISTERS],
+    dirty: [u64; REGISTERS.div_ceil(64)],
+    /// Of each host register: what it holds, and when it was used.
+    pub holds: [Id; 16],
+    pub used: [u32; 16],
+    pub clock: u32,
+    /// Registers that must keep their values while this node is emitted.
+    pub locked: u16,
+    pub slots: [Id; SLOTS],
+    writes: Vec<(u8, Id)>,
+    places: Vec<(Id, Place)>,
+    pub stubs: Vec<Stub>,
+    entry: DynamicLabel,
+    /// Jumps that can be linked: their stubs, their last bytes' offset, where they lead.
+    links: Vec<(DynamicLabel, usize, u32)>,
+    /// It cannot be compiled.
+    pub failed: bool,
+}
+
+/// Emits the code of a superblock that will stand at `base`. None: it needs more than there is.
+pub fn emit(
+    nodes: &[Node],
+    lives: &Lives,
+    block: &Superblock,
+    shared: &Shared,
+    base: usize,
+) -> Option<Vec<u8>> {
+    let mut code = VecAssembler::new(base);
+    let entry = code.new_dynamic_label();
+    let emitter = Emitter {
+        code,
+        base,
+        nodes,
+        lives,
+        block,
+        shared,
+        at: 0,
+        register: vec![NOWHERE; nodes.len()],
+        slot: vec![NOWHERE; nodes.len()],
+        latest: vec![NOWHERE; nodes.len()],
+        current: [Id::NONE; REGISTERS],
+        home: [Id::NONE; REGISTERS],
+        dirty: Default::default(),
+        holds: [Id::NONE; 16],
+        used: [0; 16],
+        clock: 0,
+        locked: 0,
+        slots: [Id::NONE; SLOTS],
+        writes: Vec::with_capacity(128),
+        places: Vec::with_capacity(128),
+        stubs: Vec::with_capacity(32),
+        entry,
+        links: Vec::new(),
+        failed: false,
+    };
+    emitter.run()
+}
+
+impl Emitter<'_> {
+    fn run(mut self) -> Option<Vec<u8>> {
+        let total = self.block.instructions;
+        let overrun = self.code.new_dynamic_label();
+        let entry = self.entry;
+        dynasm!(self.code; .arch x64; =>entry);
+        self.with_constant(SUB, 15, total as i32, true);
+        dynasm!(self.code; .arch x64; jl =>overrun);
+        let mut written = 0;
+        for at in 0..self.nodes.len() as u32 {
+            written = self.write_registers(written, at);
+            self.at = at;
+            self.locked = 0;
+            self.node(self.nodes[at as usize]);
+            self.release();
+            if self.failed {
+                return None;
+            }
+        }
+        self.at = self.nodes.len() as u32;
+        self.locked = 0;
+        self.write_registers(written, self.at);
+        self.end();
+        dynasm!(self.code; .arch x64; =>overrun);
+        self.with_constant(ADD, 15, total as i32, true);
+        self.leave_at(self.block.start, BUDGET);
+        for stub in std::mem::take(&mut self.stubs) {
+            self.stub(stub);
+        }
+        for (label, end, offset) in std::mem::take(&mut self.links) {
+            dynasm!(self.code; .arch x64; =>label);
+            self.set_nia(offset);
+            let site = self.base + end - 4;
+            let here = self.base + self.code.offset().0 + 7;
+            // lea rax, [rip + ...]
+            self.code.extend(&[0x48, 0x8d, 0x05]);
+            self.code.push_i32((site as isize - here as isize) as i32);
+            self.jump_to(self.shared.leave);
+        }
+        if self.failed { None } else { self.code.finalize().ok() }
+    }
+
+    /// What the log says before node `at`, from entry `from` on. Returns how far it went.
+    fn write_registers(&mut self, mut from: usize, at: u32) -> usize {
+        while let Some(write) = self.block.log.get(from).filter(|write| write.at <= at) {
+            let (guest, id) = (write.register.0 as usize, write.value);
+            self.current[guest] = id;
+            let latest = self.latest[id.at()];
+            if latest == NOWHERE || self.home[latest as usize] != id {
+                self.latest[id.at()] = guest as u8;
+            }
+            let dirty = self.home[guest] != id;
+            let (word, bit) = (guest / 64, 1 << (guest % 64));
+            self.dirty[word] = if dirty { self.dirty[word] | bit } else { self.dirty[word] & !bit };
+            from += 1;
+        }
+        from
+    }
+
+    /// The guest register in memory is up to date.
+    pub fn clean(&mut self, guest: u8) {
+        self.dirty[guest as usize / 64] &= !(1 << (guest % 64));
+    }
+
+    fn node(&mut self, node: Node) {
+        match node.op {
+            Op::Const | Op::Here | Op::Second => {}
+            Op::Get => self.home[node.k as usize] = Id(self.at),
+            Op::Load(width) => self.load(node, width),
+            Op::LoadPair(width) => self.load_pair(node, width),
+            Op::Store(width) => self.store(node, width, None),
+            Op::StorePair(width) => self.store(node, width, Some(node.c)),
+            Op::Probe { bytes, write } => self.probe(node, bytes, write),
+            Op::Exit => {
+                let condition = self.condition(node.a, None);
+                self.depart(condition, node.k);
+            }
+            Op::Require { bit } => {
+                self.test_field(MSR + bit as i32 / 8, 1 << (bit % 8));
+                self.depart(EQUAL, node.k);
+            }
+            Op::Call => self.call_function(node.k),
+            _ if self.lives.last[self.at as usize] == 0 || self.lives.folded[self.at as usize] => {}
+            op if op.is_lazy() => {
+                if self.lives.eager[self.at as usize] {
+                    self.need(Id(self.at));
+                }
+            }
+            _ => self.make(node),
+        }
+    }
+
+    /// Leaves by a point if the flags say so.
+    fn depart(&mut self, condition: u8, point: u64) {
+        let label = self.code.new_dynamic_label();
+        let registers = self.snapshot();
+        self.jump_if(condition, label);
+        self.stubs.push(Stub { label, retry: None, registers, point: point as u32 });
+    }
+
+    fn jump_if(&mut self, condition: u8, label: DynamicLabel) {
+        match condition {
+            BELOW => dynasm!(self.code; .arch x64; jb =>label),
+            3 => dynasm!(self.code; .arch x64; jae =>label),
+            EQUAL => dynasm!(self.code; .arch x64; je =>label),
+            NOT_EQUAL => dynasm!(self.code; .arch x64; jne =>label),
+            LESS => dynasm!(self.code; .arch x64; jl =>label),
+            _ => dynasm!(self.code; .arch x64; jge =>label),
+        }
+    }
+
+    /// Notes the registers that memory does not have, and where what they are made of is.
+    pub fn snapshot(&mut self) -> Registers {
+        let (writes, places) = (self.writes.len(), self.places.len());
+        for word in 0..self.dirty.len() {
+            let mut left = self.dirty[word];
+            while left != 0 {
+                let guest = word * 64 + left.trailing_zeros() as usize;
+                left &= left - 1;
+                let id = self.current[guest];
+                self.writes.push((guest as u8, id));
+                self.note(id, places);
+            }
+        }
+        Registers { writes: writes..self.writes.len(), places: places..self.places.len() }
+    }
+
+    fn note(&mut self, id: Id, from: usize) {
+        if id == Id::NONE || self.places[from..].iter().any(|(node, _)| *node == id) {
+            return;
+        }
+        if let Some(place) = self.place(id) {
+            return self.places.push((id, place));
+        }
+        let node = self.nodes[id.at()];
+        [node.a, node.b, node.c].into_iter().for_each(|operand| self.note(operand, from));
+    }
+
+    /// Stores registers as they were noted. Uses rax and rcx.
+    fn store_registers(&mut self, registers: &Registers) {
+        let all_writes = std::mem::take(&mut self.writes);
+        let all_places = std::mem::take(&mut self.places);
+        let writes = &all_writes[registers.writes.clone()];
+        let places = &all_places[registers.places.clone()];
+        let find = |id: Id| places.iter().find(|(node, _)| *node == id).map(|(_, place)| *place);
+        let direct = |place: Option<Place>| !matches!(place, None | Some(Place::Home(_)));
+        // First what is made from what memory still has; it must not overwrite what others are made of.
+        let mut exchanged = Vec::new();
+        for &(guest, id) in writes.iter().filter(|(_, id)| !direct(find(*id))) {
+            self.evaluate(id, Some(places));
+            if places.iter().any(|(_, place)| *place == Place::Home(guest)) {
+                self.with_memory(STORE, RAX, 4, 8 * (SLOTS + exchanged.len()) as i32);
+                exchanged.push(guest);
+            } else {
+                self.with_field(STORE, RAX, home(guest));
+            }
+        }
+        if exchanged.len() > EXCHANGED {
+            self.failed = true;
+        }
+        for (number, guest) in exchanged.into_iter().enumerate() {
+            self.with_memory(LOAD, RAX, 4, 8 * (SLOTS + number) as i32);
+            self.with_field(STORE, RAX, home(guest));
+        }
+        for &(guest, id) in writes {
+            match find(id) {
+                Some(Place::Register(register)) => self.with_field(STORE, register, home(guest)),
+                Some(Place::Constant(k)) if fits(k) => self.store_constant(home(guest), k as i32),
+                Some(place) if direct(Some(place)) => {
+                    self.fetch(RAX, place);
+                    self.with_field(STORE, RAX, home(guest));
+                }
+                _ => {}
+            }
+        }
+        self.writes = all_writes;
+        self.places = all_places;
+    }
+
+    /// Stores all registers that memory does not have.
+    fn store_all(&mut self) {
+        let registers = self.snapshot();
+        self.store_registers(&registers);
+        self.dirty = Default::default();
+    }
+
+    fn set_nia(&mut self, offset: u32) {
+        self.here(RAX, offset.into());
+        self.with_field(STORE, RAX, NIA);
+    }
+
+    fn leave_at(&mut self, offset: u32, reason: u64) {
+        self.set_nia(offset);
+        self.leave(reason);
+    }
+
+    fn leave(&mut self, reason: u64) {
+        self.constant(RAX, reason);
+        self.jump_to(self.shared.leave);
+    }
+
+    /// Gives back the budget of what is not executed.
+    fn refund(&mut self, completed: u32) {
+        let rest = self.block.instructions - completed;
+        if rest != 0 {
+            self.with_constant(ADD, 15, rest as i32, true);
+        }
+    }
+
+    fn stub(&mut self, stub: Stub) {
+        let Stub { label, retry, registers, point } = stub;
+        let Point { departure, completed, .. } = self.block.points[point as usize];
+        dynasm!(self.code; .arch x64; =>label);
+        if let Some((retry, store)) = retry {
+            self.call(if store { self.shared.fill_store } else { self.shared.fill_load });
+            dynasm!(self.code; .arch x64; jne =>retry);
+        }
+        self.store_registers(&registers);
+        self.refund(completed);
+        match departure {
+            Departure::Interpret(offset) => self.leave_at(offset, INTERPRET),
+            Departure::Branch { to, from } => {
+                self.set_come_from(from);
+                self.go(to);
+            }
+            // NIA is set.
+            Departure::Call => self.leave(DONE),
+        }
+    }
+
+    fn set_come_from(&mut self, from: u32) {
+        self.here(RAX, from.into());
+        self.with_field(STORE, RAX, CFAR);
+    }
+
+    fn call_function(&mut self, number: u64) {
+        let call = self.block.calls[number as usize];
+        self.store_all();
+        self.release_all();
+        self.current = [Id::NONE; REGISTERS];
+        self.home = [Id::NONE; REGISTERS];
+        // SAFETY: the source keeps it.
+        let operands = unsafe { (*call.op).ops() };
+        self.constant(6, operands as *const _ as u64);
+        self.constant(RDX, call.function as usize as u64);
+        self.here(RCX, call.offset.into());
+        self.call(self.shared.compute);
+        let label = self.code.new_dynamic_label();
+        dynasm!(self.code; .arch x64; jne =>label);
+        let find = |point: &&Point| point.node == self.at && matches!(point.departure, Departure::Call);
+        let Some(point) = self.block.points.iter().position(|point| find(&point)) else {
+            return self.fail();
+        };
+        let registers = Registers::default();
+        self.stubs.push(Stub { label, retry: None, registers, point: point as u32 });
+    }
+
+    fn end(&mut self) {
+        match self.block.end {
+            End::Go(to) => {
+                self.store_all();
+                self.go(to);
+            }
+            End::Indirect(address) => {
+                let register = self.need(address);
+                self.store_all();
+                self.copy(RAX, register);
+                self.go_to_rax();
+            }
+            End::Branch { condition, taken, from, next } => {
+                self.need_operands(condition);
+                let address = taken.err().map(|address| self.need(address));
+                self.store_all();
+                let condition = self.condition(condition, None);
+                let label = self.code.new_dynamic_label();
+                self.jump_if(condition ^ 1, label);
+                self.set_come_from(from);
+                match (taken, address) {
+                    (Ok(to), _) => self.go(to),
+                    (_, Some(register)) => {
+                        self.copy(RAX, register);
+                        self.go_to_rax();
+                    }
+                    _ => self.fail(),
+                }
+                dynasm!(self.code; .arch x64; =>label);
+                self.go(next);
+            }
+            End::Step { op, offset, next } => {
+                self.store_all();
+                self.here(RDX, offset.into());
+                self.constant(6, op as u64);
+                self.call(self.shared.step);
+                let label = self.code.new_dynamic_label();
+                dynasm!(self.code; .arch x64; jne =>label);
+                self.go(next);
+                dynasm!(self.code; .arch x64; =>label);
+                self.leave(DONE);
+            }
+        }
+    }
+
+    /// Storing all registers will not take away what the condition is made of.
+    fn need_operands(&mut self, condition: Id) {
+        let node = self.nodes[condition.at()];
+        if self.place(condition).is_none() && matches!(node.op, Op::Test(_) | Op::Bit) {
+            for id in [node.a, node.b] {
+                if id != Id::NONE && !self.nodes[id.at()].op.is_leaf() {
+                    self.need(id);
+                }
+            }
+        } else {
+            self.need(condition);
+        }
+    }
+
+    /// Goes on at a place known now.
+    fn go(&mut self, to: Target) {
+        match to {
+            Target::Page(offset) if offset == self.block.start => {
+                let entry = self.entry;
+                dynasm!(self.code; .arch x64; jmp =>entry);
+            }
+            Target::Page(offset) => {
+                let label = self.code.new_dynamic_label();
+                dynasm!(self.code; .arch x64; jmp =>label);
+                self.links.push((label, self.code.offset().0, offset));
+            }
+            Target::Stop(offset) => self.leave_at(offset, LOOK),
+            Target::Far(distance) => {
+                self.here(RAX, distance);
+                self.go_to_rax();
+            }
+        }
+    }
+
+    /// Goes on at the effective address in rax.
+    fn go_to_rax(&mut self) {
+        // Slot (rax >> 2) % JUMPS of 32 bytes each.
+        dynasm!(self.code; .arch x64; lea ecx, [rax * 8]; and ecx, 0x7ffe0);
+        self.with_field(ADD, RCX, JUMPS);
+        dynasm!(self.code; .arch x64; cmp rax, [rcx]);
+        self.jump_if_to(NOT_EQUAL, self.shared.outside);
+        self.with_field(LOAD, RDX, SALT);
+        dynasm!(self.code; .arch x64; cmp rdx, [rcx + 8]);
+        self.jump_if_to(NOT_EQUAL, self.shared.outside);
+        dynasm!(self.code; .arch x64; mov r14, rax; and r14, -4096; jmp QWORD [rcx + 16]);
+    }
+}
+
+const _: () = {
+    use std::mem::{offset_of, size_of};
+    use timebase_cpu::compiled::{JUMPS, Jump};
+    assert!(size_of::<Jump>() == 32 && JUMPS == 16384);
+    assert!(offset_of!(Jump, address) == 0 && offset_of!(Jump, salt) == 8 && offset_of!(Jump, entry) == 16);
+    assert!(lift::CFAR.0 as usize == REGISTERS - 1);
+};

@@ -1,0 +1,196 @@
+//! Storage accesses: looked up in the translations of the current context, by the same rule as in the interpreter.
+
+use super::emit::{Emitter, Registers, Stub};
+use super::encode::*;
+use super::values::NOWHERE;
+use crate::ir::{Arithmetic, Id, Node, Op, Width};
+use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+use std::mem::{offset_of, size_of};
+use timebase_cpu::compiled::{TRANSLATIONS as COUNT, Translated};
+
+const _: () = assert!(size_of::<Translated>() == 32 && COUNT == 1024);
+const ADDEND: i8 = offset_of!(Translated, addend) as i8;
+
+impl Emitter<'_> {
+    /// rax := the effective address.
+    fn address(&mut self, id: Id) {
+        let node = self.nodes[id.at()];
+        if !self.lives.folded[id.at()] || self.register[id.at()] != NOWHERE {
+            return match self.place(id) {
+                Some(place) => self.fetch(RAX, place),
+                None => self.evaluate(id, None),
+            };
+        }
+        debug_assert!(node.op == Op::Binary(Arithmetic::Add));
+        let a = self.need(node.a);
+        let displacement = self.nodes[node.b.at()];
+        if displacement.op == Op::Const && fits(displacement.k) {
+            self.with_memory(LEA, RAX, a, displacement.k as i32);
+        } else {
+            let b = self.need(node.b);
+            dynasm!(self.code; .arch x64; lea rax, [Rq(a) + Rq(b)]);
+        }
+    }
+
+    /// Makes the effective address, and notes what registers are if the access fails. What makes room for the result
+    /// comes after it and does not touch what was noted.
+    fn begin(&mut self, address: Id) -> Registers {
+        self.address(address);
+        self.snapshot()
+    }
+
+    /// rcx := the place of the translation of the address in rax. Leaves for the stub if that does not translate all
+    /// the bytes.
+    fn look_up(&mut self, bytes: u8, store: bool, point: u64, registers: Registers) {
+        let (label, retry) = (self.code.new_dynamic_label(), self.code.new_dynamic_label());
+        dynasm!(self.code; .arch x64
+            ; =>retry
+            ; mov ecx, eax
+            ; shr ecx, 10
+            ; xor ecx, eax
+            ; shr ecx, 7
+            ; and ecx, 0x7fe0
+        );
+        self.with_field(ADD, RCX, TRANSLATIONS);
+        // The page of the last byte: what crosses into the next page does not match.
+        if bytes > 1 {
+            self.with_memory(LEA, RDX, RAX, bytes as i32 - 1);
+        } else {
+            self.copy(RDX, RAX);
+        }
+        dynasm!(self.code; .arch x64; and rdx, -4096);
+        if store {
+            dynasm!(self.code; .arch x64; cmp rdx, [rcx + 8]; jne =>label);
+        } else {
+            dynasm!(self.code; .arch x64; cmp rdx, [rcx]; jne =>label);
+        }
+        self.stubs.push(Stub { label, retry: Some((retry, store)), registers, point: point as u32 });
+    }
+
+    /// A register for what is loaded: its value is there until the load.
+    fn destination(&mut self) -> u8 {
+        let register = self.room(true);
+        self.locked |= 1 << register;
+        register
+    }
+
+    /// A load.
+    pub fn load(&mut self, node: Node, width: Width) {
+        let registers = self.begin(node.a);
+        let d = self.destination();
+        self.look_up(width.size, false, node.k, registers);
+        dynasm!(self.code; .arch x64; mov rcx, [rcx + ADDEND as i32]);
+        self.read(d, width, 0);
+        self.settle(Id(self.at), d);
+    }
+
+    /// A load of two values.
+    pub fn load_pair(&mut self, node: Node, width: Width) {
+        let registers = self.begin(node.a);
+        let (first, second) = (self.destination(), self.destination());
+        self.look_up(16, false, node.k, registers);
+        dynasm!(self.code; .arch x64; mov rcx, [rcx + ADDEND as i32]);
+        self.read(first, width, 0);
+        self.read(second, width, 8);
+        self.settle(Id(self.at), first);
+        self.settle(Id(self.at + 1), second);
+    }
+
+    /// The register holds the value if somebody needs it.
+    fn settle(&mut self, id: Id, register: u8) {
+        if self.lives.last[id.at()] > self.at {
+            self.hold(id, register);
+        }
+    }
+
+    fn read(&mut self, d: u8, width: Width, offset: i32) {
+        match (width.size, width.signed && !width.big) {
+            (1, false) if !width.signed => {
+                dynasm!(self.code; .arch x64; movzx Rd(d), BYTE [rax + rcx + offset])
+            }
+            (1, _) => dynasm!(self.code; .arch x64; movsx Rq(d), BYTE [rax + rcx + offset]),
+            (2, false) => dynasm!(self.code; .arch x64; movzx Rd(d), WORD [rax + rcx + offset]),
+            (2, true) => dynasm!(self.code; .arch x64; movsx Rq(d), WORD [rax + rcx + offset]),
+            (4, false) => dynasm!(self.code; .arch x64; mov Rd(d), [rax + rcx + offset]),
+            (4, true) => dynasm!(self.code; .arch x64; movsxd Rq(d), DWORD [rax + rcx + offset]),
+            _ => dynasm!(self.code; .arch x64; mov Rq(d), [rax + rcx + offset]),
+        }
+        if !width.big {
+            return;
+        }
+        match (width.size, width.signed) {
+            (2, false) => dynasm!(self.code; .arch x64; rol Rw(d), 8),
+            (2, true) => dynasm!(self.code; .arch x64; rol Rw(d), 8; movsx Rq(d), Rw(d)),
+            (4, false) => dynasm!(self.code; .arch x64; bswap Rd(d)),
+            (4, true) => dynasm!(self.code; .arch x64; bswap Rd(d); movsxd Rq(d), Rd(d)),
+            (8, _) => dynasm!(self.code; .arch x64; bswap Rq(d)),
+            _ => {}
+        }
+    }
+
+    /// A store of one or two values.
+    pub fn store(&mut self, node: Node, width: Width, second: Option<Id>) {
+        let first = self.stored(node.b, width);
+        let second = second.map(|id| self.stored(id, width));
+        let registers = self.begin(node.a);
+        let bytes = if second.is_some() { 16 } else { width.size };
+        self.look_up(bytes, true, node.k, registers);
+        dynasm!(self.code; .arch x64; add rax, [rcx + ADDEND as i32]);
+        self.write(first, width, 0);
+        if let Some(second) = second {
+            self.write(second, width, 8);
+        }
+    }
+
+    /// A value to be stored: a register, or a constant that fits an immediate, in the order of its bytes.
+    fn stored(&mut self, id: Id, width: Width) -> Result<u8, i32> {
+        let node = self.nodes[id.at()];
+        if node.op == Op::Const {
+            let k = match (width.big, width.size) {
+                (true, 2) => (node.k as u16).swap_bytes() as u64,
+                (true, 4) => (node.k as u32).swap_bytes() as u64,
+                (true, 8) => node.k.swap_bytes(),
+                _ => node.k,
+            };
+            if width.size < 8 || fits(k) {
+                return Err(k as i32);
+            }
+        }
+        Ok(self.need(id))
+    }
+
+    fn write(&mut self, value: Result<u8, i32>, width: Width, offset: i32) {
+        let register = match value {
+            Err(k) => {
+                return match width.size {
+                    1 => dynasm!(self.code; .arch x64; mov BYTE [rax + offset], k as i8),
+                    2 => dynasm!(self.code; .arch x64; mov WORD [rax + offset], k as i16),
+                    4 => dynasm!(self.code; .arch x64; mov DWORD [rax + offset], k),
+                    _ => dynasm!(self.code; .arch x64; mov QWORD [rax + offset], k),
+                };
+            }
+            Ok(register) if width.big && width.size > 1 => {
+                self.copy(RDX, register);
+                match width.size {
+                    2 => dynasm!(self.code; .arch x64; rol dx, 8),
+                    4 => dynasm!(self.code; .arch x64; bswap edx),
+                    _ => dynasm!(self.code; .arch x64; bswap rdx),
+                }
+                RDX
+            }
+            Ok(register) => register,
+        };
+        match width.size {
+            1 => dynasm!(self.code; .arch x64; mov [rax + offset], Rb(register)),
+            2 => dynasm!(self.code; .arch x64; mov [rax + offset], Rw(register)),
+            4 => dynasm!(self.code; .arch x64; mov [rax + offset], Rd(register)),
+            _ => dynasm!(self.code; .arch x64; mov [rax + offset], Rq(register)),
+        }
+    }
+
+    /// Fails as an access would.
+    pub fn probe(&mut self, node: Node, bytes: u8, write: bool) {
+        let registers = self.begin(node.a);
+        self.look_up(bytes, write, node.k, registers);
+    }
+}

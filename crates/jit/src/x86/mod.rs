@@ -1,0 +1,14 @@
+//! x86-64 with the System V calling convention.
+//!
+//! While compiled code runs: `rbp` points into the vCPU's registers, `r14` is the effective address of the page that
+//! the code is from, `r15` what is left of the budget. `rax`, `rcx` and `rdx` are for the moment; the others hold
+//! values.
+
+mod code;
+mod emit;
+mod encode;
+mod memory;
+mod values;
+
+pub use code::Native;
+pub use emit::emit;

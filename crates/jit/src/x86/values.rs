@@ -1,0 +1,548 @@
+//! Values in host registers, and the operations on them.
+//!
+//! A value is in a register from when it is made, unless it is lazy or a leaf. When registers run out, the one that
+//! was used longest ago gives way: its value goes to the guest register that it is the latest value of, if that can
+//! be, else to a slot of the stack.
+
+use super::emit::Emitter;
+use super::encode::*;
+use crate::ir::{Arithmetic, INVERTED, Id, Node, Op};
+use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+use timebase_isa::{Binary, Relation, Unary};
+
+/// Registers that hold values: rbx, rsi, rdi, r8 to r13.
+const POOL: [u8; 9] = [3, 6, 7, 8, 9, 10, 11, 12, 13];
+/// No register, no slot.
+pub const NOWHERE: u8 = 255;
+
+/// Where a value can be found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// In a host register.
+    Register(u8),
+    /// In a slot of the stack.
+    Slot(u8),
+    /// In this guest register.
+    Home(u8),
+    /// It is this constant.
+    Constant(u64),
+    /// It is the page's address plus this.
+    Here(u64),
+}
+
+/// Where values are at a place that leaves: (node, place).
+pub type Places<'p> = Option<&'p [(Id, Place)]>;
+
+impl Emitter<'_> {
+    /// Where a node's value is, if it has been made and is anywhere.
+    pub fn place(&self, id: Id) -> Option<Place> {
+        let register = self.register[id.at()];
+        if register != NOWHERE {
+            return Some(Place::Register(register));
+        }
+        let node = &self.nodes[id.at()];
+        match node.op {
+            Op::Const => return Some(Place::Constant(node.k)),
+            Op::Here => return Some(Place::Here(node.k)),
+            _ => {}
+        }
+        let slot = self.slot[id.at()];
+        if slot != NOWHERE {
+            return Some(Place::Slot(slot));
+        }
+        if node.op == Op::Get && self.home[node.k as usize] == id {
+            return Some(Place::Home(node.k as u8));
+        }
+        let latest = self.latest[id.at()];
+        (latest != NOWHERE && self.home[latest as usize] == id).then_some(Place::Home(latest))
+    }
+
+    /// Where it is here, or was at a place that leaves.
+    fn find(&self, id: Id, places: Places) -> Option<Place> {
+        match places {
+            None => self.place(id),
+            Some(places) => places.iter().find(|(node, _)| *node == id).map(|(_, place)| *place),
+        }
+    }
+
+    /// register := what is there.
+    pub fn fetch(&mut self, register: u8, place: Place) {
+        match place {
+            Place::Register(other) => self.copy(register, other),
+            Place::Slot(slot) => self.with_memory(LOAD, register, 4, 8 * slot as i32),
+            Place::Home(guest) => self.with_field(LOAD, register, home(guest)),
+            Place::Constant(k) => self.constant(register, k),
+            Place::Here(k) => self.here(register, k),
+        }
+    }
+
+    /// The value is still needed after this node.
+    fn lives(&self, id: Id) -> bool {
+        self.lives.last[id.at()] > self.at
+    }
+
+    /// A register whose value may be lost. `dying`: the value may be needed by this node, for the last time.
+    pub fn room(&mut self, dying: bool) -> u8 {
+        let free = |register: u8| self.holds[register as usize] == Id::NONE;
+        let unlocked = |register: u8| self.locked >> register & 1 == 0;
+        if let Some(register) = POOL.into_iter().find(|&register| free(register) && unlocked(register)) {
+            return register;
+        }
+        if dying {
+            let dies = |register: u8| !self.lives(self.holds[register as usize]);
+            if let Some(register) = POOL.into_iter().find(|&register| !free(register) && dies(register)) {
+                let id = self.holds[register as usize];
+                self.register[id.at()] = NOWHERE;
+                self.holds[register as usize] = Id::NONE;
+                return register;
+            }
+        }
+        let oldest = POOL.into_iter().filter(|&register| unlocked(register));
+        let register = oldest.min_by_key(|&register| self.used[register as usize]).unwrap_or(POOL[0]);
+        let id = self.holds[register as usize];
+        self.save(id, register);
+        self.register[id.at()] = NOWHERE;
+        self.holds[register as usize] = Id::NONE;
+        register
+    }
+
+    /// Makes sure that a value can be found without its register.
+    fn save(&mut self, id: Id, register: u8) {
+        let node = self.nodes[id.at()];
+        // What the present node needs for the last time may be needed once more: it has not been emitted yet.
+        let needed = self.lives.last[id.at()] >= self.at;
+        if node.op.is_leaf() || self.slot[id.at()] != NOWHERE || !needed {
+            return;
+        }
+        if node.op == Op::Get && self.home[node.k as usize] == id {
+            return;
+        }
+        let guest = self.latest[id.at()];
+        if guest != NOWHERE {
+            let guest = guest as usize;
+            if self.home[guest] == id {
+                return;
+            }
+            let old = self.home[guest];
+            let free = old == Id::NONE
+                || self.lives.last[old.at()] < self.at
+                || self.register[old.at()] != NOWHERE
+                || self.slot[old.at()] != NOWHERE;
+            if self.current[guest] == id && free {
+                self.with_field(STORE, register, home(guest as u8));
+                self.home[guest] = id;
+                self.clean(guest as u8);
+                return;
+            }
+        }
+        let unused = |&slot: &usize| {
+            let id = self.slots[slot];
+            id == Id::NONE || self.lives.last[id.at()] < self.at
+        };
+        let Some(slot) = (0..self.slots.len()).find(unused) else {
+            self.failed = true;
+            return;
+        };
+        let old = self.slots[slot];
+        if old != Id::NONE {
+            self.slot[old.at()] = NOWHERE;
+        }
+        self.slots[slot] = id;
+        self.slot[id.at()] = slot as u8;
+        self.with_memory(STORE, register, 4, 8 * slot as i32);
+    }
+
+    /// The register holds the node's value from now on.
+    pub fn hold(&mut self, id: Id, register: u8) {
+        self.register[id.at()] = register;
+        self.holds[register as usize] = id;
+        self.touch(register);
+    }
+
+    fn touch(&mut self, register: u8) {
+        self.clock += 1;
+        self.used[register as usize] = self.clock;
+        self.locked |= 1 << register;
+    }
+
+    /// Registers whose values are not needed after this node are free.
+    pub fn release(&mut self) {
+        for register in POOL {
+            let id = self.holds[register as usize];
+            if id != Id::NONE && !self.lives(id) {
+                self.register[id.at()] = NOWHERE;
+                self.holds[register as usize] = Id::NONE;
+            }
+        }
+    }
+
+    /// No register holds anything.
+    pub fn release_all(&mut self) {
+        for register in POOL {
+            let id = std::mem::replace(&mut self.holds[register as usize], Id::NONE);
+            if id != Id::NONE {
+                self.register[id.at()] = NOWHERE;
+            }
+        }
+    }
+
+    /// A register that holds the node's value, and keeps it while this node is emitted.
+    pub fn need(&mut self, id: Id) -> u8 {
+        let register = self.register[id.at()];
+        if register != NOWHERE {
+            self.touch(register);
+            return register;
+        }
+        let place = self.place(id);
+        if place.is_none() {
+            self.evaluate(id, None);
+        }
+        let register = self.room(false);
+        self.fetch(register, place.unwrap_or(Place::Register(RAX)));
+        self.hold(id, register);
+        register
+    }
+
+    /// A register for the present node's value: that of `a` if it is not needed any more.
+    fn result(&mut self, a: Id) -> u8 {
+        let id = Id(self.at);
+        if a != Id::NONE && !self.lives(a) {
+            let register = self.register[a.at()];
+            if register != NOWHERE {
+                self.register[a.at()] = NOWHERE;
+                self.hold(id, register);
+                return register;
+            }
+        }
+        let register = self.room(false);
+        self.hold(id, register);
+        register
+    }
+
+    /// The present node's value is in rax.
+    fn result_is_rax(&mut self) {
+        let register = self.result(Id::NONE);
+        self.copy(register, RAX);
+    }
+
+    /// Flags := a ? b.
+    fn compare(&mut self, a: Id, b: Id, places: Places) {
+        if places.is_none() {
+            for id in [a, b] {
+                if !self.nodes[id.at()].op.is_leaf() {
+                    self.need(id);
+                }
+            }
+        }
+        let left = match self.find(a, places) {
+            Some(Place::Register(register)) => register,
+            Some(place) => {
+                self.fetch(RAX, place);
+                RAX
+            }
+            None => return self.fail(),
+        };
+        match self.find(b, places) {
+            // test left, left
+            Some(Place::Constant(0)) => self.with_register(0x85, left, left, true),
+            Some(Place::Constant(k)) if fits(k) => self.with_constant(CMP, left, k as i32, true),
+            Some(Place::Register(register)) => self.with_register(CMP, left, register, true),
+            Some(place) => {
+                self.fetch(RCX, place);
+                self.with_register(CMP, left, RCX, true);
+            }
+            None => self.fail(),
+        }
+    }
+
+    /// Something that cannot be: the block is left to the interpreter.
+    pub fn fail(&mut self) {
+        debug_assert!(self.failed, "a value is nowhere");
+        self.failed = true;
+    }
+
+    /// Flags := a & mask.
+    fn test(&mut self, a: Id, mask: u64, places: Places) {
+        match self.find(a, places) {
+            Some(Place::Home(guest)) if mask < 256 => self.test_field(home(guest), mask as u8),
+            found => {
+                let register = match found {
+                    Some(Place::Register(register)) => register,
+                    Some(place) => {
+                        self.fetch(RAX, place);
+                        RAX
+                    }
+                    None => {
+                        self.evaluate(a, places);
+                        RAX
+                    }
+                };
+                if mask < 128 {
+                    dynasm!(self.code; .arch x64; test Rb(register), mask as i8);
+                } else if mask >> 31 == 0 {
+                    dynasm!(self.code; .arch x64; test Rd(register), mask as i32);
+                } else {
+                    self.constant(RCX, mask);
+                    dynasm!(self.code; .arch x64; test Rq(register), rcx);
+                }
+            }
+        }
+    }
+
+    /// The condition code under which the node is true, after what makes the flags.
+    pub fn condition(&mut self, id: Id, places: Places) -> u8 {
+        let node = self.nodes[id.at()];
+        if self.find(id, places).is_none() {
+            match node.op {
+                Op::Test(relation) => {
+                    self.compare(node.a, node.b, places);
+                    let code = match relation {
+                        Relation::Eq => EQUAL,
+                        Relation::LtU => BELOW,
+                        Relation::LtS => LESS,
+                    };
+                    return code ^ (node.k & 1) as u8;
+                }
+                Op::Bit => {
+                    self.test(node.a, node.k & !INVERTED, places);
+                    return NOT_EQUAL ^ (node.k & INVERTED != 0) as u8;
+                }
+                _ => {}
+            }
+        }
+        let register = match (places, self.find(id, places)) {
+            (None, _) => self.need(id),
+            (_, Some(Place::Register(register))) => register,
+            _ => {
+                self.evaluate(id, places);
+                RAX
+            }
+        };
+        self.with_register(0x85, register, register, false);
+        NOT_EQUAL
+    }
+
+    /// rax := the node's value, wherever it is or made from what it is made of.
+    pub fn evaluate(&mut self, id: Id, places: Places) {
+        if let Some(place) = self.find(id, places) {
+            return self.fetch(RAX, place);
+        }
+        let node = self.nodes[id.at()];
+        match node.op {
+            Op::Order => {
+                self.compare(node.a, node.b, places);
+                dynasm!(self.code; .arch x64; mov eax, 2; mov ecx, 4);
+                if node.k == 1 {
+                    dynasm!(self.code; .arch x64; cmovg eax, ecx; mov ecx, 8; cmovl eax, ecx);
+                } else {
+                    dynasm!(self.code; .arch x64; cmova eax, ecx; mov ecx, 8; cmovb eax, ecx);
+                }
+                if node.c != Id::NONE {
+                    match self.find(node.c, places) {
+                        Some(Place::Home(guest)) => self.with_field(OR, RAX, home(guest)),
+                        Some(place) => {
+                            self.fetch(RCX, place);
+                            self.with_register(OR, RAX, RCX, false);
+                        }
+                        None => self.fail(),
+                    }
+                }
+            }
+            Op::Test(_) | Op::Bit => {
+                let condition = self.condition(id, places);
+                // setcc al; movzx eax, al
+                self.code.extend(&[0x0f, 0x90 | condition, 0xc0, 0x0f, 0xb6, 0xc0]);
+            }
+            _ => self.fail(),
+        }
+    }
+
+    /// Emits a node that makes a value.
+    pub fn make(&mut self, node: Node) {
+        match node.op {
+            Op::Unary(op) => self.unary(op, node),
+            Op::Binary(op) => self.binary(op, node),
+            Op::Select => self.select(node),
+            _ => self.fail(),
+        }
+    }
+
+    fn unary(&mut self, op: Unary, node: Node) {
+        let a = self.need(node.a);
+        let d = self.result(node.a);
+        match op {
+            Unary::Sext8 => dynasm!(self.code; .arch x64; movsx Rq(d), Rb(a)),
+            Unary::Sext16 => dynasm!(self.code; .arch x64; movsx Rq(d), Rw(a)),
+            Unary::Sext32 => dynasm!(self.code; .arch x64; movsxd Rq(d), Rd(a)),
+            Unary::Clz => dynasm!(self.code; .arch x64; lzcnt Rq(d), Rq(a)),
+            Unary::Clz32 => dynasm!(self.code; .arch x64; lzcnt Rd(d), Rd(a)),
+            Unary::Ctz => dynasm!(self.code; .arch x64; tzcnt Rq(d), Rq(a)),
+            Unary::Ctz32 => dynasm!(self.code; .arch x64; tzcnt Rd(d), Rd(a)),
+            Unary::Popcnt => dynasm!(self.code; .arch x64; popcnt Rq(d), Rq(a)),
+            Unary::Bswap16 => {
+                dynasm!(self.code; .arch x64; movzx eax, Rw(a); rol ax, 8; mov Rd(d), eax);
+            }
+            Unary::Bswap32 => dynasm!(self.code; .arch x64; mov Rd(d), Rd(a); bswap Rd(d)),
+            Unary::Bswap64 => {
+                self.copy(d, a);
+                dynasm!(self.code; .arch x64; bswap Rq(d));
+            }
+        }
+    }
+
+    fn binary(&mut self, op: Arithmetic, node: Node) {
+        use Arithmetic::*;
+        match op {
+            Add => self.plain(ADD, node),
+            Sub => self.plain(SUB, node),
+            And => self.plain(AND, node),
+            Or => self.plain(OR, node),
+            Xor => self.plain(XOR, node),
+            Mul => {
+                let a = self.need(node.a);
+                match self.small(node.b) {
+                    Some(k) => {
+                        let d = self.result(node.a);
+                        dynasm!(self.code; .arch x64; imul Rq(d), Rq(a), k);
+                    }
+                    None => {
+                        let b = self.need(node.b);
+                        self.copy(RAX, a);
+                        dynasm!(self.code; .arch x64; imul rax, Rq(b));
+                        self.result_is_rax();
+                    }
+                }
+            }
+            Shl => self.shifted(4, node, true),
+            Shr => self.shifted(5, node, true),
+            Other(Binary::Sar) => self.shifted(7, node, true),
+            Other(Binary::Rotl) => self.shifted(0, node, true),
+            Other(Binary::Rotl32) => self.shifted(0, node, false),
+            Other(op) => self.product(op, node),
+        }
+    }
+
+    /// A constant that fits an immediate.
+    fn small(&self, id: Id) -> Option<i32> {
+        let node = &self.nodes[id.at()];
+        (node.op == Op::Const && fits(node.k)).then_some(node.k as i32)
+    }
+
+    /// add, sub, and, or, xor.
+    fn plain(&mut self, opcode: u8, node: Node) {
+        let a = self.need(node.a);
+        let (known, k) = (self.nodes[node.b.at()].op == Op::Const, self.nodes[node.b.at()].k);
+        if known && opcode == AND && k >> 32 == 0 {
+            let d = self.result(node.a);
+            match k {
+                0xff => dynasm!(self.code; .arch x64; movzx Rd(d), Rb(a)),
+                0xffff => dynasm!(self.code; .arch x64; movzx Rd(d), Rw(a)),
+                0xffff_ffff => self.with_register(LOAD, d, a, false),
+                _ => {
+                    if d != a {
+                        self.with_register(LOAD, d, a, false);
+                    }
+                    self.with_constant(AND, d, k as i32, false);
+                }
+            }
+            return;
+        }
+        if known && fits(k) {
+            let d = self.result(node.a);
+            if opcode == ADD && d != a {
+                self.with_memory(LEA, d, a, k as i32);
+            } else {
+                self.copy(d, a);
+                self.with_constant(opcode, d, k as i32, true);
+            }
+            return;
+        }
+        if let Some(Place::Home(guest)) = self.place(node.b)
+            && !self.lives(node.b)
+        {
+            // Used once, straight from where it is.
+            let d = self.result(node.a);
+            self.copy(d, a);
+            return self.with_field(opcode, d, home(guest));
+        }
+        let b = if known && self.register[node.b.at()] == NOWHERE {
+            self.constant(RCX, k);
+            RCX
+        } else {
+            self.need(node.b)
+        };
+        // The operand whose register is free afterwards gives it.
+        let swapped = opcode != SUB && b != RCX && self.lives(node.a) && !self.lives(node.b);
+        let (d, a, b) = if swapped { (self.result(node.b), b, a) } else { (self.result(node.a), a, b) };
+        if opcode == ADD && d != a {
+            dynasm!(self.code; .arch x64; lea Rq(d), [Rq(a) + Rq(b)]);
+        } else {
+            self.copy(d, a);
+            self.with_register(opcode, d, b, true);
+        }
+    }
+
+    /// Shifts and rotates.
+    fn shifted(&mut self, extension: u8, node: Node, wide: bool) {
+        let a = self.need(node.a);
+        if let Some(count) = self.small(node.b) {
+            let d = self.result(node.a);
+            let count = count as u8 & if wide { 63 } else { 31 };
+            if d != a || !wide {
+                self.with_register(LOAD, d, a, wide);
+            }
+            return self.shift(extension, d, count, wide);
+        }
+        let b = self.need(node.b);
+        self.copy(RCX, b);
+        self.copy(RAX, a);
+        match (extension, wide) {
+            (0, false) => dynasm!(self.code; .arch x64; rol eax, cl; mov eax, eax),
+            (0, true) => dynasm!(self.code; .arch x64; rol rax, cl),
+            (4, _) => dynasm!(self.code; .arch x64; shl rax, cl),
+            (5, _) => dynasm!(self.code; .arch x64; shr rax, cl),
+            _ => dynasm!(self.code; .arch x64; sar rax, cl),
+        }
+        self.result_is_rax();
+    }
+
+    /// High products and quotients.
+    fn product(&mut self, op: Binary, node: Node) {
+        let (a, b) = (self.need(node.a), self.need(node.b));
+        match op {
+            Binary::MulHu => dynasm!(self.code; .arch x64; mov rax, Rq(a); mul Rq(b); mov rax, rdx),
+            Binary::MulHs => dynasm!(self.code; .arch x64; mov rax, Rq(a); imul Rq(b); mov rax, rdx),
+            Binary::DivU => dynasm!(self.code; .arch x64
+                ; xor eax, eax; mov rcx, Rq(b); test rcx, rcx; je >done
+                ; mov rax, Rq(a); xor edx, edx; div rcx
+                ; done:),
+            Binary::DivU32 => dynasm!(self.code; .arch x64
+                ; xor eax, eax; mov ecx, Rd(b); test ecx, ecx; je >done
+                ; mov eax, Rd(a); xor edx, edx; div ecx
+                ; done:),
+            // The most negative by -1 wraps; the host's division would fault.
+            Binary::DivS => dynasm!(self.code; .arch x64
+                ; xor eax, eax; mov rcx, Rq(b); test rcx, rcx; je >done
+                ; mov rax, Rq(a); cmp rcx, -1; jne >divide; neg rax; jmp >done
+                ; divide:; cqo; idiv rcx
+                ; done:),
+            Binary::DivS32 => dynasm!(self.code; .arch x64
+                ; xor eax, eax; mov ecx, Rd(b); test ecx, ecx; je >done
+                ; mov eax, Rd(a); cmp ecx, -1; jne >divide; neg eax; jmp >done
+                ; divide:; cdq; idiv ecx
+                ; done:; mov eax, eax),
+            Binary::Sar | Binary::Rotl | Binary::Rotl32 => self.fail(),
+        }
+        self.result_is_rax();
+    }
+
+    fn select(&mut self, node: Node) {
+        let (yes, no) = (self.need(node.a), self.need(node.b));
+        let condition = self.condition(node.c, None);
+        // The flags hold: nothing but moves from here.
+        dynasm!(self.code; .arch x64; mov rax, Rq(no));
+        // cmovcc rax, yes
+        self.code.extend(&[0x48 | yes >> 3, 0x0f, 0x40 | condition, 0xc0 | yes & 7]);
+        self.result_is_rax();
+    }
+}
