@@ -44,7 +44,7 @@ pub struct Translated {
     pub fetch: u64,
 }
 
-/// Translations of a context: the one for `ea` is number `(ea >> 12 ^ ea >> 22) % TRANSLATIONS`.
+/// Translations of a context: the one for `ea` is number `(ea >> 12 ^ (ea >> 22) << 1) % TRANSLATIONS`.
 pub const TRANSLATIONS: usize = 1024;
 
 /// What compiled code needs of a vCPU beside its registers. It begins the cached part of a vCPU.
@@ -101,7 +101,8 @@ pub struct Calls {
     /// Executes one instruction, all state being in the vCPU, NIA not; `left` of the budget after it. 0: the next
     /// one in the page follows, else the run is done or must look around.
     pub step: unsafe extern "C" fn(cpu: *mut Vcpu, op: *const Op, address: u64, left: u64) -> u64,
-    /// Calls a named function of registers ([`Compute`](timebase_isa::semantics::Compute)). 0: it is done. Otherwise it raised an interrupt: the run is done.
+    /// Calls a named function of registers ([`Compute`](timebase_isa::semantics::Compute)). 0: it is done. Otherwise it
+    /// raised an interrupt: the run is done.
     pub compute: unsafe extern "C" fn(
         cpu: *mut Vcpu,
         operands: *const Ops,

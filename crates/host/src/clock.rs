@@ -30,6 +30,11 @@ pub fn cpu_time() -> Duration {
     read(ClockId::ProcessCPUTime)
 }
 
+/// A clock that only goes forward, in nanoseconds.
+pub fn nanoseconds() -> u64 {
+    read(ClockId::Monotonic).as_nanos() as u64
+}
+
 /// True about once a second.
 pub struct EverySecond(Moment);
 

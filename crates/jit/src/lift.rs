@@ -153,7 +153,7 @@ fn body<I: Instruction>(lifter: &mut Lifter<'_>, ops: &Ops) -> Result<(), Declin
 
 impl Bodies {
     /// Gathers them.
-    pub fn new() -> Bodies {
+    pub fn gather() -> Bodies {
         let mut bodies = Bodies(Vec::new());
         timebase_isa::each(&mut bodies);
         bodies

@@ -74,6 +74,7 @@ pub(crate) struct Block {
     /// What it was compiled to.
     pub entry: Cell<Entry>,
     /// What its compiled code refers to.
+    #[expect(clippy::vec_box, reason = "compiled code holds pointers to them")]
     kept: RefCell<Vec<Box<Op>>>,
 }
 
@@ -93,6 +94,7 @@ pub(crate) struct Blocks {
     /// Dropped while they might still be running; freed when nothing runs.
     dropped: Vec<Box<PageBlocks>>,
     /// Made room for blocks of another mode; freed with the next flush.
+    #[expect(clippy::vec_box, reason = "jumps hold pointers to them")]
     replaced: Vec<Box<Block>>,
     pub decoded: u64,
 }

@@ -20,11 +20,14 @@ const CONTEXTS: usize = 32;
 /// A tag that no access can form: not a multiple of the page size.
 const NEVER: u64 = 1;
 
-/// Which entry of a context translates `ea`. Two buffers that lie a large power of two apart, as those that a boot copies
-/// between do, must not meet in one entry: upper bits of the address take part.
+/// Which entry of a context translates `ea`. Two buffers that lie a large power of two apart, as those that a boot
+/// copies between do, must not meet in one entry: upper bits of the address take part. Neighbours must not either,
+/// not even the last page and the first: an access that crosses from one into the other is told by the tag of its
+/// last byte, in the entry of its first. (Where the lowest ten bits of the page number roll over, the lowest bit of
+/// the entry's number is 1 before and 0 after, for the upper bits do not touch it.)
 #[inline(always)]
 pub(crate) fn index(ea: u64) -> usize {
-    (ea >> 12 ^ ea >> 22) as usize % ENTRIES
+    (ea >> 12 ^ (ea >> 22) << 1) as usize % ENTRIES
 }
 
 const INVALID: Translated = Translated { read: NEVER, write: NEVER, addend: 0, fetch: NEVER };
@@ -379,5 +382,17 @@ fn unlink(head: &mut u32, origins: &mut [Origin], slot: usize, next: u32, link: 
             return;
         }
         at = *pointer;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_have_different_entries() {
+        for page in (0..1 << 22).chain([u64::MAX >> 12, 0x000f_ffff_ffff_fc00 - 1]) {
+            assert_ne!(index(page << 12), index((page + 1) << 12), "{page:#x}");
+        }
     }
 }

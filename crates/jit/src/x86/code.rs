@@ -36,6 +36,7 @@ pub struct Native {
     /// What is never forgotten: the shared code.
     kept: usize,
     enter: Enter,
+    /// Where the shared code is.
     pub shared: Shared,
 }
 

@@ -46,7 +46,8 @@ impl Emitter<'_> {
         dynasm!(self.code; .arch x64
             ; =>retry
             ; mov ecx, eax
-            ; shr ecx, 10
+            ; shr ecx, 9
+            ; and ecx, 0x3f_e000
             ; xor ecx, eax
             ; shr ecx, 7
             ; and ecx, 0x7fe0

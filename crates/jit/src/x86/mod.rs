@@ -3,6 +3,7 @@
 //! While compiled code runs: `rbp` points into the vCPU's registers, `r14` is the effective address of the page that
 //! the code is from, `r15` what is left of the budget. `rax`, `rcx` and `rdx` are for the moment; the others hold
 //! values.
+#![expect(clippy::useless_conversion, reason = "the assembler converts numbers of registers")]
 
 mod code;
 mod emit;

@@ -1,0 +1,361 @@
+//! The compiler against the interpreter: random programs of all definitions, with faults that their handlers pass
+//! over, at random quanta, with caches flushed at random. Both must stand in the same state at the same count.
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+
+use timebase_cpu::bits::msr;
+use timebase_cpu::{Bus, BusError, Clock, Engine, Exit, Interpreter, Model, Vcpu, World};
+use timebase_isa::Decoder;
+use timebase_isa::decode::Entry;
+use timebase_memory::{Memory, Writer};
+use timebase_state::Instant;
+use timebase_state::random::draw;
+
+/// A device at the end of memory: what was written last, and how often it was read.
+#[derive(Default, PartialEq, Debug)]
+struct Device {
+    value: u64,
+    reads: u64,
+    at: Vec<u64>,
+}
+
+impl Bus for Device {
+    fn load(&mut self, _: u32, address: u64, _: u8, now: Instant, _: &mut Memory) -> Result<u64, BusError> {
+        if address >> 16 != MEMORY >> 16 {
+            return Err(BusError);
+        }
+        self.reads += 1;
+        self.at.push(now.ticks());
+        Ok(self.value ^ self.reads)
+    }
+    fn store(
+        &mut self,
+        _: u32,
+        address: u64,
+        _: u8,
+        value: u64,
+        now: Instant,
+        _: &mut Memory,
+    ) -> Result<(), BusError> {
+        if address >> 16 != MEMORY >> 16 {
+            return Err(BusError);
+        }
+        self.value = value;
+        self.at.push(now.ticks());
+        Ok(())
+    }
+}
+
+const MEMORY: u64 = 1 << 20;
+/// The program; it goes round and round.
+const PROGRAM: u64 = 0x1_0f00;
+/// Data around here.
+const DATA: u64 = 0x4_0000;
+
+/// Passes over the instruction that was interrupted: SPRG0 := r3; SRR0 += 4; back.
+const HANDLER: [u32; 6] = [
+    0x7c70_43a6, // mtsprg 0,r3
+    0x7c7a_02a6, // mfsrr0 r3
+    0x3863_0004, // addi r3,r3,4
+    0x7c7a_03a6, // mtsrr0 r3
+    0x7c70_42a6, // mfsprg r3,0
+    0x4c00_0024, // rfid
+];
+
+fn below(random: &mut u64, limit: u64) -> u64 {
+    draw(random) % limit
+}
+
+/// A word of the instruction: memory is addressed by r16 to r31, whose values are addresses.
+fn word(entry: &Entry, random: &mut u64) -> u32 {
+    let free = !entry.encoding.mask & 0xffff_ffff;
+    let mut word = entry.encoding.bits as u32 | (draw(random) & free) as u32;
+    if below(random, 4) != 0 {
+        word |= (1 << 20) & free as u32;
+    }
+    if below(random, 2) != 0 {
+        // A small displacement, or a small register number.
+        word &= !(0xf000 & free as u32);
+    }
+    word
+}
+
+/// What may stand in a program: instructions of problem state and of storage control that have no prefix.
+fn usable(entry: &Entry, level: u16) -> bool {
+    let family = entry.section.starts_with("I ") || entry.section.starts_with("II 4");
+    let absent = ["sc", "scv", "wait", "darn", "attn", "rfebb", "b", "bclr", "bcctr", "bctar", "illegal"];
+    family
+        && !entry.encoding.prefixed()
+        && entry.encoding.since <= level
+        && entry.encoding.until >= level
+        && !absent.contains(&entry.name)
+}
+
+/// Instructions of a program, each with a conditional branch forward now and then.
+fn program(entries: &[Entry], random: &mut u64) -> Vec<u32> {
+    let length = 4 + below(random, 90) as usize;
+    let mut words = Vec::new();
+    // A few families at a time, so that they meet.
+    let chosen: Vec<&Entry> =
+        (0..6 + below(random, 30)).map(|_| &entries[below(random, entries.len() as u64) as usize]).collect();
+    while words.len() < length {
+        let left = (length - words.len()) as u64;
+        match below(random, 10) {
+            0 => {
+                // bc: forward, within the program.
+                let (bo, bi) = ([4, 12, 16, 18, 0, 8][below(random, 6) as usize], below(random, 32) as u32);
+                let distance = 1 + below(random, left.min(12)) as u32;
+                let link = below(random, 4) == 0;
+                words.push(16 << 26 | bo << 21 | bi << 16 | distance << 2 | link as u32);
+            }
+            1 => {
+                // b, forward.
+                let distance = 1 + below(random, left.min(6)) as u32;
+                words.push(18 << 26 | distance << 2 | (below(random, 2) as u32));
+            }
+            // bclr and bcctr, to wherever LR and CTR lead: mostly nowhere.
+            2 if below(random, 8) == 0 => {
+                let (bo, bi) = ([4, 12, 20][below(random, 3) as usize], below(random, 32) as u32);
+                words.push(19 << 26 | bo << 21 | bi << 16 | [16, 528][below(random, 2) as usize] << 1);
+            }
+            _ => words.push(word(chosen[below(random, chosen.len() as u64) as usize], random)),
+        }
+    }
+    // Back to the start.
+    let back = -4 * words.len() as i64;
+    words.push(18 << 26 | (back & 0x3ff_fffc) as u32);
+    words
+}
+
+/// A CPU with an engine.
+struct Bench {
+    cpu: Vcpu,
+    memory: Memory,
+    device: Device,
+    engine: Interpreter,
+    count: u64,
+}
+
+impl Bench {
+    fn new(engine: Interpreter, model: Model, words: &[u32], seed: u64) -> Bench {
+        let mut random = seed;
+        let mut memory = Memory::new(MEMORY, 1);
+        let msr = msr::SF
+            | msr::ME
+            | [0, msr::LE][below(&mut random, 2) as usize]
+            | [0, msr::FP][(below(&mut random, 8) != 0) as usize]
+            | [0, msr::VEC][(below(&mut random, 8) != 0) as usize]
+            | [0, msr::VSX][(below(&mut random, 8) != 0) as usize];
+        let little = msr & msr::LE != 0;
+        let mut cpu = Vcpu::cold(0, model, false, 0, Instant::default());
+        cpu.spr.lpcr = if little { timebase_cpu::bits::lpcr::ILE } else { 0 };
+        let mut put = |address: u64, word: u32| {
+            let word = if little { word.swap_bytes() } else { word };
+            memory.store_u32(address, word, Writer::Other).unwrap();
+        };
+        for vector in (0x100..0x1000).step_by(0x20) {
+            for (n, word) in HANDLER.into_iter().enumerate() {
+                put(vector + 4 * n as u64, word);
+            }
+        }
+        // What is beyond the program leads back to it.
+        for (n, &word) in words.iter().enumerate() {
+            put(PROGRAM + 4 * n as u64, word);
+        }
+        for n in 0..2048 {
+            let bytes = draw(&mut random).to_be_bytes();
+            memory.store(DATA - 8192 + 8 * n, &bytes, Writer::Other).unwrap();
+        }
+        cpu.set_msr(msr);
+        cpu.regs.nia = PROGRAM;
+        for n in 0..32 {
+            cpu.regs.gpr[n] = match (n, below(&mut random, 8)) {
+                (16.., 0) => draw(&mut random),
+                // Where two pages meet, the end of memory, the device, the program itself.
+                (16.., 1) => DATA - below(&mut random, 24),
+                (16.., 2) => MEMORY - below(&mut random, 24),
+                (16.., 3) => MEMORY + below(&mut random, 2) * 8,
+                (16.., 4) => PROGRAM + below(&mut random, 0x200),
+                (16.., _) => DATA + below(&mut random, 4096) / 16 * 16,
+                (_, 0..=2) => draw(&mut random) as i16 as u64,
+                (_, 3) => below(&mut random, 256),
+                _ => draw(&mut random),
+            };
+        }
+        for n in 0..64 {
+            cpu.regs.vsr[n] = match below(&mut random, 3) {
+                0 => [draw(&mut random), draw(&mut random)],
+                1 => {
+                    [(draw(&mut random) as i32 as f64).to_bits(), (draw(&mut random) as i8 as f64).to_bits()]
+                }
+                _ => [draw(&mut random) >> below(&mut random, 64), 0],
+            };
+        }
+        cpu.regs.set_cr_packed(0xff, draw(&mut random));
+        cpu.regs.set_xer(draw(&mut random) & 0xe00c_007f);
+        cpu.regs.lr = PROGRAM + below(&mut random, words.len() as u64) * 4;
+        cpu.regs.ctr = PROGRAM + below(&mut random, words.len() as u64) * 4;
+        Bench { cpu, memory, device: Device::default(), engine, count: 0 }
+    }
+
+    /// Runs up to `count` instructions from the start, at most `quantum` at a time.
+    fn run(&mut self, count: u64, mut quantum: impl FnMut() -> u64) {
+        while self.count < count {
+            let mut world = World {
+                observed: None,
+                memory: &mut self.memory,
+                bus: &mut self.device,
+                clock: Clock::cold(2, 1, 0, Instant::default()),
+                count: self.count,
+                passed: None,
+            };
+            let budget = quantum().min(count - self.count);
+            let outcome = self.engine.run(&mut self.cpu, &mut world, budget);
+            assert!(outcome.executed <= budget);
+            self.count += outcome.executed;
+            if outcome.exit == Exit::Checkstop {
+                break;
+            }
+        }
+    }
+
+    /// The state, as text: the first difference shows.
+    fn state(&mut self) -> (String, Vec<u8>) {
+        let mut bytes = vec![0; MEMORY as usize];
+        self.memory.read(0, &mut bytes).unwrap();
+        let (mut regs, spr) = (self.cpu.regs.clone(), &self.cpu.spr);
+        regs.cia = 0;
+        let text = format!(
+            "{:#x?}\nsrr0 {:x} srr1 {:x} dar {:x} dsisr {:x} sprg {:x?}\n{:?} count {}",
+            regs, spr.srr0, spr.srr1, spr.dar, spr.dsisr, spr.sprg0, self.device, self.count
+        );
+        (text, bytes)
+    }
+}
+
+fn with_compiler(model: Model) -> Interpreter {
+    Interpreter::with_compiler(model, timebase_jit::compiler(|| 0).expect("this host has a compiler"))
+}
+
+/// A run of a program on both engines.
+struct Trial<'a> {
+    model: Model,
+    words: Vec<u32>,
+    /// Instructions.
+    count: u64,
+    /// What the compiled one is allowed at a time, drawn at random.
+    quanta: &'a [u64],
+    /// Caches are flushed on the way.
+    flush: bool,
+    random: u64,
+}
+
+impl Trial<'_> {
+    /// Runs; stops on the way, so that what goes wrong and right again is seen. Some: where and how they differ.
+    fn difference(&self) -> Option<String> {
+        let mut plain = Bench::new(Interpreter::new(self.model), self.model, &self.words, self.random);
+        let mut compiled = Bench::new(with_compiler(self.model), self.model, &self.words, self.random);
+        for part in 1..=4 {
+            let until = self.count * part / 4;
+            plain.run(until, || 1 << 40);
+            let mut draws = self.random;
+            compiled.run(until, || self.quanta[below(&mut draws, self.quanta.len() as u64) as usize]);
+            let (expected, got) = (plain.state(), compiled.state());
+            if expected != got {
+                let lines = expected.0.lines().zip(got.0.lines()).filter(|(a, b)| a != b);
+                let lines: Vec<String> =
+                    lines.map(|(a, b)| format!("interpreter {a} | compiled {b}")).collect();
+                let memory = (0..MEMORY as usize).find(|&at| expected.1[at] != got.1[at]);
+                return Some(format!("at {until}, memory at {memory:x?}:\n{}", lines.join("\n")));
+            }
+            if self.flush {
+                compiled.engine.flush(&mut compiled.memory);
+            }
+        }
+        None
+    }
+
+    /// Leaves out what is not needed for a difference.
+    fn shrink(&mut self) {
+        const NOP: u32 = 0x6000_0000;
+        while self.count > 8 {
+            let count = self.count;
+            self.count = count * 3 / 4;
+            if self.difference().is_none() {
+                self.count = count;
+                break;
+            }
+        }
+        for at in 0..self.words.len() - 1 {
+            let word = std::mem::replace(&mut self.words[at], NOP);
+            if word != NOP && self.difference().is_none() {
+                self.words[at] = word;
+            }
+        }
+    }
+
+    fn listing(&self) -> String {
+        let decoder = Decoder::new(self.model.level());
+        let line = |(n, &word): (usize, &u32)| {
+            let address = PROGRAM + 4 * n as u64;
+            format!("{address:x}: {word:08x} {}\n", timebase_isa::disassemble(&decoder, word.into(), address))
+        };
+        self.words.iter().enumerate().map(line).collect()
+    }
+}
+
+/// Runs a random program on both engines; panics with what is left of the program, and how they differ.
+fn compare(entries: &[Entry], model: Model, seed: u64, quanta: &[u64]) {
+    let mut random = seed;
+    let words = program(entries, &mut random);
+    let count = 200 + below(&mut random, 4000);
+    let flush = below(&mut random, 4) == 0;
+    let mut trial = Trial { model, words, count, quanta, flush, random };
+    if trial.difference().is_some() {
+        trial.shrink();
+        let difference = trial.difference().expect("it was kept");
+        panic!("seed {seed:#x}: {difference}\n{}", trial.listing());
+    }
+}
+
+fn entries(model: Model) -> Vec<Entry> {
+    let decoder = Decoder::new(model.level());
+    decoder.entries().iter().filter(|entry| usable(entry, model.level())).copied().collect()
+}
+
+fn random_programs(model: Model, programs: u64, quanta: &[u64]) {
+    let entries = entries(model);
+    for seed in 0..programs {
+        compare(&entries, model, seed * 0x9e37_79b9, quanta);
+    }
+}
+
+fn fixed_point_programs(programs: u64) {
+    let mut entries = entries(Model::Power9);
+    entries.retain(|entry| entry.section.starts_with("I 3") || entry.section.starts_with("I 2"));
+    for seed in 0..programs {
+        compare(&entries, Model::Power9, seed * 0x1234_5677, &[1 << 40, 13, 1009]);
+    }
+}
+
+#[test]
+fn random_programs_end_the_same() {
+    random_programs(Model::Power9, 400, &[1 << 40]);
+}
+
+#[test]
+fn random_programs_end_the_same_at_random_quanta() {
+    random_programs(Model::Power10, 200, &[1, 3, 97, 1009, 99991]);
+}
+
+#[test]
+fn fixed_point_programs_end_the_same() {
+    fixed_point_programs(400);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn large_number_of_programs() {
+    random_programs(Model::Power9, 20_000, &[1 << 40, 97]);
+    random_programs(Model::Power10, 10_000, &[1, 3, 97, 1009, 99991]);
+    fixed_point_programs(20_000);
+}
