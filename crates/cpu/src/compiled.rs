@@ -28,7 +28,7 @@ pub struct Jump {
 }
 
 /// Slots for [`Jump`]s; the one for an address is its word number modulo this.
-pub const JUMPS: usize = 16384;
+pub const JUMPS: usize = 65536;
 
 /// What a translation looks like to compiled code. Tags are effective addresses of pages, or no multiple of the page size.
 #[repr(C)]

@@ -103,6 +103,40 @@ pub enum Op {
     },
     /// Calls the named function of call k.
     Call,
+    /// Two doublewords a and b of a vector.
+    Pair,
+    /// The first doubleword of what the host's floating point makes of the pairs a, b and c; the next node is the
+    /// second. What that cannot do exactly, call k does.
+    Float(Float),
+}
+
+/// What the host's floating point does to vectors, element by element.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Float {
+    /// What.
+    pub op: FloatOp,
+    /// Two doubles; otherwise four singles.
+    pub double: bool,
+}
+
+/// An operation of floating point.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FloatOp {
+    /// a + b
+    Add,
+    /// a - b
+    Sub,
+    /// a * b
+    Mul,
+    /// a / b
+    Div,
+    /// a * c + b, or - b, or the negative of that.
+    Fused {
+        /// b is subtracted.
+        subtract: bool,
+        /// The sign is changed in the end.
+        negate: bool,
+    },
 }
 
 /// Top bit of a [`Op::Bit`]'s constant: inverted.
@@ -111,7 +145,7 @@ pub const INVERTED: u64 = 1 << 63;
 impl Op {
     /// Nothing is gained by keeping it in a register before it is needed.
     pub fn is_lazy(self) -> bool {
-        matches!(self, Op::Test(_) | Op::Bit | Op::Order)
+        matches!(self, Op::Test(_) | Op::Bit | Op::Order | Op::Pair)
     }
 
     /// It is made anew wherever it is needed.
@@ -132,6 +166,7 @@ impl Op {
                 | Op::Exit
                 | Op::Require { .. }
                 | Op::Call
+                | Op::Float(_)
         )
     }
 }

@@ -60,9 +60,10 @@ mod jit {
             if !host {
                 return None;
             }
+            let host_float = std::is_x86_feature_detected!("fma") && std::is_x86_feature_detected!("avx");
             Some(Jit {
                 stopwatch,
-                bodies: Bodies::gather(),
+                bodies: Bodies::gather(host_float),
                 native: Native::new()?,
                 superblocks: 0,
                 instructions: 0,

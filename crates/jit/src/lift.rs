@@ -7,7 +7,7 @@
 //! Writing a register makes no node. It moves what the register is at the moment, and is noted in a log; wherever
 //! control may leave, a position in that log says what the registers are there.
 
-use crate::ir::{C, Id, Ir, Op, V, Width};
+use crate::ir::{C, Float, FloatOp, Id, Ir, Op, V, Width};
 use std::cell::Cell;
 use timebase_cpu::bits::msr;
 use timebase_cpu::compiled::{self, Decoded, Source};
@@ -139,12 +139,37 @@ pub struct Declined;
 type Body = fn(&mut Lifter<'_>, &Ops) -> Result<(), Declined>;
 
 /// The bodies of all instructions.
-pub struct Bodies(Vec<Body>);
+pub struct Bodies {
+    bodies: Vec<Body>,
+    /// What the host's floating point can do of an instruction.
+    floats: Vec<Option<Float>>,
+    /// The host has it.
+    host_float: bool,
+}
 
 impl Visitor for Bodies {
     fn visit<I: Instruction>(&mut self) {
-        self.0.push(body::<I>);
+        self.bodies.push(body::<I>);
+        self.floats.push(float(I::NAME).filter(|_| self.host_float));
     }
+}
+
+/// Vector arithmetic that the host does in the same way, but for special numbers.
+fn float(name: &str) -> Option<Float> {
+    let double = name.ends_with("dp");
+    let fused = |subtract, negate| FloatOp::Fused { subtract, negate };
+    let op = match name.strip_suffix("dp").or_else(|| name.strip_suffix("sp"))? {
+        "xvadd" => FloatOp::Add,
+        "xvsub" => FloatOp::Sub,
+        "xvmul" => FloatOp::Mul,
+        "xvdiv" => FloatOp::Div,
+        "xvmadda" | "xvmaddm" => fused(false, false),
+        "xvmsuba" | "xvmsubm" => fused(true, false),
+        "xvnmadda" | "xvnmaddm" => fused(false, true),
+        "xvnmsuba" | "xvnmsubm" => fused(true, true),
+        _ => return None,
+    };
+    Some(Float { op, double })
 }
 
 fn body<I: Instruction>(lifter: &mut Lifter<'_>, ops: &Ops) -> Result<(), Declined> {
@@ -152,9 +177,9 @@ fn body<I: Instruction>(lifter: &mut Lifter<'_>, ops: &Ops) -> Result<(), Declin
 }
 
 impl Bodies {
-    /// Gathers them.
-    pub fn gather() -> Bodies {
-        let mut bodies = Bodies(Vec::new());
+    /// Gathers them. `host_float`: the host has fused arithmetic on vectors.
+    pub fn gather(host_float: bool) -> Bodies {
+        let mut bodies = Bodies { bodies: Vec::new(), floats: Vec::new(), host_float };
         timebase_isa::each(&mut bodies);
         bodies
     }
@@ -177,6 +202,8 @@ pub struct Lifter<'b> {
     branch: Option<(Id, Id)>,
     /// Bits of MSR that were asked for.
     required: u64,
+    /// What the host's floating point can do of the instruction.
+    float: Option<Float>,
 }
 
 /// Reads a superblock.
@@ -192,6 +219,7 @@ pub fn lift(ir: &Ir, bodies: &Bodies, source: &mut Source) -> Superblock {
         completed: 0,
         branch: None,
         required: 0,
+        float: None,
     };
     let end = lifter.read(bodies, source);
     Superblock {
@@ -291,8 +319,9 @@ impl<'b> Lifter<'b> {
         if !decoded.plain {
             return Err(Declined);
         }
+        self.float = bodies.floats[decoded.ops.op as usize];
         let (written, called) = (self.log.len(), self.calls.len());
-        if bodies.0[decoded.ops.op as usize](self, &decoded.ops).is_err() {
+        if bodies.bodies[decoded.ops.op as usize](self, &decoded.ops).is_err() {
             debug_assert_eq!(
                 written,
                 self.log.len(),
@@ -322,6 +351,22 @@ impl<'b> Lifter<'b> {
 
     fn width(&self, mem: Mem) -> Width {
         Width { size: mem.size, signed: mem.signed, big: mem.reversed == self.little_endian }
+    }
+
+    /// Nothing has been written to the register that memory does not have.
+    fn holds_still(&self, reg: Reg) -> bool {
+        let current = self.current[reg.0 as usize].get();
+        current == Id::NONE || self.ir.node(current).op == Op::Get
+    }
+
+    /// The vectors that an operation reads.
+    fn pairs(&self, float: Float, i: &Ops) -> [Id; 3] {
+        let pair = |n: u8| {
+            let (high, low) = self.vsr(n);
+            self.ir.add(Op::Pair, high.0, low.0, Id::NONE, 0)
+        };
+        let third = matches!(float.op, FloatOp::Fused { .. }).then(|| pair(i.c));
+        [pair(i.a), pair(i.b), third.unwrap_or(Id::NONE)]
     }
 
     fn load_pair(&mut self, ea: Id, big: bool) -> (V<'b>, V<'b>) {
@@ -420,12 +465,21 @@ impl<'b> Semantics for Lifter<'b> {
     fn branch(&mut self, taken: C<'b>, target: V<'b>) {
         self.branch = Some((taken.0, target.0));
     }
-    fn compute(&mut self, function: Compute, _: &Ops) -> Result<(), Declined> {
+    fn compute(&mut self, function: Compute, i: &Ops) -> Result<(), Declined> {
         let call = self.calls.len() as u64;
+        let host = self.float.filter(|_| self.holds_still(Reg::FPSCR));
+        let pairs = host.map(|float| self.pairs(float, i));
         self.point(Departure::Call);
-        self.ir.add(Op::Call, Id::NONE, Id::NONE, Id::NONE, call);
         let (offset, completed) = (self.offset, self.completed + 1);
         self.calls.push(Call { function, op: core::ptr::null(), offset, completed });
+        if let Some((float, [a, b, c])) = host.zip(pairs) {
+            let high = self.ir.add(Op::Float(float), a, b, c, call);
+            let low = self.ir.add(Op::Second, high, Id::NONE, Id::NONE, 0);
+            self.set_vsr(i.t, V(high, self.ir), V(low, self.ir));
+            self.current[Reg::FPSCR.0 as usize].set(Id::NONE);
+            return Ok(());
+        }
+        self.ir.add(Op::Call, Id::NONE, Id::NONE, Id::NONE, call);
         // The function may write any register.
         self.current.iter().for_each(|current| current.set(Id::NONE));
         Ok(())

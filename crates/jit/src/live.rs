@@ -1,7 +1,7 @@
 //! How long values are needed, by one walk backwards.
 
 use crate::ir::{Arithmetic, Id, Node, Op};
-use crate::lift::{Departure, End, REGISTERS, Superblock};
+use crate::lift::{End, REGISTERS, Superblock};
 
 /// How long the nodes of a superblock are needed.
 pub struct Lives {
@@ -62,7 +62,7 @@ impl Walk<'_> {
         let calls: Vec<u32> = block
             .points
             .iter()
-            .filter(|point| matches!(point.departure, Departure::Call))
+            .filter(|point| self.nodes[point.node as usize].op == Op::Call)
             .map(|point| point.log)
             .collect();
         let mut call = calls.len();

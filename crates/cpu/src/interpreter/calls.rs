@@ -14,7 +14,7 @@ use timebase_isa::semantics::Compute;
 use timebase_memory::Memory;
 
 /// A block is compiled when it is found this often.
-const HOT: u32 = 4;
+const HOT: u32 = 6;
 
 /// The functions that compiled code calls.
 pub const CALLS: Calls = Calls { fill_load, fill_store, step, compute };
@@ -68,9 +68,9 @@ impl Interpreter {
         let entry = compiler.compile(&mut source).unwrap_or(ptr::null());
         block.entry.set(entry);
         // Watching the code withdraws pointers to its page.
-        let generation = self.tlb.fetch_generation;
+        let changes = self.tlb.fetch_changes;
         self.settle(memory);
-        if entry.is_null() || self.tlb.fetch_generation != generation {
+        if entry.is_null() || self.tlb.fetch_changes != changes {
             return ptr::null();
         }
         self.lead_to(cpu, block, entry);
@@ -133,13 +133,9 @@ impl Mode {
         Mode { little_endian: cpu.little_endian(), bits64: cpu.regs.msr & msr::SF != 0, single }
     }
 
-    /// What a jump must hold to be valid in this mode and context.
-    pub(super) fn salt(self, context: u32, generation: u32) -> u64 {
-        (generation as u64) << 32
-            | (context as u64) << 3
-            | (self.little_endian as u64) << 2
-            | (self.bits64 as u64) << 1
-            | self.single as u64
+    /// What a jump must hold to be valid in this mode, in the context of this number.
+    pub(super) fn salt(self, serial: u64) -> u64 {
+        serial << 3 | (self.little_endian as u64) << 2 | (self.bits64 as u64) << 1 | self.single as u64
     }
 }
 
@@ -156,9 +152,9 @@ unsafe fn fill(cpu: *mut Vcpu, ea: u64, access: Access) -> u64 {
     // SAFETY: promised by the caller.
     let (cpu, run) = unsafe { running(cpu) };
     let context = run.tlb.data_context(cpu);
-    let generation = run.tlb.fetch_generation;
+    let changes = run.tlb.fetch_changes;
     let filled = run.tlb.lookup_or_fill(cpu, run.world.memory, context, ea, access);
-    if run.tlb.fetch_generation != generation {
+    if run.tlb.fetch_changes != changes {
         cpu.fast.frame.salt = 0;
     }
     if filled.is_err() || !run.tlb.code_dropped.is_empty() {
@@ -185,7 +181,7 @@ unsafe extern "C" fn step(cpu: *mut Vcpu, op: *const Op, address: u64, left: u64
         let (cpu, run) = running(cpu);
         (cpu, run, &*op)
     };
-    let before = run.salt(cpu);
+    let before = (run.salt(cpu), run.tlb.fetch_changes);
     cpu.fast.block_address = address;
     run.block = op;
     run.block_count = run.end_count - left - 1;
@@ -198,8 +194,11 @@ unsafe extern "C" fn step(cpu: *mut Vcpu, op: *const Op, address: u64, left: u64
         }
     }
     let stop = cpu.interruptible() || cpu.regs.msr & msr::TE != 0 || run.world.memory.has_sightings();
-    let now = run.salt(cpu);
-    cpu.fast.frame.salt = now;
+    let now = (run.salt(cpu), run.tlb.fetch_changes);
+    if now == before {
+        // A context that was forgotten is the same again.
+        cpu.fast.frame.salt = if run.tlb.moved.is_empty() { now.0 } else { 0 };
+    }
     (stop || now != before) as u64
 }
 
@@ -229,6 +228,6 @@ impl Run<'_, '_> {
     /// What a jump to the code that `cpu` executes must hold to be valid now.
     fn salt(&mut self, cpu: &mut Vcpu) -> u64 {
         let context = self.tlb.fetch_context(cpu);
-        Mode::of(cpu, false).salt(context, self.tlb.fetch_generation)
+        Mode::of(cpu, false).salt(self.tlb.serial(context))
     }
 }

@@ -65,11 +65,11 @@ impl Run<'_, '_> {
             let index = (op as *const Op).offset_from(self.block) as u64;
             (self.block_count + index, *self.full.add(op.ops.op as usize))
         };
-        let generation = self.tlb.fetch_generation;
+        let changes = self.tlb.fetch_changes;
         full(&mut Core { cpu, run: self, count }, &op.ops)?;
         self.tlb.apply(self.world.memory);
         // The translation of this page may have gone: where a block ends must make no difference.
-        let valid = self.tlb.code_dropped.is_empty() && self.tlb.fetch_generation == generation;
+        let valid = self.tlb.code_dropped.is_empty() && self.tlb.fetch_changes == changes;
         Ok(cpu.regs.nia == next && self.exit.is_none() && valid)
     }
 }

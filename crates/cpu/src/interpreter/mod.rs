@@ -16,7 +16,7 @@ pub(crate) use fast::Fast;
 use crate::bits::msr;
 use crate::compiled::{Compiler, JUMPS, Jump, Leave};
 use crate::interrupt::Vector;
-use crate::mmu::Access;
+use crate::mmu::{Access, PAGE};
 use crate::{Engine, Exit, Halts, Model, Outcome, Vcpu, World};
 use ::core::ptr;
 use alloc::{boxed::Box, collections::BTreeMap, string::String, vec, vec::Vec};
@@ -83,9 +83,12 @@ impl Interpreter {
     #[inline]
     fn block(&mut self, cpu: &mut Vcpu, memory: &mut Memory) -> Result<*const Block, Trap> {
         let context = self.tlb.fetch_context(cpu);
+        if !self.tlb.moved.is_empty() {
+            self.forget_moved();
+        }
         let mode = Mode::of(cpu, self.single);
         let address = cpu.regs.nia;
-        let salt = mode.salt(context, self.tlb.fetch_generation);
+        let salt = mode.salt(self.tlb.serial(context));
         cpu.fast.frame.salt = salt;
         let jump = &self.jumps[(address >> 2) as usize % JUMPS];
         if jump.address == address && jump.salt == salt {
@@ -111,11 +114,24 @@ impl Interpreter {
             .ok_or(Trap::MachineCheck { ea: address, fetch: true })?;
         // Watching the code withdraws pointers to its page.
         self.settle(memory);
-        let salt = mode.salt(context, self.tlb.fetch_generation);
+        let salt = mode.salt(self.tlb.serial(context));
         cpu.fast.frame.salt = salt;
         let entry = self.compiler.as_ref().map_or(ptr::null(), |compiler| compiler.outside());
         self.jumps[(address >> 2) as usize % JUMPS] = Jump { address, salt, entry, block: block.cast() };
         Ok(block)
+    }
+
+    /// Forgets jumps to pages that may be elsewhere now.
+    #[cold]
+    fn forget_moved(&mut self) {
+        for page in ::core::mem::take(&mut self.tlb.moved) {
+            let first = (page >> 2) as usize % JUMPS;
+            for jump in &mut self.jumps[first..first + (PAGE / 4) as usize] {
+                if jump.address / PAGE * PAGE == page {
+                    *jump = NOWHERE;
+                }
+            }
+        }
     }
 
     /// Applies all that memory dropped.
@@ -125,7 +141,7 @@ impl Interpreter {
             for line in ::core::mem::take(&mut self.tlb.code_dropped) {
                 self.blocks.drop_line(memory, line);
             }
-            self.tlb.fetch_generation = self.tlb.fetch_generation.wrapping_add(1);
+            self.tlb.renew_all();
             self.tlb.apply(memory);
         }
     }

@@ -17,6 +17,8 @@ use timebase_memory::{Drop, Memory};
 pub(crate) const ENTRIES: usize = TRANSLATIONS;
 /// Contexts that are resident.
 const CONTEXTS: usize = 32;
+/// Entries of all contexts: first those for data, then those for fetches, so that data do not drive out code.
+const SLOTS: usize = 2 * CONTEXTS * ENTRIES;
 /// A tag that no access can form: not a multiple of the page size.
 const NEVER: u64 = 1;
 
@@ -77,8 +79,14 @@ pub(crate) struct Tlb {
     clock: u64,
     /// Non-leaf table entries that some translation went through.
     uppers: AddressSet,
-    /// Moves on whenever a fetch translation may have gone.
-    pub fetch_generation: u32,
+    /// Of each context that is resident: a number that no other one had, and that it loses when all its fetch
+    /// translations may have gone.
+    serials: [u64; CONTEXTS],
+    next_serial: u64,
+    /// How often a fetch translation has gone.
+    pub fetch_changes: u64,
+    /// Effective pages whose fetch translation has gone, in whatever context; the engine forgets jumps there.
+    pub moved: Vec<u64>,
     /// Lines of code that changed; the engine drops what it decoded from them.
     pub code_dropped: Vec<u64>,
     pub fills: u64,
@@ -91,8 +99,8 @@ pub(crate) struct Real(pub u64);
 impl Tlb {
     pub fn new() -> Tlb {
         Tlb {
-            entries: vec![INVALID; ENTRIES * CONTEXTS],
-            origins: vec![UNUSED; ENTRIES * CONTEXTS],
+            entries: vec![INVALID; SLOTS],
+            origins: vec![UNUSED; SLOTS],
             by_leaf: vec![END; HEADS],
             by_real: vec![END; HEADS],
             contexts: [const { None }; CONTEXTS],
@@ -100,7 +108,10 @@ impl Tlb {
             clock: 0,
             uppers: AddressSet::new(),
             code_dropped: Vec::new(),
-            fetch_generation: 1,
+            serials: core::array::from_fn(|n| n as u64 + 1),
+            next_serial: CONTEXTS as u64 + 1,
+            fetch_changes: 0,
+            moved: Vec::new(),
             fills: 0,
             flushes: 0,
         }
@@ -122,11 +133,31 @@ impl Tlb {
 
     fn drop_context(&mut self, n: usize) {
         if self.contexts[n].take().is_some() {
-            for slot in n * ENTRIES..(n + 1) * ENTRIES {
-                self.clear(slot);
+            let moved = self.moved.len();
+            for first in [n * ENTRIES, (CONTEXTS + n) * ENTRIES] {
+                (first..first + ENTRIES).for_each(|slot| self.clear(slot));
             }
-            self.fetch_generation += 1;
+            self.moved.truncate(moved);
+            self.renew(n);
         }
+    }
+
+    /// The context gets a new number: no jump that was found in it is valid any more.
+    fn renew(&mut self, n: usize) {
+        self.serials[n] = self.next_serial;
+        self.next_serial += 1;
+        self.fetch_changes += 1;
+    }
+
+    /// All contexts get new numbers.
+    pub fn renew_all(&mut self) {
+        self.moved.clear();
+        (0..CONTEXTS).for_each(|n| self.renew(n));
+    }
+
+    /// The number of resident context `n`.
+    pub fn serial(&self, n: u32) -> u64 {
+        self.serials[n as usize]
     }
 
     /// Pointer to the entries of context `n`.
@@ -136,7 +167,7 @@ impl Tlb {
 
     /// The entry of context `n` for `ea`.
     pub fn entry(&self, n: u32, ea: u64) -> Translated {
-        self.entries[Self::slot(n, ea)]
+        self.entries[Self::slot(n, ea, Access::Load)]
     }
 
     /// The resident number of a vCPU's data context.
@@ -172,7 +203,7 @@ impl Tlb {
         ea: u64,
         access: Access,
     ) -> Result<Real, Trap> {
-        let slot = Self::slot(context, ea);
+        let slot = Self::slot(context, ea, access);
         let (entry, origin, tag) = (&self.entries[slot], &self.origins[slot], ea & !(PAGE - 1));
         let known = match access {
             Access::Load => entry.read == tag,
@@ -187,8 +218,9 @@ impl Tlb {
         self.fill(cpu, memory, context, ea, access)
     }
 
-    fn slot(context: u32, ea: u64) -> usize {
-        context as usize * ENTRIES + index(ea)
+    fn slot(context: u32, ea: u64, access: Access) -> usize {
+        let first = if access == Access::Fetch { CONTEXTS } else { 0 };
+        (first + context as usize) * ENTRIES + index(ea)
     }
 
     /// Translates `ea` in the vCPU's present context, whose resident number is `context`, with all effects of the
@@ -223,7 +255,7 @@ impl Tlb {
         // Withdrawals caused by the pointers and watches just made come before the entry that holds them.
         self.apply(memory);
         let host = write.map_or_else(|| memory.page_for_read(found.page).unwrap_or(read), |w| w.cast_const());
-        let slot = Self::slot(context, ea);
+        let slot = Self::slot(context, ea, access);
         let old = self.entries[slot];
         let same = self.origins[slot].used
             && self.origins[slot].real == found.page
@@ -282,7 +314,8 @@ impl Tlb {
             return;
         }
         if self.entries[slot].fetch != NEVER {
-            self.fetch_generation += 1;
+            self.moved.push(self.entries[slot].fetch);
+            self.fetch_changes += 1;
         }
         self.entries[slot] = INVALID;
         let origin = core::mem::replace(&mut self.origins[slot], UNUSED);
@@ -365,7 +398,7 @@ impl Tlb {
         self.by_leaf.fill(END);
         self.by_real.fill(END);
         self.uppers.clear();
-        self.fetch_generation += 1;
+        self.renew_all();
     }
 }
 

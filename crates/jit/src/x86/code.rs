@@ -4,6 +4,7 @@
 
 use super::emit::{BUDGET, DONE, EXCHANGED, INTERPRET, LOOK, SLOTS, Shared};
 use super::encode::{BIAS, NIA, VCPU};
+use super::float::LIMITS;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{AssemblyOffset, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
@@ -212,6 +213,26 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         ; test eax, eax
         ; ret
     );
-    let shared = Shared { leave, outside, fill_load, fill_store, step, compute };
+    let compute_aside = place(code.offset());
+    dynasm!(code; .arch x64
+        // With the address to return to and one more these are 64 bytes.
+        ; push rsi; push rdi; push r8; push r9; push r10; push r11
+        ; sub rsp, 8
+        ; lea rdi, [rbp + VCPU]
+        ; mov rsi, rax
+        ; mov rax, QWORD CALLS.compute as usize as i64
+        ; call rax
+        ; add rsp, 8
+        ; pop r11; pop r10; pop r9; pop r8; pop rdi; pop rsi
+        ; test eax, eax
+        ; ret
+        ; .align 16
+    );
+    let limits = LIMITS.map(|limits| {
+        let start = place(code.offset());
+        limits.into_iter().for_each(|word| code.push_u32(word));
+        start
+    });
+    let shared = Shared { leave, outside, fill_load, fill_store, step, compute, compute_aside, limits };
     Some((code.finalize().ok()?, shared, enter))
 }

@@ -8,6 +8,7 @@ use crate::live::Lives;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 use std::ops::Range;
+use timebase_isa::Reg;
 
 /// Slots of the stack for values without a register.
 pub const SLOTS: usize = 64;
@@ -29,6 +30,10 @@ pub struct Shared {
     pub step: usize,
     /// Calls the function rdx with the operands at rsi. Zero flag: go on.
     pub compute: usize,
+    /// The same with the operands at rax, keeping what registers hold.
+    pub compute_aside: usize,
+    /// What the exponents of results are checked with, for doubles and for singles: two vectors each.
+    pub limits: [usize; 2],
 }
 
 /// Reasons to leave; any other is the place of a jump that can be made to lead on.
@@ -47,11 +52,22 @@ pub struct Registers {
 /// Code apart from the straight way.
 pub struct Stub {
     pub label: DynamicLabel,
-    /// An access whose page is not known: fill, and go back there. Whether it is a store.
-    pub retry: Option<(DynamicLabel, bool)>,
+    /// What it tries before it leaves.
+    pub aside: Aside,
     pub registers: Registers,
     /// Number of the point.
     pub point: u32,
+}
+
+/// What a stub tries before it leaves.
+#[derive(Clone, Copy)]
+pub enum Aside {
+    /// Nothing.
+    Leave,
+    /// The page of an access is not known: fill, and go back there.
+    Fill { back: DynamicLabel, store: bool },
+    /// The host's floating point cannot do this call exactly: make it, and go back with the result in two registers.
+    Call { back: DynamicLabel, number: u64, results: (u8, u8) },
 }
 
 /// A superblock being emitted.
@@ -62,7 +78,7 @@ pub struct Emitter<'a> {
     pub nodes: &'a [Node],
     pub lives: &'a Lives,
     block: &'a Superblock,
-    shared: &'a Shared,
+    pub shared: &'a Shared,
     /// The node that is emitted.
     pub at: u32,
     /// Of each node: its register, its slot, and the guest register that it was written to last.
@@ -193,6 +209,11 @@ impl Emitter<'_> {
         self.dirty[guest as usize / 64] &= !(1 << (guest % 64));
     }
 
+    /// The guest register has a value that memory does not have.
+    pub fn is_dirty(&self, guest: usize) -> bool {
+        self.dirty[guest / 64] >> (guest % 64) & 1 != 0
+    }
+
     fn node(&mut self, node: Node) {
         match node.op {
             Op::Const | Op::Here | Op::Second => {}
@@ -211,6 +232,7 @@ impl Emitter<'_> {
                 self.depart(EQUAL, node.k);
             }
             Op::Call => self.call_function(node.k),
+            Op::Float(float) => self.float(node, float),
             _ if self.lives.last[self.at as usize] == 0 || self.lives.folded[self.at as usize] => {}
             op if op.is_lazy() => {
                 if self.lives.eager[self.at as usize] {
@@ -226,7 +248,7 @@ impl Emitter<'_> {
         let label = self.code.new_dynamic_label();
         let registers = self.snapshot();
         self.jump_if(condition, label);
-        self.stubs.push(Stub { label, retry: None, registers, point: point as u32 });
+        self.stubs.push(Stub { label, aside: Aside::Leave, registers, point: point as u32 });
     }
 
     fn jump_if(&mut self, condition: u8, label: DynamicLabel) {
@@ -339,14 +361,17 @@ impl Emitter<'_> {
     }
 
     fn stub(&mut self, stub: Stub) {
-        let Stub { label, retry, registers, point } = stub;
+        let Stub { label, aside, registers, point } = stub;
         let Point { departure, completed, .. } = self.block.points[point as usize];
         dynasm!(self.code; .arch x64; =>label);
-        if let Some((retry, store)) = retry {
+        if let Aside::Fill { back, store } = aside {
             self.call(if store { self.shared.fill_store } else { self.shared.fill_load });
-            dynasm!(self.code; .arch x64; jne =>retry);
+            dynasm!(self.code; .arch x64; jne =>back);
         }
         self.store_registers(&registers);
+        if let Aside::Call { back, number, results } = aside {
+            self.call_aside(number, results, back);
+        }
         self.refund(completed);
         match departure {
             Departure::Interpret(offset) => self.leave_at(offset, INTERPRET),
@@ -378,12 +403,37 @@ impl Emitter<'_> {
         self.call(self.shared.compute);
         let label = self.code.new_dynamic_label();
         dynasm!(self.code; .arch x64; jne =>label);
-        let find = |point: &&Point| point.node == self.at && matches!(point.departure, Departure::Call);
-        let Some(point) = self.block.points.iter().position(|point| find(&point)) else {
-            return self.fail();
-        };
+        let point = self.point_of_call();
         let registers = Registers::default();
-        self.stubs.push(Stub { label, retry: None, registers, point: point as u32 });
+        self.stubs.push(Stub { label, aside: Aside::Leave, registers, point: point as u32 });
+    }
+
+    /// The point of the call that is emitted.
+    pub fn point_of_call(&mut self) -> usize {
+        let calls = |point: &Point| matches!(point.departure, Departure::Call);
+        let found = self.block.points.partition_point(|point| point.node < self.at);
+        if !self.block.points.get(found).is_some_and(calls) {
+            self.fail();
+            return 0;
+        }
+        found
+    }
+
+    /// Calls a function while registers hold values: all are in their places, too.
+    fn call_aside(&mut self, number: u64, (first, second): (u8, u8), back: DynamicLabel) {
+        let call = self.block.calls[number as usize];
+        // SAFETY: the source keeps it.
+        let operands = unsafe { (*call.op).ops() };
+        self.constant(RAX, operands as *const _ as u64);
+        self.constant(RDX, call.function as usize as u64);
+        self.here(RCX, call.offset.into());
+        self.call(self.shared.compute_aside);
+        let failed = self.code.new_dynamic_label();
+        dynasm!(self.code; .arch x64; jne =>failed);
+        let result = |half| home(Reg::vsr(operands.t, half).0);
+        self.with_field(LOAD, first, result(0));
+        self.with_field(LOAD, second, result(1));
+        dynasm!(self.code; .arch x64; jmp =>back; =>failed);
     }
 
     fn end(&mut self) {
@@ -468,7 +518,7 @@ impl Emitter<'_> {
     /// Goes on at the effective address in rax.
     fn go_to_rax(&mut self) {
         // Slot (rax >> 2) % JUMPS of 32 bytes each.
-        dynasm!(self.code; .arch x64; lea ecx, [rax * 8]; and ecx, 0x7ffe0);
+        dynasm!(self.code; .arch x64; lea ecx, [rax * 8]; and ecx, 0x1f_ffe0);
         self.with_field(ADD, RCX, JUMPS);
         dynasm!(self.code; .arch x64; cmp rax, [rcx]);
         self.jump_if_to(NOT_EQUAL, self.shared.outside);
@@ -482,7 +532,7 @@ impl Emitter<'_> {
 const _: () = {
     use std::mem::{offset_of, size_of};
     use timebase_cpu::compiled::{JUMPS, Jump};
-    assert!(size_of::<Jump>() == 32 && JUMPS == 16384);
+    assert!(size_of::<Jump>() == 32 && JUMPS == 65536);
     assert!(offset_of!(Jump, address) == 0 && offset_of!(Jump, salt) == 8 && offset_of!(Jump, entry) == 16);
     assert!(lift::CFAR.0 as usize == REGISTERS - 1);
 };

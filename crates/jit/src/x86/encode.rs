@@ -77,6 +77,12 @@ impl Emitter<'_> {
         self.with_memory(opcode, register, 5, field);
     }
 
+    /// The lower half of a register := the word at a field from `rbp`. For rax to rdi.
+    pub fn load_word(&mut self, register: u8, field: i32) {
+        self.code.push(LOAD);
+        self.modrm(register, 5, field);
+    }
+
     /// A field from `rbp` := a sign-extended constant.
     pub fn store_constant(&mut self, field: i32, k: i32) {
         self.code.extend(&[0x48, 0xc7]);

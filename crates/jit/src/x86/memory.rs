@@ -1,6 +1,6 @@
 //! Storage accesses: looked up in the translations of the current context, by the same rule as in the interpreter.
 
-use super::emit::{Emitter, Registers, Stub};
+use super::emit::{Aside, Emitter, Registers, Stub};
 use super::encode::*;
 use super::values::NOWHERE;
 use crate::ir::{Arithmetic, Id, Node, Op, Width};
@@ -65,11 +65,12 @@ impl Emitter<'_> {
         } else {
             dynasm!(self.code; .arch x64; cmp rdx, [rcx]; jne =>label);
         }
-        self.stubs.push(Stub { label, retry: Some((retry, store)), registers, point: point as u32 });
+        let aside = Aside::Fill { back: retry, store };
+        self.stubs.push(Stub { label, aside, registers, point: point as u32 });
     }
 
     /// A register for what is loaded: its value is there until the load.
-    fn destination(&mut self) -> u8 {
+    pub fn destination(&mut self) -> u8 {
         let register = self.room(true);
         self.locked |= 1 << register;
         register
@@ -98,7 +99,7 @@ impl Emitter<'_> {
     }
 
     /// The register holds the value if somebody needs it.
-    fn settle(&mut self, id: Id, register: u8) {
+    pub fn settle(&mut self, id: Id, register: u8) {
         if self.lives.last[id.at()] > self.at {
             self.hold(id, register);
         }

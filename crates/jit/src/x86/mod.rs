@@ -8,6 +8,7 @@
 mod code;
 mod emit;
 mod encode;
+mod float;
 mod memory;
 mod values;
 
