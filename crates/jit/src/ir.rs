@@ -94,6 +94,8 @@ pub enum Op {
         /// A store.
         write: bool,
     },
+    /// 128 bytes at address a, a multiple of that, become 0. k: the point of failure.
+    Zero,
     /// Leaves by point k if a holds.
     Exit,
     /// Leaves by point k unless this bit of MSR is set.
@@ -163,6 +165,7 @@ impl Op {
                 | Op::Store(_)
                 | Op::StorePair(_)
                 | Op::Probe { .. }
+                | Op::Zero
                 | Op::Exit
                 | Op::Require { .. }
                 | Op::Call

@@ -30,7 +30,7 @@ pub fn compiler(stopwatch: Stopwatch) -> Option<Box<dyn Compiler>> {
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod jit {
     use crate::Stopwatch;
-    use crate::ir::Ir;
+    use crate::ir::{Ir, Node};
     use crate::lift::{Bodies, lift};
     use crate::live::lives;
     use crate::x86::{Native, emit};
@@ -43,6 +43,8 @@ mod jit {
         stopwatch: Stopwatch,
         bodies: Bodies,
         native: Native,
+        /// Memory for the next superblock's.
+        nodes: Vec<Node>,
         superblocks: u64,
         instructions: u64,
         bytes: u64,
@@ -65,6 +67,7 @@ mod jit {
                 stopwatch,
                 bodies: Bodies::gather(host_float),
                 native: Native::new()?,
+                nodes: Vec::with_capacity(1024),
                 superblocks: 0,
                 instructions: 0,
                 bytes: 0,
@@ -82,11 +85,13 @@ mod jit {
 
         fn compile(&mut self, source: &mut Source) -> Option<Entry> {
             let begin = (self.stopwatch)();
-            let ir = Ir::default();
+            let ir = Ir::with(std::mem::take(&mut self.nodes));
             let block = lift(&ir, &self.bodies, source);
             let nodes = ir.into_nodes();
             let lives = lives(&nodes, &block);
-            let code = emit(&nodes, &lives, &block, &self.native.shared, self.native.next())?;
+            let code = emit(&nodes, &lives, &block, &self.native.shared, self.native.next());
+            self.nodes = nodes;
+            let code = code?;
             let entry = self.native.add(&code);
             self.superblocks += 1;
             self.instructions += u64::from(block.instructions);

@@ -484,8 +484,22 @@ impl<'b> Semantics for Lifter<'b> {
         self.current.iter().for_each(|current| current.set(Id::NONE));
         Ok(())
     }
-    fn system(&mut self, _: SystemOp, _: &Ops) -> Result<(), Declined> {
-        Err(Declined)
+    /// A few operations of the whole CPU are frequent and simple, where the translation is known: what they do is told
+    /// by the interpreter's functions, which do all the rest.
+    fn system(&mut self, op: SystemOp, i: &Ops) -> Result<(), Declined> {
+        match op {
+            SystemOp::Icbi | SystemOp::Dcbst => {
+                let ea = self.ea_x(i);
+                self.probe(ea, 1, false)
+            }
+            SystemOp::Dcbz => {
+                let block = self.ea_x(i) & !127;
+                let point = self.may_fail();
+                self.ir.add(Op::Zero, block.0, Id::NONE, Id::NONE, point);
+                Ok(())
+            }
+            _ => Err(Declined),
+        }
     }
     fn mode64(&self) -> bool {
         true

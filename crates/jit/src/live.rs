@@ -124,7 +124,7 @@ pub fn lives(nodes: &[Node], block: &Superblock) -> Lives {
     let Walk { mut last, uses, eager, .. } = walk;
     let mut folded = vec![false; nodes.len()];
     for (at, node) in nodes.iter().enumerate() {
-        if matches!(node.op, Op::Load(_) | Op::Store(_) | Op::LoadPair(_) | Op::StorePair(_)) {
+        if matches!(node.op, Op::Load(_) | Op::Store(_) | Op::LoadPair(_) | Op::StorePair(_) | Op::Zero) {
             let address = nodes[node.a.at()];
             if address.op == Op::Binary(Arithmetic::Add) && uses[node.a.at()] == 1 {
                 folded[node.a.at()] = true;

@@ -12,7 +12,7 @@ use timebase_isa::{Decoder, Flow, Ops};
 use timebase_memory::{Memory, PAGE};
 
 /// Instructions in a block at most.
-pub(crate) const LONGEST: usize = 64;
+pub(crate) const LONGEST: usize = 32;
 
 /// One decoded instruction, as the interpreter executes it.
 #[repr(C)]
@@ -85,8 +85,13 @@ impl Block {
     }
 }
 
-/// Blocks that start in one page, by word.
-type PageBlocks = [Option<Box<Block>>; (PAGE / 4) as usize];
+/// Blocks that start in one page.
+struct PageBlocks {
+    /// For each word: 0, or one more than the number of its block.
+    starts: [u16; (PAGE / 4) as usize],
+    #[expect(clippy::vec_box, reason = "jumps hold pointers to them")]
+    blocks: Vec<Box<Block>>,
+}
 
 /// All decoded code.
 pub(crate) struct Blocks {
@@ -121,15 +126,23 @@ impl Blocks {
         if page >= self.pages.len() {
             self.pages.resize_with(page + 1, || None);
         }
-        let blocks = self.pages[page].get_or_insert_with(|| Box::new([const { None }; (PAGE / 4) as usize]));
-        let place = &mut blocks[(real % PAGE / 4) as usize];
-        if place.as_ref().is_none_or(|block| block.mode != mode) {
-            self.decoded += 1;
-            let block = Box::new(decode(decoder, tables, memory, real, mode, cuts));
-            // Jumps may still lead to the one for another mode.
-            self.replaced.extend(place.replace(block));
+        let none = || Box::new(PageBlocks { starts: [0; (PAGE / 4) as usize], blocks: Vec::new() });
+        let PageBlocks { starts, blocks } = &mut **self.pages[page].get_or_insert_with(none);
+        let start = &mut starts[(real % PAGE / 4) as usize];
+        let known = (*start as usize).checked_sub(1);
+        if let Some(block) = known.map(|number| &mut blocks[number]) {
+            if block.mode != mode {
+                self.decoded += 1;
+                let other = Box::new(decode(decoder, tables, memory, real, mode, cuts));
+                // Jumps may still lead to the one for another mode.
+                self.replaced.push(core::mem::replace(block, other));
+            }
+            return Some(&raw const **block);
         }
-        place.as_deref().map(|block| block as *const Block)
+        self.decoded += 1;
+        blocks.push(Box::new(decode(decoder, tables, memory, real, mode, cuts)));
+        *start = blocks.len() as u16;
+        blocks.last().map(|block| &raw const **block)
     }
 
     /// Drops all blocks that may contain the 64-byte line at `line`: those of its page.
@@ -158,7 +171,7 @@ impl Blocks {
 
     /// All compiled code has gone.
     pub fn forget_compiled(&mut self) {
-        for block in self.pages.iter().flatten().flat_map(|page| page.iter().flatten()) {
+        for block in self.pages.iter().flatten().flat_map(|page| &page.blocks) {
             block.heat.set(0);
             block.entry.set(ptr::null());
             block.kept.borrow_mut().clear();

@@ -106,7 +106,7 @@ impl Interpreter {
             trap: None,
             exit: None,
             end_count: begin + left,
-            slow: 0,
+            slow: &mut self.slow,
         };
         cpu.fast.frame.run = (&raw mut run).cast();
         // SAFETY: the caller found the block at NIA to have this code; dropped code has no block.
@@ -119,7 +119,6 @@ impl Interpreter {
         };
         let executed = left - rest;
         let (trap, exit) = (run.trap, run.exit);
-        self.slow += run.slow;
         if let Some((trap, prefixed)) = trap {
             self.deliver(cpu, world, begin + executed - 1, trap, prefixed);
         }

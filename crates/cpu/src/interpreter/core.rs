@@ -29,8 +29,8 @@ pub(crate) struct Run<'a, 'w> {
     pub exit: Option<Exit>,
     /// Instruction attempts when the budget of the compiled code that runs is used up.
     pub end_count: u64,
-    /// Slow-path instructions, for the report.
-    pub slow: u64,
+    /// Instructions that the full reader executed, by number, for the report.
+    pub slow: &'a mut [u64],
 }
 
 impl Run<'_, '_> {
@@ -52,7 +52,7 @@ impl Run<'_, '_> {
 
     /// Executes one instruction. Ok(true): the next one in the block follows.
     pub fn step(&mut self, cpu: &mut Vcpu, op: &Op) -> Result<bool, Trap> {
-        self.slow += 1;
+        self.slow[op.ops.op as usize] += 1;
         cpu.regs.cia = cpu.fast.block_address.wrapping_add(op.offset as u64);
         let next = cpu.regs.cia.wrapping_add(op.length as u64);
         let next = if cpu.regs.msr & msr::SF != 0 { next } else { next & 0xffff_ffff };

@@ -1,6 +1,6 @@
 //! The interpreter: pre-decoded blocks of threaded code, made from the instruction definitions.
 
-mod address_set;
+mod address_sets;
 mod blocks;
 mod calls;
 mod core;
@@ -19,7 +19,7 @@ use crate::interrupt::Vector;
 use crate::mmu::{Access, PAGE};
 use crate::{Engine, Exit, Halts, Model, Outcome, Vcpu, World};
 use ::core::ptr;
-use alloc::{boxed::Box, collections::BTreeMap, string::String, vec, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec, vec::Vec};
 use blocks::{Block, Blocks, Cuts, Mode};
 use thread::Tables;
 use timebase_isa::{Decoder, Trap};
@@ -36,7 +36,8 @@ pub struct Interpreter {
     blocks: Blocks,
     jumps: Vec<Jump>,
     exceptions: [u64; Vector::COUNT],
-    slow: u64,
+    /// Instructions that the full reader executed, by number.
+    slow: Vec<u64>,
     runs: u64,
     halts: Halts,
     cuts: Cuts,
@@ -56,14 +57,15 @@ unsafe impl Send for Interpreter {}
 impl Interpreter {
     /// An interpreter for CPUs of this model.
     pub fn new(model: Model) -> Interpreter {
+        let decoder = Decoder::new(model.level());
         Interpreter {
-            decoder: Decoder::new(model.level()),
+            slow: vec![0; decoder.entries().len()],
+            decoder,
             tables: Tables::new(),
             tlb: Tlb::new(),
             blocks: Blocks::new(),
             jumps: vec![NOWHERE; JUMPS],
             exceptions: [0; Vector::COUNT],
-            slow: 0,
             runs: 0,
             halts: Halts::default(),
             cuts: Cuts::default(),
@@ -173,7 +175,7 @@ impl Interpreter {
             trap: None,
             exit: None,
             end_count: 0,
-            slow: 0,
+            slow: &mut self.slow,
         };
         let stepping = cpu.regs.msr & msr::TE != 0;
         let executed = if block.count as u64 <= left && !stepping {
@@ -183,7 +185,6 @@ impl Interpreter {
             Self::step_block(cpu, &mut run, block, if stepping { 1 } else { left })
         };
         let (trap, mut exit) = (run.trap, run.exit);
-        self.slow += run.slow;
         let last = world.count + done + executed.saturating_sub(1);
         if let Some((trap, prefixed)) = trap {
             self.deliver(cpu, world, last, trap, prefixed);
@@ -349,13 +350,19 @@ impl Engine for Interpreter {
     fn counters(&self) -> BTreeMap<String, u64> {
         let own = [
             ("blocks_decoded", self.blocks.decoded),
-            ("slow_instructions", self.slow),
+            ("slow_instructions", self.slow.iter().sum()),
             ("tlb_fills", self.tlb.fills),
             ("tlb_flushes", self.tlb.flushes),
             ("runs", self.runs),
         ];
         let mut counters: BTreeMap<String, u64> =
             own.into_iter().map(|(name, count)| (String::from(name), count)).collect();
+        // Which they are, the most frequent ones.
+        let mut slow: Vec<(u64, &str)> =
+            self.slow.iter().copied().zip(self.decoder.entries().iter().map(|entry| entry.name)).collect();
+        slow.sort_by_key(|&(count, _)| ::core::cmp::Reverse(count));
+        let frequent = slow.into_iter().take(16).filter(|&(count, _)| count != 0);
+        counters.extend(frequent.map(|(count, name)| (format!("slow_{name}"), count)));
         if let Some(compiler) = &self.compiler {
             counters.extend(compiler.counters());
             let leaves = Leave::NAMES.into_iter().zip(self.leaves);

@@ -5,7 +5,7 @@
 //! dropped. All vCPUs share the contexts; nothing here depends on which vCPU runs but the pages that other vCPUs
 //! hold reserved, which are withdrawn at the start of a slice.
 
-use super::address_set::AddressSet;
+use super::address_sets::AddressSets;
 use crate::Vcpu;
 use crate::compiled::{TRANSLATIONS, Translated};
 use crate::mmu::{Access, Context, GROUP_WATCH, PAGE, Translation};
@@ -72,13 +72,15 @@ fn bucket(address: u64) -> usize {
 pub(crate) struct Tlb {
     entries: Vec<Translated>,
     origins: Vec<Origin>,
+    /// A bit per slot: it is used.
+    occupied: Vec<u64>,
     by_leaf: Vec<u32>,
     by_real: Vec<u32>,
     contexts: [Option<Context>; CONTEXTS],
     used: [u64; CONTEXTS],
     clock: u64,
-    /// Non-leaf table entries that some translation went through.
-    uppers: AddressSet,
+    /// Non-leaf table entries that some translation of a context went through.
+    uppers: AddressSets,
     /// Of each context that is resident: a number that no other one had, and that it loses when all its fetch
     /// translations may have gone.
     serials: [u64; CONTEXTS],
@@ -101,12 +103,13 @@ impl Tlb {
         Tlb {
             entries: vec![INVALID; SLOTS],
             origins: vec![UNUSED; SLOTS],
+            occupied: vec![0; SLOTS / 64],
             by_leaf: vec![END; HEADS],
             by_real: vec![END; HEADS],
             contexts: [const { None }; CONTEXTS],
             used: [0; CONTEXTS],
             clock: 0,
-            uppers: AddressSet::new(),
+            uppers: AddressSets::new(),
             code_dropped: Vec::new(),
             serials: core::array::from_fn(|n| n as u64 + 1),
             next_serial: CONTEXTS as u64 + 1,
@@ -133,13 +136,24 @@ impl Tlb {
 
     fn drop_context(&mut self, n: usize) {
         if self.contexts[n].take().is_some() {
-            let moved = self.moved.len();
-            for first in [n * ENTRIES, (CONTEXTS + n) * ENTRIES] {
-                (first..first + ENTRIES).for_each(|slot| self.clear(slot));
-            }
-            self.moved.truncate(moved);
-            self.renew(n);
+            self.empty(n);
         }
+    }
+
+    /// Drops all translations of a context.
+    fn empty(&mut self, n: usize) {
+        self.flushes += 1;
+        let moved = self.moved.len();
+        for first in [n * ENTRIES, (CONTEXTS + n) * ENTRIES] {
+            for word in first / 64..(first + ENTRIES) / 64 {
+                while self.occupied[word] != 0 {
+                    self.clear(word * 64 + self.occupied[word].trailing_zeros() as usize);
+                }
+            }
+        }
+        // All its jumps go at once.
+        self.moved.truncate(moved);
+        self.renew(n);
     }
 
     /// The context gets a new number: no jump that was found in it is valid any more.
@@ -182,14 +196,17 @@ impl Tlb {
         n
     }
 
-    /// The resident number of a vCPU's instruction context.
+    /// The resident number of a vCPU's instruction context at NIA.
     #[inline]
     pub fn fetch_context(&mut self, cpu: &mut Vcpu) -> u32 {
-        if let Some(n) = cpu.fast.fetch_context {
+        let quadrant = cpu.regs.nia >> 62;
+        if let Some((of, n)) = cpu.fast.fetch_context
+            && of == quadrant
+        {
             return n;
         }
         let n = self.context(cpu.context(Access::Fetch));
-        cpu.fast.fetch_context = Some(n);
+        cpu.fast.fetch_context = Some((quadrant, n));
         n
     }
 
@@ -251,7 +268,7 @@ impl Tlb {
         } else {
             None
         };
-        self.watch(memory, found);
+        self.watch(memory, found, context);
         // Withdrawals caused by the pointers and watches just made come before the entry that holds them.
         self.apply(memory);
         let host = write.map_or_else(|| memory.page_for_read(found.page).unwrap_or(read), |w| w.cast_const());
@@ -278,7 +295,7 @@ impl Tlb {
         };
     }
 
-    fn watch(&mut self, memory: &mut Memory, found: &Translation) {
+    fn watch(&mut self, memory: &mut Memory, found: &Translation, context: u32) {
         let mut watch = |address: u64| {
             memory.watch_table(address & !7);
             if address & GROUP_WATCH != 0 {
@@ -290,7 +307,7 @@ impl Tlb {
         }
         for &upper in &found.uppers[..found.upper_count as usize] {
             watch(upper);
-            self.uppers.insert(upper);
+            self.uppers.insert(upper, context);
         }
     }
 
@@ -306,6 +323,7 @@ impl Tlb {
         };
         self.by_leaf[l] = slot as u32;
         self.by_real[r] = slot as u32;
+        self.occupied[slot / 64] |= 1 << (slot % 64);
     }
 
     /// Makes an entry invalid and takes it out of its chains.
@@ -313,6 +331,7 @@ impl Tlb {
         if !self.origins[slot].used {
             return;
         }
+        self.occupied[slot / 64] &= !(1 << (slot % 64));
         if self.entries[slot].fetch != NEVER {
             self.moved.push(self.entries[slot].fetch);
             self.fetch_changes += 1;
@@ -363,12 +382,13 @@ impl Tlb {
             match dropped {
                 Drop::Table(address) => {
                     let group = address & !127 | GROUP_WATCH;
-                    if self.uppers.contains(address) || self.uppers.contains(group) {
-                        self.flush(memory);
-                    } else {
-                        self.drop_leaf(address);
-                        self.drop_leaf(group);
+                    let mut contexts = self.uppers.take(address) | self.uppers.take(group);
+                    while contexts != 0 {
+                        self.empty(contexts.trailing_zeros() as usize);
+                        contexts &= contexts - 1;
                     }
+                    self.drop_leaf(address);
+                    self.drop_leaf(group);
                 }
                 Drop::Code(line) => self.code_dropped.push(line),
                 Drop::Writes(page) => self.each_of_page(page, |tlb, slot| tlb.entries[slot].write = NEVER),
@@ -395,6 +415,7 @@ impl Tlb {
         self.flushes += 1;
         self.entries.fill(INVALID);
         self.origins.fill(UNUSED);
+        self.occupied.fill(0);
         self.by_leaf.fill(END);
         self.by_real.fill(END);
         self.uppers.clear();

@@ -169,15 +169,30 @@ impl Vcpu {
         let relocate = self.regs.msr & bit != 0;
         let radix = self.radix();
         let hash = relocate && !radix;
+        let fetch = access == Access::Fetch;
+        // Quadrant 3 is that of process 0, whatever PIDR says: the code of a kernel is the same in all processes.
+        let process = relocate && radix && !(fetch && self.regs.nia >> 62 == 3);
         Context {
             relocate,
             problem: self.problem(),
             hypervisor: self.regs.msr & msr::HV != 0,
             radix,
-            pid: if relocate && radix { self.spr.pidr } else { 0 },
+            pid: if process { self.spr.pidr } else { 0 },
             lpid: if self.has_hypervisor { self.spr.lpidr } else { 0 },
-            amr: if hash { self.spr.amr } else { self.spr.amr >> 62 },
-            iamr: if hash { self.spr.iamr } else { self.spr.iamr >> 62 },
+            amr: if hash {
+                self.spr.amr
+            } else if fetch {
+                0
+            } else {
+                self.spr.amr >> 62
+            },
+            iamr: if hash {
+                self.spr.iamr
+            } else if fetch {
+                self.spr.iamr >> 62
+            } else {
+                0
+            },
             ptcr: self.spr.ptcr,
             slb: hash.then(|| alloc::boxed::Box::new(self.slb.clone())),
         }

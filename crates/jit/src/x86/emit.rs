@@ -223,6 +223,7 @@ impl Emitter<'_> {
             Op::Store(width) => self.store(node, width, None),
             Op::StorePair(width) => self.store(node, width, Some(node.c)),
             Op::Probe { bytes, write } => self.probe(node, bytes, write),
+            Op::Zero => self.zero(node),
             Op::Exit => {
                 let condition = self.condition(node.a, None);
                 self.depart(condition, node.k);

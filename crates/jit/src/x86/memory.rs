@@ -190,6 +190,16 @@ impl Emitter<'_> {
         }
     }
 
+    /// Clears a block of 128 bytes.
+    pub fn zero(&mut self, node: Node) {
+        let registers = self.begin(node.a);
+        self.look_up(128, true, node.k, registers);
+        dynasm!(self.code; .arch x64; add rax, [rcx + ADDEND as i32]; xorps xmm0, xmm0);
+        for offset in (0..128).step_by(16) {
+            dynasm!(self.code; .arch x64; movups [rax + offset], xmm0);
+        }
+    }
+
     /// Fails as an access would.
     pub fn probe(&mut self, node: Node, bytes: u8, write: bool) {
         let registers = self.begin(node.a);
