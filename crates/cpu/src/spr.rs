@@ -459,6 +459,8 @@ impl Core<'_, '_, '_> {
         let limit = |old: u64, mask: u64| old & !mask | value & mask;
         let amor = if cpu.has_hypervisor { cpu.spr.amor } else { ALL };
         match number {
+            // HMER: a write can only clear bits.
+            336 => cpu.spr.hmer & value,
             13 if cpu.problem() => limit(cpu.spr.amr, cpu.spr.uamor & amor),
             13 | 29 if !cpu.hypervisor() => limit(cpu.spr.amr, amor),
             61 if !cpu.hypervisor() => limit(cpu.spr.iamr, amor),

@@ -83,6 +83,11 @@ impl Vcpu {
         Instant::from_ticks(now.ticks().wrapping_add(ticks))
     }
 
+    /// The next instant after `now` at which a timer changes what is pending.
+    pub fn deadline(&self, now: Instant) -> Instant {
+        self.dec_deadline(now)
+    }
+
     /// Writes TB at `now`, keeping the tick grid.
     pub fn set_tb(&mut self, value: u64, now: Instant) {
         self.tb_zero = Instant::from_ticks(now.ticks().wrapping_sub(value));

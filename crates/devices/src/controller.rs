@@ -75,6 +75,14 @@ impl Controller {
         }
     }
 
+    /// The controller, if it is XIVE, to look at.
+    pub fn as_xive(&self) -> Option<&Xive> {
+        match self {
+            Controller::Xics(_) => None,
+            Controller::Xive(xive) => Some(xive),
+        }
+    }
+
     /// XIVE, if that was chosen.
     pub fn xive(&mut self) -> Option<&mut Xive> {
         match self {

@@ -6,15 +6,19 @@
 extern crate alloc;
 
 mod controller;
+pub mod lpc;
 pub mod nvram;
 pub mod rtc;
+pub mod uart;
 pub mod vty;
 pub mod xics;
 pub mod xive;
 
 pub use controller::{Controller, Routed};
+pub use lpc::Lpc;
 pub use nvram::Nvram;
 pub use rtc::Rtc;
+pub use uart::Uart;
 pub use vty::Vty;
 pub use xics::Xics;
 pub use xive::Xive;

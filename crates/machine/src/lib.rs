@@ -6,10 +6,12 @@
 extern crate alloc;
 
 pub mod api;
+mod chassis;
 pub mod debug;
 mod image;
 pub mod observe;
-pub mod pseries;
+mod powernv;
+mod pseries;
 mod schedule;
 mod tree;
 
@@ -39,7 +41,12 @@ pub fn with_compiler(
 }
 
 fn model(config: &Config) -> Result<Model, ConfigError> {
-    Model::named(&config.cpu)
+    let cpu = match config.machine.as_str() {
+        "powernv9" => "power9",
+        "powernv10" => "power10",
+        _ => &config.cpu,
+    };
+    Model::named(cpu)
         .ok_or_else(|| ConfigError(format!("unknown CPU `{}`: use power9 or power10", config.cpu)))
 }
 
@@ -51,6 +58,9 @@ pub fn with_engine(
 ) -> Result<BoxedMachine, ConfigError> {
     match config.machine.as_str() {
         "pseries" => Ok(Box::new(pseries::Pseries::cold(config, images, model(config)?, engine)?)),
-        other => Err(ConfigError(format!("unknown machine `{other}`: use pseries"))),
+        "powernv9" | "powernv10" => {
+            Ok(Box::new(powernv::Powernv::cold(config, images, model(config)?, engine)?))
+        }
+        other => Err(ConfigError(format!("unknown machine `{other}`: use pseries, powernv9 or powernv10"))),
     }
 }

@@ -7,24 +7,20 @@ mod describe;
 mod hcall;
 mod open_firmware;
 mod rtas;
-mod watched;
 
-use crate::debug::{self, Change, Debugger, Halts};
+use crate::chassis::{self, Chassis, Request};
 use crate::image::{self, Image, KERNEL_BASE};
-use crate::observe::{Observed, Observer};
+use crate::observe::{Operation, Routed};
 use crate::schedule::Schedule;
 use crate::tree::Tree;
-use crate::{
-    Config, ConfigError, Firmware, Images, InputError, InstructionCount, Machine, Output, Port, Position,
-    Statistics, Stop,
-};
-use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec, vec::Vec};
+use crate::{Config, ConfigError, Firmware, Images, InputError, InstructionCount};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 use open_firmware::OpenFirmware;
 use timebase_cpu::bits::{lpcr, msr};
-use timebase_cpu::{Bus, BusError, Clock, Engine, Exit, Model, Partition, Vcpu, World};
-use timebase_devices::{Controller, Nvram, Rtc, Vty, Xics, Xive};
+use timebase_cpu::{Bus, BusError, Clock, Exit, Model, Partition, Vcpu};
+use timebase_devices::{Controller, Nvram, Rtc, Vty, Xics, Xive, xics};
 use timebase_memory::{Memory, PAGE, Writer};
-use timebase_state::{Difference, Digest, Instant, LoadError, Snapshot, State};
+use timebase_state::{Instant, State};
 
 /// Interrupt of environmental and power warnings.
 const IRQ_EPOW: u32 = 0x1000;
@@ -58,7 +54,7 @@ const NMI: &str = "nmi";
 
 /// What a vCPU is doing.
 #[derive(State, Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Activity {
+pub(crate) enum Activity {
     /// Stopped, as RTAS `stop-self` leaves it and secondary vCPUs begin.
     #[default]
     Stopped,
@@ -86,7 +82,7 @@ impl Activity {
 
 /// A vCPU and what the hypervisor knows of it.
 #[derive(State)]
-struct Slot {
+pub(crate) struct Slot {
     vcpu: Vcpu,
     activity: Activity,
     /// H_PROD came while it was not ceded.
@@ -99,7 +95,7 @@ struct Slot {
 
 /// Devices behind real addresses and hcalls.
 #[derive(State)]
-struct Devices {
+pub(crate) struct Devices {
     interrupts: Controller,
     vty: Vty,
     nvram: Nvram,
@@ -141,19 +137,9 @@ impl Bus for Devices {
     }
 }
 
-/// What the guest asked of the machine as a whole.
-#[derive(State, Clone, Debug, Default, PartialEq, Eq)]
-enum Request {
-    #[default]
-    None,
-    Reset,
-    PowerOff,
-    Panic(String),
-}
-
 /// All state of the machine.
 #[derive(State)]
-struct Board {
+pub(crate) struct Board {
     memory: Memory,
     cpu: Box<[Slot]>,
     clock: Clock,
@@ -173,65 +159,74 @@ struct Board {
 }
 
 /// The machine.
-pub struct Pseries {
-    board: Board,
-    config: Config,
-    images: Images,
-    model: Model,
-    engine: Box<dyn Engine>,
-    quantum: u64,
-    debugger: Debugger,
-    observer: Observer,
-    emitted: Vec<Output>,
-    interrupts: BTreeMap<&'static str, u64>,
-    hcalls: BTreeMap<String, u64>,
-    rtas: BTreeMap<String, u64>,
-}
+pub(crate) type Pseries = Chassis<Board>;
 
 impl Pseries {
-    /// The machine at power-on.
-    pub fn cold(
+    /// vCPU `n` gives way until something is pending.
+    fn rest(&mut self, n: usize) {
+        self.board.cpu[n].activity = Activity::Ceded;
+        self.board.schedule.end_slice();
+    }
+}
+
+impl chassis::Slot for Slot {
+    fn vcpu(&self) -> &Vcpu {
+        &self.vcpu
+    }
+    fn vcpu_mut(&mut self) -> &mut Vcpu {
+        &mut self.vcpu
+    }
+    fn able(&self) -> bool {
+        self.activity == Activity::Running
+    }
+    fn has_deadline(&self) -> bool {
+        matches!(self.activity, Activity::Running | Activity::Ceded)
+    }
+    fn activity(&self) -> &'static str {
+        self.activity.name()
+    }
+    fn die(&mut self) {
+        self.activity = Activity::Dead;
+    }
+}
+
+impl chassis::Board for Board {
+    type Slot = Slot;
+    type Devices = Devices;
+    chassis::parts!();
+
+    fn check(config: &Config) -> Result<(), ConfigError> {
+        check(config)
+    }
+
+    fn cold(config: &Config, model: Model) -> Result<Board, ConfigError> {
+        Board::power_on(config, model, &Survivors::cold(config), 0, Instant::default())
+    }
+
+    fn after_reset(
+        &self,
         config: &Config,
-        images: Images,
         model: Model,
-        engine: Box<dyn Engine>,
-    ) -> Result<Pseries, ConfigError> {
-        check(config)?;
-        let board = Board::cold(config, model, &Survivors::cold(config), 0, Instant::default())?;
-        let mut machine = Pseries {
-            board,
-            config: config.clone(),
-            images,
-            model,
-            engine,
-            quantum: u64::MAX,
-            debugger: Debugger::default(),
-            observer: Observer::default(),
-            emitted: Vec::new(),
-            interrupts: BTreeMap::new(),
-            hcalls: BTreeMap::new(),
-            rtas: BTreeMap::new(),
+        count: InstructionCount,
+        now: Instant,
+    ) -> Result<Board, ConfigError> {
+        let kept = Survivors {
+            nvram: self.devices.nvram.clone(),
+            rtc: self.devices.rtc.clone(),
+            random: config.seed,
+            output: self.output,
         };
-        machine.load_images()?;
-        Ok(machine)
+        Board::power_on(config, model, &kept, count, now)
     }
 
-    /// Loads the images and enters the guest as the firmware of the configuration does.
-    fn load_images(&mut self) -> Result<(), ConfigError> {
-        let images = core::mem::take(&mut self.images);
-        let result = self.board.load(&self.config, &images);
-        self.images = images;
-        result
+    fn load(&mut self, config: &Config, images: &Images) -> Result<(), ConfigError> {
+        self.load_images(config, images)
     }
 
-    /// Looks at what is due, lets ceded vCPUs wake, and brings the lines of devices to the vCPUs.
-    fn settle(&mut self) {
-        let board = &mut self.board;
-        let now = board.clock.at(board.count);
-        board.devices.interrupts.set(IRQ_VTY, board.devices.vty.line(), &mut board.memory);
-        let mut runnable = 0;
-        for (n, slot) in board.cpu.iter_mut().enumerate() {
-            slot.vcpu.external = board.devices.interrupts.line(n as u32);
+    fn settle(&mut self, now: Instant) {
+        self.devices.interrupts.set(IRQ_VTY, self.devices.vty.line(), &mut self.memory);
+        for (n, slot) in self.cpu.iter_mut().enumerate() {
+            slot.vcpu.external = self.devices.interrupts.line(n as u32);
             slot.vcpu.look(now);
             let woken = match slot.activity {
                 Activity::Ceded => slot.vcpu.wakes() || slot.prodded,
@@ -242,121 +237,54 @@ impl Pseries {
                 slot.activity = Activity::Running;
                 slot.prodded = false;
             }
-            runnable += (slot.activity == Activity::Running) as u32;
-        }
-        let rate = (self.config.rate_numerator, self.config.rate_denominator);
-        board.clock.share(board.count, rate.0, rate.1, runnable);
-        self.look();
-    }
-
-    /// The next instant at which something happens by itself.
-    fn deadline(&self) -> Option<Instant> {
-        let now = self.now();
-        let waits = |slot: &&Slot| matches!(slot.activity, Activity::Running | Activity::Ceded);
-        self.board.cpu.iter().filter(waits).map(|slot| slot.vcpu.dec_deadline(now)).min()
-    }
-
-    /// The vCPU that is on takes its interrupts.
-    fn take_interrupts(&mut self) {
-        let n = self.board.schedule.current as usize;
-        while let Some(vector) = self.board.cpu[n].vcpu.take_interrupt() {
-            *self.interrupts.entry(vector.name()).or_default() += 1;
-            if self.observer.is_on() {
-                let (at, now) = (self.position(), self.now());
-                self.observer.interrupted(at, now, n as u32, vector, &self.board.cpu[n].vcpu);
-            }
         }
     }
 
-    /// Runs the vCPU that is on, up to `limit`.
-    fn run_slice(&mut self, limit: InstructionCount) {
-        let n = self.board.schedule.current as usize;
-        let before = self.position();
-        let due = self.deadline();
-        let board = &mut self.board;
-        let due = due.map_or(u64::MAX, |deadline| board.clock.count_of(deadline));
-        // A guest that idles for centuries makes time wrap around: then the next event may seem to be past.
-        let left = limit.min(due).saturating_sub(board.count);
-        let budget = left.min(board.schedule.left).min(self.quantum).max(1);
-        let mut world = World {
-            memory: &mut board.memory,
-            bus: &mut board.devices,
-            clock: board.clock,
-            count: board.count,
-            passed: self.debugger.passed,
-            observed: self.observer.in_run(),
-        };
-        let outcome = self.engine.run(&mut board.cpu[n].vcpu, &mut world, budget);
-        self.debugger.ran(n as u32, before, outcome.executed);
-        let xive = board.devices.interrupts.xive();
-        let meaning = |address, bytes, store| xive.as_ref()?.meaning(address, bytes, store);
-        self.observer.ran(n as u32, before, &board.clock, meaning);
-        board.count += outcome.executed;
-        if outcome.executed != 0 {
-            board.sequence = 0;
-        }
-        board.schedule.left -= outcome.executed.min(board.schedule.left);
-        self.observer.set_attempt(Some((before, outcome.executed)));
-        self.carry_out(n, outcome.exit);
-        if self.observer.is_on() {
-            self.see_offers();
-        }
-        self.observer.set_attempt(None);
-    }
-
-    /// Does what vCPU `n` asks of the machine.
-    fn carry_out(&mut self, n: usize, exit: Exit) {
+    fn carry_out(machine: &mut Pseries, n: usize, exit: Exit) {
         match exit {
-            Exit::Budget | Exit::Look => {}
-            Exit::Breakpoint => {
-                let (at, nia) = (self.position(), self.board.cpu[n].vcpu.regs.nia);
-                self.debugger.at_breakpoint(at, n as u32, nia);
+            Exit::Hypercall => machine.hypercall(n),
+            Exit::Rest => machine.rest(n),
+            // On this machine threads are cores: a directed doorbell reaches its sender only.
+            Exit::Doorbell { message, .. } if message & 0x7f == 0 => {
+                machine.board.cpu[n].vcpu.doorbell = true;
             }
-            Exit::Hypercall => self.hypercall(n),
-            Exit::Rest => self.rest(n),
-            Exit::Yield => self.board.schedule.end_slice(),
-            Exit::Doorbell { message, .. } => {
-                // On this machine threads are cores: a directed doorbell reaches its sender only.
-                if message & 0x7f == 0 {
-                    self.board.cpu[n].vcpu.doorbell = true;
+            _ => {}
+        }
+    }
+
+    fn input(&mut self, port: &str, payload: &[u8]) -> Option<Result<(), InputError>> {
+        match port {
+            // Bytes beyond the buffer are lost, as on a line without flow control.
+            CONSOLE => _ = self.devices.vty.type_in(payload),
+            NMI => {
+                for slot in self.cpu.iter_mut().filter(|slot| slot.activity != Activity::Stopped) {
+                    slot.vcpu.system_reset = true;
                 }
             }
-            Exit::Checkstop => {
-                self.board.cpu[n].activity = Activity::Dead;
-                self.board.request = Request::Panic(format!("vCPU {n} checkstopped"));
-            }
+            _ => return None,
         }
+        Some(Ok(()))
     }
 
-    /// vCPU `n` gives way until something is pending.
-    fn rest(&mut self, n: usize) {
-        self.board.cpu[n].activity = Activity::Ceded;
-        self.board.schedule.end_slice();
+    fn ports() -> &'static [&'static str] {
+        &[CONSOLE, NMI]
     }
 
-    /// Emits bytes on a port.
-    fn emit(&mut self, port: &str, bytes: &[u8]) {
-        self.board.output = timebase_state::chain(&self.board.output, &[port.as_bytes(), bytes]);
-        self.emitted.push(Output { port: port.into(), bytes: bytes.into() });
+    fn observe(&mut self, on: bool) {
+        self.devices.interrupts.observe(on);
     }
 
-    /// The machine is another than before.
-    fn restart_debugger(&mut self) {
-        let (cpus, at) = (&self.board.cpu, self.position());
-        self.debugger.start_over(|n| Some(&cpus.get(n as usize)?.vcpu), at);
+    fn take_offers(&mut self) -> Vec<(Routed, bool)> {
+        let offers = self.devices.interrupts.take_routed();
+        let xive = self.devices.interrupts.xive().is_some();
+        // With XIVE each vCPU has a source of its own number.
+        let cpus = self.cpu.len() as u32;
+        let ipi = |source| if xive { source < cpus } else { source == xics::IPI };
+        offers.into_iter().map(|routed| (routed, ipi(routed.source))).collect()
     }
 
-    /// The partition's translation changed.
-    fn forget_translations(&mut self) {
-        self.engine.flush(&mut self.board.memory);
-        for slot in &mut self.board.cpu {
-            slot.vcpu.context_changed();
-        }
-    }
-
-    /// Bulk storage is about to be hashed or shared.
-    fn seal(&mut self) {
-        self.engine.withdraw_writes();
+    fn meaning(&self, address: u64, bytes: u8, store: bool) -> Option<Operation> {
+        self.devices.interrupts.as_xive()?.meaning(address, bytes, store)
     }
 }
 
@@ -403,7 +331,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
 
 impl Board {
     /// Everything as after power-on at `now`, but for the survivors.
-    fn cold(
+    fn power_on(
         config: &Config,
         model: Model,
         kept: &Survivors,
@@ -469,7 +397,7 @@ impl Board {
     }
 
     /// Loads the images and sets vCPU 0 on its way.
-    fn load(&mut self, config: &Config, images: &Images) -> Result<(), ConfigError> {
+    fn load_images(&mut self, config: &Config, images: &Images) -> Result<(), ConfigError> {
         let kernel = self.load_kernel(images)?;
         let end = kernel.as_ref().map_or(KERNEL_BASE, Image::end);
         let initrd = self.load_initrd(images, end)?;
@@ -561,249 +489,4 @@ impl Board {
 /// log2 of the bytes of the hash page table: 1/128 of memory, rounded up, at least 256 KiB (PAPR's minimum).
 fn hpt_shift(memory_bytes: u64) -> u8 {
     (memory_bytes.next_power_of_two().trailing_zeros() as u8).saturating_sub(7).max(18)
-}
-
-impl Machine for Pseries {
-    fn position(&self) -> Position {
-        Position { count: self.board.count, sequence: self.board.sequence }
-    }
-
-    fn now(&self) -> Instant {
-        self.board.clock.at(self.board.count)
-    }
-
-    fn run(&mut self, limit: InstructionCount) -> Stop {
-        loop {
-            if !self.emitted.is_empty() {
-                return Stop::Output;
-            }
-            self.see_request();
-            match &self.board.request {
-                Request::None => {}
-                Request::Reset => return Stop::Reset,
-                Request::PowerOff => return Stop::PowerOff,
-                Request::Panic(text) => return Stop::Panic(text.clone()),
-            }
-            self.settle();
-            let at = self.position();
-            let board = &mut self.board;
-            let able = |n: u32| board.cpu[n as usize].activity == Activity::Running;
-            match board.schedule.choose(board.cpu.len() as u32, able) {
-                None if at.count >= limit => return Stop::Limit,
-                None => {
-                    self.see_idle(true);
-                    return Stop::Idle { deadline: self.deadline() };
-                }
-                Some(true) => {
-                    board.memory.begin_slice(board.schedule.current);
-                    self.debugger.slice(at, board.schedule.current);
-                }
-                Some(false) => {}
-            }
-            self.see_idle(false);
-            self.take_interrupts();
-            let cpus = &self.board.cpu;
-            let hits = self.debugger.look(&mut self.board.memory, |n| Some(&cpus.get(n as usize)?.vcpu));
-            if !hits.is_empty() {
-                return Stop::Hit(hits);
-            }
-            if at.count >= limit {
-                return Stop::Limit;
-            }
-            self.run_slice(limit);
-        }
-    }
-
-    fn input(&mut self, port: &str, payload: &[u8]) -> Result<(), InputError> {
-        match port {
-            CONSOLE => {
-                // Bytes beyond the buffer are lost, as on a line without flow control.
-                self.board.devices.vty.type_in(payload);
-            }
-            NMI => {
-                for slot in self.board.cpu.iter_mut().filter(|slot| slot.activity != Activity::Stopped) {
-                    slot.vcpu.system_reset = true;
-                }
-            }
-            debug::PORT => {
-                let change = Change::decode(payload)
-                    .ok_or_else(|| InputError::BadPayload("no change of a register or of memory".into()))?;
-                let now = self.now();
-                let Board { cpu, memory, .. } = &mut self.board;
-                change.apply(memory, |n| Some(&mut cpu.get_mut(n as usize)?.vcpu), now)?;
-            }
-            _ => return Err(InputError::UnknownPort(port.into())),
-        }
-        self.board.sequence += 1;
-        Ok(())
-    }
-
-    fn input_ports(&self) -> Vec<Port> {
-        vec![CONSOLE.into(), NMI.into(), debug::PORT.into()]
-    }
-
-    fn end_idle(&mut self) {
-        if let Some(deadline) = self.deadline() {
-            self.cut_idle(deadline);
-        }
-    }
-
-    fn cut_idle(&mut self, until: Instant) {
-        self.board.clock.advance(self.board.count, until);
-        self.board.sequence += 1;
-    }
-
-    fn resume(&mut self) {
-        self.board.request = Request::None;
-    }
-
-    fn reset(&mut self) {
-        let now = Instant::from_ticks(self.now().ticks() + 1);
-        let kept = Survivors {
-            nvram: self.board.devices.nvram.clone(),
-            rtc: self.board.devices.rtc.clone(),
-            random: self.config.seed,
-            output: self.board.output,
-        };
-        // The configuration and the images made a machine before, so they do again.
-        let count = self.board.count;
-        let Ok(board) = Board::cold(&self.config, self.model, &kept, count, now) else { return };
-        self.board = Board { sequence: self.board.sequence + 1, ..board };
-        let _ = self.load_images();
-        self.observer.reset();
-        self.flush_caches();
-    }
-
-    fn take_output(&mut self) -> Vec<Output> {
-        core::mem::take(&mut self.emitted)
-    }
-
-    fn snapshot(&mut self) -> Snapshot {
-        self.seal();
-        timebase_state::save(&mut self.board)
-    }
-
-    fn restore(&mut self, snapshot: &Snapshot) -> Result<(), LoadError> {
-        let before = self.board.memory.storage();
-        timebase_state::load(&mut self.board, snapshot)?;
-        self.emitted.clear();
-        self.engine.forget_translations(&mut self.board.memory);
-        self.board.memory.replaced(&before);
-        for slot in &mut self.board.cpu {
-            slot.vcpu.context_changed();
-        }
-        let current = self.board.schedule.current;
-        self.board.memory.begin_slice(current);
-        self.restart_debugger();
-        self.observer.start_over();
-        Ok(())
-    }
-
-    fn digest(&mut self) -> Digest {
-        self.seal();
-        let now = self.now();
-        timebase_state::digest(&mut self.board, now)
-    }
-
-    fn differences(&mut self, other: &Snapshot) -> Vec<Difference> {
-        self.seal();
-        let Ok(mut board) =
-            Board::cold(&self.config, self.model, &Survivors::cold(&self.config), 0, Instant::default())
-        else {
-            return Vec::new();
-        };
-        if let Err(error) = timebase_state::load(&mut board, other) {
-            return vec![Difference { path: error.path, left: String::new(), right: error.what.into() }];
-        }
-        let (now, then) = (self.now(), board.clock.at(board.count));
-        timebase_state::diff(&mut self.board, &mut board, now, then)
-    }
-
-    fn schema(&mut self) -> Digest {
-        let cold =
-            Board::cold(&self.config, self.model, &Survivors::cold(&self.config), 0, Instant::default());
-        cold.map(|mut board| timebase_state::schema(&mut board)).unwrap_or_default()
-    }
-
-    fn perturb(&mut self, n: u64) -> Option<String> {
-        self.seal();
-        let path = timebase_state::perturb(&mut self.board, n);
-        self.flush_caches();
-        path
-    }
-
-    fn flush_caches(&mut self) {
-        self.forget_translations();
-    }
-
-    fn set_quantum(&mut self, instructions: u64) {
-        self.quantum = instructions.max(1);
-    }
-
-    fn set_halts(&mut self, halts: Halts) {
-        self.board.memory.set_watchpoints(halts.watchpoints.clone());
-        self.debugger.halts = halts;
-        self.engine.set_halts(self.debugger.for_engine(), &mut self.board.memory);
-        for slot in &mut self.board.cpu {
-            slot.vcpu.context_changed();
-        }
-        self.restart_debugger();
-    }
-
-    fn cpus(&self) -> u32 {
-        self.config.cpus
-    }
-
-    fn current(&self) -> u32 {
-        self.board.schedule.current
-    }
-
-    fn vcpu(&self, cpu: u32) -> &Vcpu {
-        &self.board.cpu[cpu as usize].vcpu
-    }
-
-    fn activity(&self, cpu: u32) -> &'static str {
-        self.board.cpu[cpu as usize].activity.name()
-    }
-
-    fn memory(&self) -> &Memory {
-        &self.board.memory
-    }
-
-    fn read_effective(&mut self, cpu: u32, address: u64, out: &mut [u8]) -> usize {
-        let Board { cpu: cpus, memory, .. } = &mut self.board;
-        debug::read(&mut cpus[cpu as usize].vcpu, memory, address, out)
-    }
-
-    fn real_address(&mut self, cpu: u32, address: u64) -> Option<u64> {
-        let Board { cpu: cpus, memory, .. } = &mut self.board;
-        cpus[cpu as usize].vcpu.real_address(memory, address)
-    }
-
-    fn observe(&mut self, on: bool) {
-        self.observer.set(on);
-        self.board.devices.interrupts.observe(on);
-    }
-
-    fn take_observed(&mut self) -> Vec<Observed> {
-        self.observer.take()
-    }
-
-    fn statistics(&self) -> Statistics {
-        Statistics {
-            exceptions: self.engine.exceptions(),
-            interrupts: self.interrupts.iter().map(|(&name, &count)| (name.into(), count)).collect(),
-            hcalls: self.hcalls.clone(),
-            rtas: self.rtas.clone(),
-            engine: self.engine.counters(),
-        }
-    }
-
-    fn engine(&self) -> &'static str {
-        self.engine.name()
-    }
-
-    fn config(&self) -> &Config {
-        &self.config
-    }
 }

@@ -1,0 +1,180 @@
+//! The devices of the chips, by real address: XSCOM, the LPC bus, the interrupt controller (POWER9 Processor User's
+//! Manual, "Address map"; the windows are where skiboot's map of real addresses has them).
+//!
+//! What nobody answers reads as all ones; over XSCOM it is an error in HMER. Both are counted for the report.
+
+use super::topology::Topology;
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+use timebase_cpu::{Bus, BusError, Model};
+use timebase_devices::Lpc;
+use timebase_memory::Memory;
+use timebase_state::{Instant, State};
+
+/// Where chip 0 has its XSCOM window, 16 GiB.
+pub(super) const XSCOM: u64 = 0x0006_03fc_0000_0000;
+const XSCOM_BYTES: u64 = 0x4_0000_0000;
+/// Where chip 0 has its LPC bus, 4 GiB.
+pub(super) const LPC: u64 = 0x0006_0300_0000_0000;
+const LPC_BYTES: u64 = 0x1_0000_0000;
+
+/// The window of `chip` that chip 0 has at `base`.
+pub(super) fn chip_base(base: u64, chip: u32) -> u64 {
+    base + ((chip as u64) << CHIP_SHIFT)
+}
+const CHIP_SHIFT: u32 = 42;
+
+/// HMER: an XSCOM access is done; it failed; why (bits 21 to 23): there is no such register.
+const HMER_DONE: u64 = 1 << (63 - 9);
+const HMER_FAIL: u64 = 1 << (63 - 8);
+const HMER_NO_ADDRESS: u64 = 4 << (63 - 23);
+
+/// All devices.
+#[derive(State)]
+pub(crate) struct Devices {
+    pub lpc: Lpc,
+    pub scoms: Scoms,
+    /// What HMER of the vCPU that made the last access gains; the machine brings it there before the next instruction.
+    pub hmer: Option<(u32, u64)>,
+    #[wiring("from the configuration")]
+    topology: Topology,
+    #[wiring("from the configuration")]
+    model: Model,
+    #[cache("counts for the report")]
+    pub unanswered: BTreeMap<String, u64>,
+}
+
+/// Registers behind XSCOM that only keep what is written to them.
+#[derive(State, Default)]
+pub(crate) struct Scoms {
+    stored: BTreeMap<(u32, u32), u64>,
+}
+
+impl Devices {
+    /// As after power-on.
+    pub fn cold(model: Model, topology: Topology) -> Devices {
+        Devices {
+            lpc: Lpc::cold(),
+            scoms: Scoms::default(),
+            hmer: None,
+            topology,
+            model,
+            unanswered: BTreeMap::new(),
+        }
+    }
+
+    /// Takes what was sent to the console.
+    pub fn take_sent(&mut self) -> Vec<u8> {
+        self.lpc.uart.take_sent()
+    }
+
+    /// Chip and offset, if the address is in the window that chip 0 has at `base`.
+    fn window(&self, address: u64, base: u64, bytes: u64) -> Option<(u32, u64)> {
+        let offset = address.wrapping_sub(base);
+        let (chip, offset) = ((offset >> CHIP_SHIFT) as u32, offset & ((1 << CHIP_SHIFT) - 1));
+        (chip < self.topology.chips && offset < bytes).then_some((chip, offset))
+    }
+
+    fn unanswered(&mut self, what: String) {
+        *self.unanswered.entry(what).or_default() += 1;
+    }
+
+    /// Tells vCPU `cpu` how its XSCOM access went.
+    fn done<T>(&mut self, cpu: u32, answer: Option<T>) -> Option<T> {
+        let failed = if answer.is_none() { HMER_FAIL | HMER_NO_ADDRESS } else { 0 };
+        self.hmer = Some((cpu, HMER_DONE | failed));
+        answer
+    }
+
+    fn xscom_read(&mut self, cpu: u32, chip: u32, register: u32) -> u64 {
+        let value = self.scom(chip, register);
+        if value.is_none() {
+            self.unanswered(format!("xscom load {register:#x}"));
+        }
+        self.done(cpu, value).unwrap_or(u64::MAX)
+    }
+
+    fn xscom_write(&mut self, cpu: u32, chip: u32, register: u32, value: u64) {
+        let answer = self.set_scom(chip, register, value);
+        if answer.is_none() {
+            self.unanswered(format!("xscom store {register:#x}"));
+        }
+        self.done(cpu, answer);
+    }
+
+    /// Loads an XSCOM register of a chip.
+    fn scom(&mut self, chip: u32, register: u32) -> Option<u64> {
+        Some(match register {
+            // CFAM chip id: POWER9 "Nimbus" DD2.0, POWER10 DD2.0.
+            0xf_000f => match self.model {
+                Model::Power9 => 0x220d_1049_0000_8000,
+                Model::Power10 => 0x220d_a049_8000_0000,
+            },
+            // Status of the XSCOM engine itself.
+            0x9_0012 | 0x9_0013 | 0x9_0018 => 0,
+            _ => return self.scoms.stored.get(&(chip, register)).copied(),
+        })
+    }
+
+    /// Stores an XSCOM register of a chip.
+    fn set_scom(&mut self, _chip: u32, register: u32, _value: u64) -> Option<()> {
+        match register {
+            0x9_0012 | 0x9_0013 | 0x9_0018 => Some(()),
+            _ => None,
+        }
+    }
+}
+
+/// All ones of this many bytes.
+fn ones(bytes: u8) -> u64 {
+    u64::MAX >> (64 - 8 * bytes as u32)
+}
+
+impl Bus for Devices {
+    fn load(
+        &mut self,
+        cpu: u32,
+        address: u64,
+        bytes: u8,
+        _: Instant,
+        _: &mut Memory,
+    ) -> Result<u64, BusError> {
+        if let Some((chip, offset)) = self.window(address, XSCOM, XSCOM_BYTES)
+            && bytes == 8
+        {
+            return Ok(self.xscom_read(cpu, chip, (offset >> 3) as u32));
+        }
+        let answer = match self.window(address, LPC, LPC_BYTES) {
+            Some((0, offset)) if bytes <= 4 => self.lpc.read(offset as u32, bytes).map(u64::from),
+            _ => None,
+        };
+        Ok(answer.unwrap_or_else(|| {
+            self.unanswered(format!("load {address:#x}"));
+            ones(bytes)
+        }))
+    }
+
+    fn store(
+        &mut self,
+        cpu: u32,
+        address: u64,
+        bytes: u8,
+        value: u64,
+        _: Instant,
+        _: &mut Memory,
+    ) -> Result<(), BusError> {
+        if let Some((chip, offset)) = self.window(address, XSCOM, XSCOM_BYTES)
+            && bytes == 8
+        {
+            self.xscom_write(cpu, chip, (offset >> 3) as u32, value);
+            return Ok(());
+        }
+        let answer = match self.window(address, LPC, LPC_BYTES) {
+            Some((0, offset)) if bytes <= 4 => self.lpc.write(offset as u32, bytes, value as u32),
+            _ => None,
+        };
+        if answer.is_none() {
+            self.unanswered(format!("store {address:#x}"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,284 @@
+//! `powernv9` and `powernv10`: bare-metal machines with POWER9 or POWER10 chips. The firmware is skiboot; the guest owns
+//! hypervisor state.
+//!
+//! All threads enter the firmware at once with the flattened tree in r3, as the chips' self-boot engine leaves them.
+
+mod chip;
+mod describe;
+mod topology;
+
+use crate::chassis::{self, Chassis, Request};
+use crate::schedule::Schedule;
+use crate::{Config, ConfigError, Images, InputError, InstructionCount};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
+use chip::Devices;
+use timebase_cpu::{Clock, Exit, Model, Vcpu};
+use timebase_memory::{Memory, Writer};
+use timebase_state::{Instant, State};
+use topology::Topology;
+
+/// Where threads begin.
+const ENTRY: u64 = 0x10;
+/// Where the tree, the kernel and the initial RAM disk are.
+const TREE: u64 = 0x100_0000;
+const KERNEL: u64 = 0x2000_0000;
+const INITRD: u64 = 0x2800_0000;
+
+/// The port of the console.
+const CONSOLE: &str = "console0";
+/// The port of the operator's system reset request.
+const NMI: &str = "nmi";
+
+/// What a vCPU is doing.
+#[derive(State, Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Activity {
+    /// It runs when its turn comes.
+    #[default]
+    Running,
+    /// It executed `stop`: until something is pending.
+    Resting,
+    /// It checkstopped.
+    Dead,
+}
+
+/// A vCPU and what the machine knows of it.
+#[derive(State)]
+pub(crate) struct Slot {
+    vcpu: Vcpu,
+    activity: Activity,
+}
+
+impl chassis::Slot for Slot {
+    fn vcpu(&self) -> &Vcpu {
+        &self.vcpu
+    }
+    fn vcpu_mut(&mut self) -> &mut Vcpu {
+        &mut self.vcpu
+    }
+    fn able(&self) -> bool {
+        self.activity == Activity::Running
+    }
+    fn has_deadline(&self) -> bool {
+        self.activity != Activity::Dead
+    }
+    fn activity(&self) -> &'static str {
+        match self.activity {
+            Activity::Running => "running",
+            Activity::Resting => "idle",
+            Activity::Dead => "dead",
+        }
+    }
+    fn die(&mut self) {
+        self.activity = Activity::Dead;
+    }
+}
+
+/// All state of the machine.
+#[derive(State)]
+pub(crate) struct Board {
+    memory: Memory,
+    cpu: Box<[Slot]>,
+    clock: Clock,
+    schedule: Schedule,
+    devices: Devices,
+    request: Request,
+    /// Running hash of all output.
+    output: [u8; 32],
+    #[undigested("a position")]
+    count: InstructionCount,
+    #[undigested("a position")]
+    sequence: u32,
+    #[wiring("from the configuration")]
+    topology: Topology,
+    #[wiring("from the configuration")]
+    model: Model,
+}
+
+/// The machine.
+pub(crate) type Powernv = Chassis<Board>;
+
+/// The topology of a configuration: one chip of single-threaded cores.
+fn topology(config: &Config) -> Topology {
+    Topology { chips: 1, cores: config.cpus, threads: 1 }
+}
+
+impl Board {
+    fn power_on(config: &Config, model: Model, count: InstructionCount, now: Instant) -> Board {
+        let topology = topology(config);
+        let cpu = (0..config.cpus)
+            .map(|n| {
+                let mut vcpu = Vcpu::cold(n, model, true, config.seed, now);
+                vcpu.spr.pir = topology.pir(n) as u64;
+                vcpu.spr.tir = topology.place(n).2 as u64;
+                Slot { vcpu, activity: Activity::Running }
+            })
+            .collect();
+        Board {
+            memory: Memory::new(config.memory_bytes, config.cpus),
+            cpu,
+            clock: Clock::cold(config.rate_numerator, config.rate_denominator, count, now),
+            schedule: Schedule::cold(config.schedule_seed),
+            devices: Devices::cold(model, topology),
+            request: Request::None,
+            output: [0; 32],
+            count,
+            sequence: 0,
+            topology,
+            model,
+        }
+    }
+
+    /// Puts an image into memory.
+    fn place(&mut self, what: &str, address: u64, bytes: &[u8]) -> Result<(), ConfigError> {
+        self.memory.store(address, bytes, Writer::Other).map_err(|_| {
+            ConfigError(format!(
+                "{what}: it needs memory up to {:#x}, there is {:#x}: use a larger --memory",
+                address.saturating_add(bytes.len() as u64),
+                self.memory.bytes()
+            ))
+        })
+    }
+}
+
+impl chassis::Board for Board {
+    type Slot = Slot;
+    type Devices = Devices;
+    chassis::parts!();
+
+    fn check(config: &Config) -> Result<(), ConfigError> {
+        let bad = |text: String| Err(ConfigError(text));
+        if !(1..=topology::CORES_MAX).contains(&config.cpus) {
+            return bad(format!("{} CPUs: this machine has 1 to {}", config.cpus, topology::CORES_MAX));
+        }
+        let mib = 1 << 20;
+        let memory = config.memory_bytes;
+        if memory < 512 * mib || !memory.is_multiple_of(256 * mib) || memory > 1 << 40 {
+            return bad(format!(
+                "memory of {} MiB: give a multiple of 256 MiB between 512 MiB and 1 TiB",
+                memory / mib
+            ));
+        }
+        if config.rate_numerator == 0 || config.rate_denominator == 0 {
+            return bad("the instruction rate must not be 0".into());
+        }
+        Ok(())
+    }
+
+    fn cold(config: &Config, model: Model) -> Result<Board, ConfigError> {
+        Ok(Board::power_on(config, model, 0, Instant::default()))
+    }
+
+    fn after_reset(
+        &self,
+        config: &Config,
+        model: Model,
+        count: InstructionCount,
+        now: Instant,
+    ) -> Result<Board, ConfigError> {
+        Ok(Board { output: self.output, ..Board::power_on(config, model, count, now) })
+    }
+
+    fn load(&mut self, config: &Config, images: &Images) -> Result<(), ConfigError> {
+        let firmware = images.firmware.as_ref();
+        let firmware = firmware.ok_or_else(|| ConfigError("no firmware: give --firmware FILE".into()))?;
+        if firmware.starts_with(b"\x7fELF") || firmware.len() < 0x100 {
+            return Err(ConfigError(
+                "firmware: it is no boot image that begins at address 0; give skiboot's skiboot.lid".into(),
+            ));
+        }
+        if firmware.len() as u64 > TREE {
+            return Err(ConfigError(format!("firmware: it is larger than {} MiB", TREE >> 20)));
+        }
+        self.place("firmware", 0, firmware)?;
+        if let Some(kernel) = &images.kernel {
+            if images.initrd.is_some() && kernel.len() as u64 > INITRD - KERNEL {
+                return Err(ConfigError("kernel: it is so large that no initrd fits behind it".into()));
+            }
+            self.place("kernel", KERNEL, kernel)?;
+        }
+        let initrd = images.initrd.as_ref().map(|initrd| (INITRD, INITRD + initrd.len() as u64));
+        if let Some(bytes) = &images.initrd {
+            self.place("initrd", INITRD, bytes)?;
+        }
+        let tree = describe::tree(config, self.model, self.topology, initrd).flatten(&[]);
+        self.place("device tree", TREE, &tree)?;
+        for slot in &mut self.cpu {
+            slot.vcpu.regs.nia = ENTRY;
+            slot.vcpu.regs.gpr[3] = TREE;
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, now: Instant) {
+        if let Some((cpu, bits)) = self.devices.hmer.take()
+            && let Some(slot) = self.cpu.get_mut(cpu as usize)
+        {
+            slot.vcpu.spr.hmer |= bits;
+        }
+        for slot in &mut self.cpu {
+            slot.vcpu.look(now);
+            if slot.activity == Activity::Resting && slot.vcpu.wakes() {
+                slot.activity = Activity::Running;
+            }
+        }
+    }
+
+    fn take_emitted(&mut self) -> Option<(&'static str, Vec<u8>)> {
+        let sent = self.devices.take_sent();
+        (!sent.is_empty()).then_some((CONSOLE, sent))
+    }
+
+    fn carry_out(machine: &mut Powernv, n: usize, exit: Exit) {
+        let board = &mut machine.board;
+        match exit {
+            Exit::Rest => {
+                board.cpu[n].activity = Activity::Resting;
+                board.schedule.end_slice();
+            }
+            Exit::Doorbell { message, hypervisor } => board.doorbell(n, message, hypervisor),
+            _ => {}
+        }
+    }
+
+    fn input(&mut self, port: &str, payload: &[u8]) -> Option<Result<(), InputError>> {
+        match port {
+            CONSOLE => _ = self.devices.lpc.uart.type_in(payload),
+            NMI => {
+                for slot in &mut self.cpu {
+                    slot.vcpu.system_reset = true;
+                }
+            }
+            _ => return None,
+        }
+        Some(Ok(()))
+    }
+
+    fn ports() -> &'static [&'static str] {
+        &[CONSOLE, NMI]
+    }
+
+    fn count_own(&self, counts: &mut alloc::collections::BTreeMap<String, u64>) {
+        for (what, &count) in &self.devices.unanswered {
+            counts.insert(format!("unanswered {what}"), count);
+        }
+    }
+}
+
+impl Board {
+    /// vCPU `n` sent a directed doorbell: by `msgsnd` to a PIR, by `msgsndp` to a thread of its own core.
+    fn doorbell(&mut self, n: usize, message: u64, hypervisor: bool) {
+        let target = if hypervisor {
+            self.topology.cpu((message & 0xf_ffff) as u32)
+        } else {
+            let thread = (message & 0x7f) as u32;
+            let first = n as u32 - self.topology.place(n as u32).2;
+            (thread < self.topology.threads).then_some(first + thread)
+        };
+        let Some(slot) = target.and_then(|target| self.cpu.get_mut(target as usize)) else { return };
+        if hypervisor {
+            slot.vcpu.hypervisor_doorbell = true;
+        } else {
+            slot.vcpu.doorbell = true;
+        }
+    }
+}
