@@ -281,7 +281,7 @@ pub struct Disasm {
     /// The file is big-endian; an ELF file says so itself
     #[arg(long, requires = "file")]
     pub big_endian: bool,
-    /// CPU: power9 or power10
+    /// CPU of pseries: power9 or power10
     #[arg(long, value_name = "NAME", default_value = "power10", value_parser = ["power9", "power10"])]
     pub cpu: String,
 }
@@ -300,10 +300,10 @@ pub struct Demo {
 #[derive(ClapArgs, Debug)]
 #[command(next_help_heading = "Machine")]
 pub struct Guest {
-    /// Machine
+    /// Machine: pseries, powernv9, powernv10 (powernv is powernv10)
     #[arg(long, default_value = "pseries", value_name = "NAME")]
     pub machine: String,
-    /// CPU: power9 or power10
+    /// CPU of pseries: power9 or power10
     #[arg(long, default_value = "power9", value_name = "NAME")]
     pub cpu: String,
     /// Number of virtual CPUs
@@ -313,7 +313,7 @@ pub struct Guest {
     #[arg(long, default_value = "1G", value_name = "SIZE", value_parser = bytes)]
     pub memory: u64,
     /// Kernel: vmlinux, zImage, or a bare-metal ELF image
-    #[arg(long, value_name = "FILE", required_unless_present = "firmware")]
+    #[arg(long, value_name = "FILE")]
     pub kernel: Option<PathBuf>,
     /// Initial RAM disk
     #[arg(long, value_name = "FILE")]
@@ -321,7 +321,8 @@ pub struct Guest {
     /// Kernel command line
     #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
     pub append: String,
-    /// Boot ROM, or `none` to enter the kernel with the device tree [default: built-in Open Firmware]
+    /// Boot ROM, or `none` to enter the kernel with the device tree [default: built-in Open Firmware; powernv: the
+    /// skiboot.lid of the package qemu-system-data]
     #[arg(long, value_name = "none|FILE")]
     pub firmware: Option<PathBuf>,
     /// Seed of all randomness that the guest can ask for

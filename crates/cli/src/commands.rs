@@ -361,21 +361,50 @@ fn read_images(guest: &args::Guest) -> Result<Images, Complaint> {
             Status::Environment.because(format!("cannot read the {what} {}: {error}", path.display()))
         }),
     };
+    let firmware = match &guest.firmware {
+        None if is_powernv(guest) => Some(skiboot()?),
+        given => given.clone().filter(|path| path != Path::new("none")),
+    };
     Ok(Images {
         kernel: read("kernel", &guest.kernel)?,
         initrd: read("initrd", &guest.initrd)?,
-        firmware: read("firmware", &guest.firmware.clone().filter(|path| path != Path::new("none")))?,
+        firmware: read("firmware", &firmware)?,
     })
 }
 
+fn is_powernv(guest: &args::Guest) -> bool {
+    guest.machine.starts_with("powernv")
+}
+
+/// The firmware of bare-metal machines, where the distribution's package puts it.
+fn skiboot() -> Result<PathBuf, Complaint> {
+    const PLACE: &str = "/usr/share/qemu/skiboot.lid";
+    let path = PathBuf::from(PLACE);
+    if path.exists() {
+        return Ok(path);
+    }
+    let text = format!(
+        "no firmware: {PLACE} is absent; install the package qemu-system-data, or give --firmware FILE"
+    );
+    Err(Status::Environment.because(text))
+}
+
 fn config(guest: args::Guest) -> Config {
+    let powernv = is_powernv(&guest);
+    // The machine decides which CPU it has; the recording says so.
+    let (machine, cpu) = match guest.machine.as_str() {
+        "powernv9" => ("powernv9".into(), "power9".into()),
+        "powernv" | "powernv10" => ("powernv10".into(), "power10".into()),
+        _ => (guest.machine, guest.cpu),
+    };
     Config {
-        machine: guest.machine,
-        cpu: guest.cpu,
+        machine,
+        cpu,
         memory_bytes: guest.memory,
         cpus: guest.cpus,
         append: guest.append,
         firmware: match guest.firmware {
+            None if powernv => Firmware::Image,
             None => Firmware::BuiltIn,
             Some(path) if path == Path::new("none") => Firmware::None,
             Some(_) => Firmware::Image,
