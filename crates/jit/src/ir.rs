@@ -379,6 +379,13 @@ impl Ir {
             Op::Load(Width { signed: true, size, .. }) => op == Unary::Sext32 && size <= 4,
             _ => false,
         };
+        let positive = match op {
+            Unary::Sext8 => 0x7f,
+            Unary::Sext16 => 0x7fff,
+            Unary::Sext32 => 0x7fff_ffff,
+            _ => 0,
+        };
+        let narrow = narrow || positive != 0 && self.possible(a) & !positive == 0;
         if narrow { a } else { self.add(Op::Unary(op), a, Id::NONE, Id::NONE, 0) }
     }
 

@@ -38,8 +38,13 @@ fn tell(what: &str, mut times: Vec<Duration>) {
 fn open(path: &Path) -> Timeline {
     let mut recording = Recording::open(path).expect("a recording");
     let images = recording.images().expect("its images");
-    let machine =
-        timebase_machine::build(&recording.header().config, images).map_err(|e| e.0).expect("a machine");
+    let config = &recording.header().config;
+    let machine = match timebase_jit::compiler(|| 0) {
+        Some(compiler) => timebase_machine::with_compiler(config, images, compiler),
+        None => timebase_machine::build(config, images),
+    }
+    .map_err(|e| e.0)
+    .expect("a machine");
     let mut timeline = Timeline::new(machine, recording.records().to_vec()).expect("a timeline");
     if let Some(index) = Index::open(&path_of(path), &recording).map_err(|e| e.0).expect("a good index") {
         timeline.use_index(index);

@@ -18,7 +18,7 @@ use timebase_machine::debug::{self, Change, Halts, Hit};
 use timebase_state::{Digest, Instant, LoadError, PAGE, Paged, Snapshot};
 
 /// Instructions between two checkpoints that are made on the way, at first.
-pub const GAP: u64 = 10_000_000;
+pub const GAP: u64 = 20_000_000;
 /// Instructions to the nearest checkpoint before the cursor, about.
 const NEAR: u64 = 20_000;
 /// Checkpoints near cursors, past and present, that are kept.

@@ -97,7 +97,7 @@ struct PageBlocks {
 pub(crate) struct Blocks {
     pages: Vec<Option<Box<PageBlocks>>>,
     /// Dropped while they might still be running; freed when nothing runs.
-    dropped: Vec<Box<PageBlocks>>,
+    dropped: Vec<PageBlocks>,
     /// Made room for blocks of another mode; freed with the next flush.
     #[expect(clippy::vec_box, reason = "jumps hold pointers to them")]
     replaced: Vec<Box<Block>>,
@@ -148,7 +148,7 @@ impl Blocks {
     /// Drops all blocks that may contain the 64-byte line at `line`: those of its page.
     pub fn drop_line(&mut self, memory: &mut Memory, line: u64) {
         if let Some(blocks) = self.pages.get_mut((line / PAGE) as usize).and_then(Option::take) {
-            self.dropped.push(blocks);
+            self.dropped.push(*blocks);
         }
         memory.unwatch_code(line);
     }
@@ -162,7 +162,7 @@ impl Blocks {
     pub fn flush(&mut self, memory: &mut Memory) {
         for (page, blocks) in self.pages.iter_mut().enumerate() {
             if let Some(blocks) = blocks.take() {
-                self.dropped.push(blocks);
+                self.dropped.push(*blocks);
                 memory.unwatch_code(page as u64 * PAGE);
             }
         }

@@ -16,7 +16,7 @@ pub struct Fast {
     pub(crate) frame: Frame,
     /// Resident number of the data context, if the frame's translations are its.
     pub(crate) data_context: Option<u32>,
-    /// The same of the instruction context in a quadrant (the two upper bits of the effective address).
+    /// The same of the instruction context in a segment (256 MiB) of effective addresses.
     pub(crate) fetch_context: Option<(u64, u32)>,
     /// Effective address of the block that runs.
     pub(crate) block_address: u64,

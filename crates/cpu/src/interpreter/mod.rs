@@ -35,6 +35,8 @@ pub struct Interpreter {
     tlb: Tlb,
     blocks: Blocks,
     jumps: Vec<Jump>,
+    /// A bit per jump: something may be there.
+    jumps_used: Vec<u64>,
     exceptions: [u64; Vector::COUNT],
     /// Instructions that the full reader executed, by number.
     slow: Vec<u64>,
@@ -65,6 +67,7 @@ impl Interpreter {
             tlb: Tlb::new(),
             blocks: Blocks::new(),
             jumps: vec![NOWHERE; JUMPS],
+            jumps_used: vec![0; JUMPS / 64],
             exceptions: [0; Vector::COUNT],
             runs: 0,
             halts: Halts::default(),
@@ -119,7 +122,9 @@ impl Interpreter {
         let salt = mode.salt(self.tlb.serial(context));
         cpu.fast.frame.salt = salt;
         let entry = self.compiler.as_ref().map_or(ptr::null(), |compiler| compiler.outside());
-        self.jumps[(address >> 2) as usize % JUMPS] = Jump { address, salt, entry, block: block.cast() };
+        let slot = (address >> 2) as usize % JUMPS;
+        self.jumps[slot] = Jump { address, salt, entry, block: block.cast() };
+        self.jumps_used[slot / 64] |= 1 << (slot % 64);
         Ok(block)
     }
 
@@ -127,10 +132,17 @@ impl Interpreter {
     #[cold]
     fn forget_moved(&mut self) {
         for page in ::core::mem::take(&mut self.tlb.moved) {
-            let first = (page >> 2) as usize % JUMPS;
-            for jump in &mut self.jumps[first..first + (PAGE / 4) as usize] {
-                if jump.address / PAGE * PAGE == page {
-                    *jump = NOWHERE;
+            let first = (page >> 2) as usize % JUMPS / 64;
+            for word in first..first + (PAGE / 4 / 64) as usize {
+                let mut left = self.jumps_used[word];
+                while left != 0 {
+                    let bit = left.trailing_zeros() as usize;
+                    left &= left - 1;
+                    let jump = &mut self.jumps[word * 64 + bit];
+                    if jump.address / PAGE * PAGE == page {
+                        *jump = NOWHERE;
+                        self.jumps_used[word] &= !(1 << bit);
+                    }
                 }
             }
         }

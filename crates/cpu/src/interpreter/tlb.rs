@@ -199,14 +199,14 @@ impl Tlb {
     /// The resident number of a vCPU's instruction context at NIA.
     #[inline]
     pub fn fetch_context(&mut self, cpu: &mut Vcpu) -> u32 {
-        let quadrant = cpu.regs.nia >> 62;
+        let segment = cpu.regs.nia >> 28;
         if let Some((of, n)) = cpu.fast.fetch_context
-            && of == quadrant
+            && of == segment
         {
             return n;
         }
         let n = self.context(cpu.context(Access::Fetch));
-        cpu.fast.fetch_context = Some((quadrant, n));
+        cpu.fast.fetch_context = Some((segment, n));
         n
     }
 

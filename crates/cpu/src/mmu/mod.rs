@@ -154,7 +154,10 @@ pub struct Context {
     amr: u64,
     iamr: u64,
     ptcr: u64,
+    /// All segments, for data.
     slb: Option<alloc::boxed::Box<Slb>>,
+    /// The segment of NIA, for instructions.
+    segment: Option<SlbEntry>,
 }
 
 impl Vcpu {
@@ -194,7 +197,8 @@ impl Vcpu {
                 0
             },
             ptcr: self.spr.ptcr,
-            slb: hash.then(|| alloc::boxed::Box::new(self.slb.clone())),
+            slb: (hash && !fetch).then(|| alloc::boxed::Box::new(self.slb.clone())),
+            segment: if hash && fetch { self.slb.find(self.regs.nia).copied() } else { None },
         }
     }
 

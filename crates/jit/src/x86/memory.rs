@@ -81,7 +81,7 @@ impl Emitter<'_> {
         let registers = self.begin(node.a);
         let d = self.destination();
         self.look_up(width.size, false, node.k, registers);
-        dynasm!(self.code; .arch x64; mov rcx, [rcx + ADDEND as i32]);
+        dynasm!(self.code; .arch x64; mov rcx, [BYTE rcx + ADDEND]);
         self.read(d, width, 0);
         self.settle(Id(self.at), d);
     }
@@ -91,7 +91,7 @@ impl Emitter<'_> {
         let registers = self.begin(node.a);
         let (first, second) = (self.destination(), self.destination());
         self.look_up(16, false, node.k, registers);
-        dynasm!(self.code; .arch x64; mov rcx, [rcx + ADDEND as i32]);
+        dynasm!(self.code; .arch x64; mov rcx, [BYTE rcx + ADDEND]);
         self.read(first, width, 0);
         self.read(second, width, 8);
         self.settle(Id(self.at), first);
@@ -105,17 +105,17 @@ impl Emitter<'_> {
         }
     }
 
-    fn read(&mut self, d: u8, width: Width, offset: i32) {
+    fn read(&mut self, d: u8, width: Width, offset: i8) {
         match (width.size, width.signed && !width.big) {
             (1, false) if !width.signed => {
-                dynasm!(self.code; .arch x64; movzx Rd(d), BYTE [rax + rcx + offset])
+                dynasm!(self.code; .arch x64; movzx Rd(d), BYTE [BYTE rax + rcx + offset])
             }
-            (1, _) => dynasm!(self.code; .arch x64; movsx Rq(d), BYTE [rax + rcx + offset]),
-            (2, false) => dynasm!(self.code; .arch x64; movzx Rd(d), WORD [rax + rcx + offset]),
-            (2, true) => dynasm!(self.code; .arch x64; movsx Rq(d), WORD [rax + rcx + offset]),
-            (4, false) => dynasm!(self.code; .arch x64; mov Rd(d), [rax + rcx + offset]),
-            (4, true) => dynasm!(self.code; .arch x64; movsxd Rq(d), DWORD [rax + rcx + offset]),
-            _ => dynasm!(self.code; .arch x64; mov Rq(d), [rax + rcx + offset]),
+            (1, _) => dynasm!(self.code; .arch x64; movsx Rq(d), BYTE [BYTE rax + rcx + offset]),
+            (2, false) => dynasm!(self.code; .arch x64; movzx Rd(d), WORD [BYTE rax + rcx + offset]),
+            (2, true) => dynasm!(self.code; .arch x64; movsx Rq(d), WORD [BYTE rax + rcx + offset]),
+            (4, false) => dynasm!(self.code; .arch x64; mov Rd(d), [BYTE rax + rcx + offset]),
+            (4, true) => dynasm!(self.code; .arch x64; movsxd Rq(d), DWORD [BYTE rax + rcx + offset]),
+            _ => dynasm!(self.code; .arch x64; mov Rq(d), [BYTE rax + rcx + offset]),
         }
         if !width.big {
             return;
@@ -137,7 +137,7 @@ impl Emitter<'_> {
         let registers = self.begin(node.a);
         let bytes = if second.is_some() { 16 } else { width.size };
         self.look_up(bytes, true, node.k, registers);
-        dynasm!(self.code; .arch x64; add rax, [rcx + ADDEND as i32]);
+        dynasm!(self.code; .arch x64; add rax, [BYTE rcx + ADDEND]);
         self.write(first, width, 0);
         if let Some(second) = second {
             self.write(second, width, 8);
@@ -161,14 +161,14 @@ impl Emitter<'_> {
         Ok(self.need(id))
     }
 
-    fn write(&mut self, value: Result<u8, i32>, width: Width, offset: i32) {
+    fn write(&mut self, value: Result<u8, i32>, width: Width, offset: i8) {
         let register = match value {
             Err(k) => {
                 return match width.size {
-                    1 => dynasm!(self.code; .arch x64; mov BYTE [rax + offset], k as i8),
-                    2 => dynasm!(self.code; .arch x64; mov WORD [rax + offset], k as i16),
-                    4 => dynasm!(self.code; .arch x64; mov DWORD [rax + offset], k),
-                    _ => dynasm!(self.code; .arch x64; mov QWORD [rax + offset], k),
+                    1 => dynasm!(self.code; .arch x64; mov BYTE [BYTE rax + offset], k as i8),
+                    2 => dynasm!(self.code; .arch x64; mov WORD [BYTE rax + offset], k as i16),
+                    4 => dynasm!(self.code; .arch x64; mov DWORD [BYTE rax + offset], k),
+                    _ => dynasm!(self.code; .arch x64; mov QWORD [BYTE rax + offset], k),
                 };
             }
             Ok(register) if width.big && width.size > 1 => {
@@ -183,10 +183,10 @@ impl Emitter<'_> {
             Ok(register) => register,
         };
         match width.size {
-            1 => dynasm!(self.code; .arch x64; mov [rax + offset], Rb(register)),
-            2 => dynasm!(self.code; .arch x64; mov [rax + offset], Rw(register)),
-            4 => dynasm!(self.code; .arch x64; mov [rax + offset], Rd(register)),
-            _ => dynasm!(self.code; .arch x64; mov [rax + offset], Rq(register)),
+            1 => dynasm!(self.code; .arch x64; mov [BYTE rax + offset], Rb(register)),
+            2 => dynasm!(self.code; .arch x64; mov [BYTE rax + offset], Rw(register)),
+            4 => dynasm!(self.code; .arch x64; mov [BYTE rax + offset], Rd(register)),
+            _ => dynasm!(self.code; .arch x64; mov [BYTE rax + offset], Rq(register)),
         }
     }
 
@@ -194,9 +194,9 @@ impl Emitter<'_> {
     pub fn zero(&mut self, node: Node) {
         let registers = self.begin(node.a);
         self.look_up(128, true, node.k, registers);
-        dynasm!(self.code; .arch x64; add rax, [rcx + ADDEND as i32]; xorps xmm0, xmm0);
-        for offset in (0..128).step_by(16) {
-            dynasm!(self.code; .arch x64; movups [rax + offset], xmm0);
+        dynasm!(self.code; .arch x64; add rax, [BYTE rcx + ADDEND]; xorps xmm0, xmm0);
+        for offset in (0..8i8).map(|n| n * 16) {
+            dynasm!(self.code; .arch x64; movups [BYTE rax + offset], xmm0);
         }
     }
 

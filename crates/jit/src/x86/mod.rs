@@ -13,4 +13,4 @@ mod memory;
 mod values;
 
 pub use code::Native;
-pub use emit::emit;
+pub use emit::{Shared, emit};

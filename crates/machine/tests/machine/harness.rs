@@ -1,6 +1,6 @@
 //! What the tests of machines share: building one, running it to its end, small guests, a random number generator.
 
-use timebase_machine::{BoxedMachine, Config, Firmware, Images, Stop, build};
+use timebase_machine::{BoxedMachine, Config, Firmware, Images, Stop, build, with_compiler};
 use timebase_state::Digest;
 
 pub fn config() -> Config {
@@ -34,9 +34,24 @@ impl Random {
 /// The embedded default guest.
 pub const RACE: &[u8] = include_bytes!("../../../../guests/race/race.elf");
 
+/// A machine with the compiler of this host, if it has one.
+pub fn built(config: &Config, images: Images) -> BoxedMachine {
+    match timebase_jit::compiler(|| 0) {
+        Some(compiler) => with_compiler(config, images, compiler),
+        None => build(config, images),
+    }
+    .map_err(|e| e.0)
+    .expect("the configuration is good")
+}
+
 pub fn machine_with(config: &Config, kernel: &[u8]) -> BoxedMachine {
-    let images = Images { kernel: Some(kernel.into()), ..Images::default() };
-    build(config, images).map_err(|e| e.0).expect("the configuration is good")
+    built(config, Images { kernel: Some(kernel.into()), ..Images::default() })
+}
+
+/// The embedded guest, run by the interpreter alone.
+pub fn interpreted() -> BoxedMachine {
+    let images = Images { kernel: Some(RACE.into()), ..Images::default() };
+    build(&config(), images).map_err(|e| e.0).expect("the configuration is good")
 }
 
 pub fn machine() -> BoxedMachine {

@@ -2,7 +2,7 @@
 //!
 //! The guest is the distribution's package debian-installer-12-netboot-ppc64el; `cargo xtask setup` installs it.
 
-use crate::harness::{Random, config};
+use crate::harness::{Random, built, config};
 use timebase_machine::{BoxedMachine, Config, Firmware, Images, Stop, build};
 
 const GUEST: &str = "/usr/lib/debian-installer/images/12/ppc64el/text/debian-installer/ppc64el";
@@ -13,10 +13,20 @@ fn read(name: &str) -> Vec<u8> {
         .unwrap_or_else(|e| panic!("{name}: {e}: run `cargo xtask setup`, which installs the Debian guest"))
 }
 
-fn linux(change: impl Fn(&mut Config)) -> BoxedMachine {
+fn configured(change: impl Fn(&mut Config)) -> (Config, Images) {
     let mut config = Config { memory_bytes: 1 << 30, append: "console=hvc0 panic=-1".into(), ..config() };
     change(&mut config);
-    let images = Images { kernel: Some(read("vmlinux")), ..Images::default() };
+    (config, Images { kernel: Some(read("vmlinux")), ..Images::default() })
+}
+
+fn linux(change: impl Fn(&mut Config)) -> BoxedMachine {
+    let (config, images) = configured(change);
+    built(&config, images)
+}
+
+/// The same, run by the interpreter alone.
+fn interpreted(change: impl Fn(&mut Config)) -> BoxedMachine {
+    let (config, images) = configured(change);
     build(&config, images).map_err(|e| e.0).expect("a good configuration")
 }
 
@@ -92,7 +102,7 @@ fn the_installer_starts_its_userland() {
     let config = Config { memory_bytes: 1 << 30, append: "console=hvc0".into(), ..config() };
     let images =
         Images { kernel: Some(read("vmlinux")), initrd: Some(read("initrd.gz")), ..Images::default() };
-    let mut machine = build(&config, images).map_err(|e| e.0).expect("a good configuration");
+    let mut machine = built(&config, images);
     until(&mut machine, "Starting system log daemon", 6_000_000_000);
 }
 
@@ -109,7 +119,7 @@ fn boots_by_firmware_in_the_guest() {
     };
     let rom = std::fs::read(SLOF).unwrap_or_else(|e| panic!("{SLOF}: {e}: run `cargo xtask setup`"));
     let images = Images { kernel: Some(read("vmlinux")), firmware: Some(rom), ..Images::default() };
-    let mut machine = build(&config, images).map_err(|e| e.0).expect("a good configuration");
+    let mut machine = built(&config, images);
     let console = until(&mut machine, PANIC, 7_000_000_000);
     for text in ["Welcome to Open Firmware", "client-architecture-support... done", "Using radix MMU"] {
         assert!(console.contains(text), "`{text}` is missing in:\n{console}");
@@ -123,7 +133,7 @@ fn s13_a_shell_reads_the_console_and_reboots_the_machine() {
     let config = Config { memory_bytes: 1 << 30, append, cpus: 2, ..config() };
     let images =
         Images { kernel: Some(read("vmlinux")), initrd: Some(read("initrd.gz")), ..Images::default() };
-    let mut machine = build(&config, images).map_err(|e| e.0).expect("a good configuration");
+    let mut machine = built(&config, images);
     let limit = 6_000_000_000;
     until(&mut machine, "~ # ", limit);
     // The answer is not in what is typed, which is echoed.
@@ -151,13 +161,15 @@ fn s13_a_shell_reads_the_console_and_reboots_the_machine() {
     until(&mut machine, "~ # ", 2 * limit);
 }
 
-/// Digests of a boot at some counts, with caches flushed and runs cut at random in the second one.
+/// Digests of a boot at some counts: by the interpreter straight on, and by compiled code with caches flushed and runs
+/// cut at random.
 #[test]
 fn a_boot_with_random_flushes_and_quanta_has_the_same_digests() {
     for cpus in [1, 4] {
         let digests = |disturb: bool| -> Vec<String> {
-            let mut machine = linux(|c| c.cpus = cpus);
-            let mut random = Random(cpus as u64);
+            let cpus = |c: &mut Config| c.cpus = cpus;
+            let mut machine = if disturb { linux(cpus) } else { interpreted(cpus) };
+            let mut random = Random(7);
             let mut all = Vec::new();
             for point in 1..=6 {
                 let end = point * 50_000_000;
@@ -193,8 +205,9 @@ fn restored_at_100_random_positions_of_a_boot_equals_straight() {
     let mut random = Random(5);
     let mut positions: Vec<u64> = (0..100).map(|_| random.below(960_000_000)).collect();
     positions.sort_unstable();
+    // Each stretch is run by both engines.
     let mut straight = linux(|_| {});
-    let mut fresh = linux(|_| {});
+    let mut fresh = interpreted(|_| {});
     let to = |machine: &mut BoxedMachine, limit| {
         while machine.position().count < limit {
             match machine.run(limit) {

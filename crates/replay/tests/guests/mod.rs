@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use timebase_machine::api::*;
-use timebase_machine::build;
+use timebase_machine::{build, with_compiler};
 use timebase_replay::live::{Idle, World};
 use timebase_replay::{Attention, Ended, Event, Record, Timeline, Watcher};
 use timebase_state::{Digest, Instant};
@@ -50,8 +50,14 @@ impl Guest {
         Images { kernel: Some(self.kernel.clone()), ..Images::default() }
     }
 
+    /// A machine with the compiler of this host, if it has one.
     pub fn machine(&self) -> BoxedMachine {
-        build(&self.config, self.images()).map_err(|e| e.0).expect("a good configuration")
+        match timebase_jit::compiler(|| 0) {
+            Some(compiler) => with_compiler(&self.config, self.images(), compiler),
+            None => build(&self.config, self.images()),
+        }
+        .map_err(|e| e.0)
+        .expect("a good configuration")
     }
 
     /// The straight run: records of its history, and the digests at some positions.

@@ -1,0 +1,201 @@
+//! What hot code becomes, as text: a change of the compiler shows as a change of these files.
+//!
+//! After a change that is meant, `cargo nextest run -p timebase-jit --run-ignored only write_the_texts` writes them anew.
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+
+use iced_x86::{Decoder as HostDecoder, DecoderOptions, Formatter, IntelFormatter};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use timebase_cpu::bits::msr;
+use timebase_cpu::compiled::{Compiler, Entry, Leave, Source};
+use timebase_cpu::{Bus, BusError, Clock, Engine, Interpreter, Model, Vcpu, World};
+use timebase_isa::Decoder;
+use timebase_jit::ir::Ir;
+use timebase_jit::lift::{Bodies, lift};
+use timebase_jit::live::lives;
+use timebase_jit::x86::{Shared, emit};
+use timebase_memory::{Memory, Writer};
+use timebase_state::Instant;
+
+const PROGRAM: u64 = 0x1_0000;
+const BASE: usize = 0x1000_0000;
+
+/// Programs, as an assembler would print them.
+const PROGRAMS: &[(&str, bool, &[u32])] = &[
+    // lbzu r5,1(r3); cmpwi r5,0; bne -8
+    ("string", true, &[0x8ca3_0001, 0x2c05_0000, 0x4082_fff8]),
+    // mflr r0; std r31,-8(r1); std r0,16(r1); stdu r1,-64(r1); mr r31,r1; addi r1,r31,64; ld r0,16(r1); mtlr r0;
+    // ld r31,-8(r1); blr
+    (
+        "function",
+        true,
+        &[
+            0x7c08_02a6,
+            0xfbe1_fff8,
+            0xf801_0010,
+            0xf821_ffc1,
+            0x7c3f_0b78,
+            0x383f_0040,
+            0xe801_0010,
+            0x7c08_03a6,
+            0xebe1_fff8,
+            0x4e80_0020,
+        ],
+    ),
+    // addc r3,r3,r4; adde r5,r5,r6; add. r7,r3,r5; beq +8; addi r8,r8,1; bdnz -20
+    ("carries", true, &[0x7c63_2014, 0x7ca5_3114, 0x7ce3_2a15, 0x4182_0008, 0x3908_0001, 0x4200_ffec]),
+    // rlwinm r3,r4,5,20,26; rldicl r5,r6,12,40; mulld r7,r3,r5; divd r8,r7,r9; isel r10,r3,r5,eq; b -20
+    ("arithmetic", true, &[0x5483_2d34, 0x78c5_6200, 0x7ce3_29d2, 0x7d07_4bd2, 0x7d43_289e, 0x4bff_ffec]),
+    // lwz r3,0(r4); lhbrx r5,0,r4; stw r3,8(r4); std r5,16(r4); b -16
+    ("big_endian", false, &[0x8064_0000, 0x7ca0_262c, 0x9064_0008, 0xf8a4_0010, 0x4bff_fff0]),
+    // lxv vs0,0(r3); lxv vs1,0(r4); xvmaddadp vs0,vs1,vs2; stxv vs0,0(r3); addi r3,r3,16; bdnz -20
+    ("vector", true, &[0xf403_0001, 0xf424_0001, 0xf001_1308, 0xf403_0005, 0x3863_0010, 0x4200_ffec]),
+    // lwarx r5,0,r3; addi r5,r5,1; stwcx. r5,0,r3; bne -12; dcbz 0,r4; b -20
+    ("operations", true, &[0x7ca0_1828, 0x38a5_0001, 0x7ca0_192d, 0x4082_fff4, 0x7c00_27ec, 0x4bff_ffec]),
+    // fadd f1,f2,f3; mfcr r3; b -8
+    ("calls", true, &[0xfc22_182a, 0x7c60_0026, 0x4bff_fff8]),
+];
+
+/// A compiler that only notes what it would have made.
+struct Noting {
+    bodies: Bodies,
+    texts: Arc<Mutex<Vec<String>>>,
+}
+
+fn shared() -> Shared {
+    let at = |n: usize| BASE - 0x1_0000 + 0x1000 * n;
+    Shared {
+        leave: at(1),
+        outside: at(2),
+        fill_load: at(3),
+        fill_store: at(4),
+        step: at(5),
+        compute: at(6),
+        compute_aside: at(7),
+        limits: [at(8), at(9)],
+    }
+}
+
+/// The code as text; places of this process are left out.
+fn text(code: &[u8]) -> String {
+    let mut decoder = HostDecoder::with_ip(64, code, BASE as u64, DecoderOptions::NONE);
+    let mut formatter = IntelFormatter::new();
+    let mut text = String::new();
+    for instruction in &mut decoder {
+        let mut line = String::new();
+        formatter.format(&instruction, &mut line);
+        let process = (0..instruction.op_count()).any(|n| instruction.immediate_is_an_address(n));
+        let line = if process { line.split(',').next().unwrap_or("").to_string() + ",ADDRESS" } else { line };
+        let _ = writeln!(text, "{:4x}  {line}", instruction.ip() - BASE as u64);
+    }
+    text
+}
+
+trait IsAnAddress {
+    fn immediate_is_an_address(&self, operand: u32) -> bool;
+}
+
+impl IsAnAddress for iced_x86::Instruction {
+    fn immediate_is_an_address(&self, operand: u32) -> bool {
+        self.op_kind(operand) == iced_x86::OpKind::Immediate64 && self.immediate64() >> 40 != 0
+    }
+}
+
+impl Compiler for Noting {
+    fn name(&self) -> &'static str {
+        "noting"
+    }
+    fn compile(&mut self, source: &mut Source) -> Option<Entry> {
+        let ir = Ir::default();
+        let block = lift(&ir, &self.bodies, source);
+        let nodes = ir.into_nodes();
+        let code = emit(&nodes, &lives(&nodes, &block), &block, &shared(), BASE).expect("it can be compiled");
+        let (count, bytes) = (block.instructions, code.len());
+        self.texts.lock().unwrap().push(format!("{count} instructions, {bytes} bytes\n{}", text(&code)));
+        None
+    }
+    fn outside(&self) -> Entry {
+        std::ptr::null()
+    }
+    fn link(&mut self, _: usize, _: Entry) {}
+    unsafe fn enter(&mut self, _: Entry, _: &mut Vcpu, budget: u64) -> (Leave, u64) {
+        (Leave::Interpret, budget)
+    }
+    fn full(&self) -> bool {
+        false
+    }
+    fn flush(&mut self) {}
+    fn counters(&self) -> BTreeMap<String, u64> {
+        BTreeMap::new()
+    }
+}
+
+struct NoDevices;
+impl Bus for NoDevices {
+    fn load(&mut self, _: u32, _: u64, _: u8, _: Instant, _: &mut Memory) -> Result<u64, BusError> {
+        Err(BusError)
+    }
+    fn store(&mut self, _: u32, _: u64, _: u8, _: u64, _: Instant, _: &mut Memory) -> Result<(), BusError> {
+        Err(BusError)
+    }
+}
+
+/// The text of a program: its words disassembled, and what its first superblock becomes.
+fn pinned(little: bool, words: &[u32]) -> String {
+    let decoder = Decoder::new(300);
+    let mut listing = String::new();
+    let mut memory = Memory::new(1 << 20, 1);
+    for (n, &word) in words.iter().enumerate() {
+        let at = PROGRAM + 4 * n as u64;
+        let _ = writeln!(listing, "{at:x}  {}", timebase_isa::disassemble(&decoder, word.into(), at));
+        let word = if little { word.swap_bytes() } else { word };
+        memory.store_u32(at, word, Writer::Other).unwrap();
+    }
+    let texts = Arc::new(Mutex::new(Vec::new()));
+    let noting = Noting { bodies: Bodies::gather(true), texts: texts.clone() };
+    let mut engine = Interpreter::with_compiler(Model::Power9, Box::new(noting));
+    let mut cpu = Vcpu::cold(0, Model::Power9, false, 0, Instant::default());
+    cpu.set_msr(msr::SF | msr::ME | msr::FP | msr::VEC | msr::VSX | if little { msr::LE } else { 0 });
+    for n in 3..5 {
+        cpu.regs.gpr[n] = 0x8000;
+    }
+    // Until it is hot.
+    for count in 0..16 {
+        cpu.regs.nia = PROGRAM;
+        cpu.regs.gpr[1] = 0x9000;
+        let mut world = World {
+            observed: None,
+            memory: &mut memory,
+            bus: &mut NoDevices,
+            clock: Clock::cold(2, 1, 0, Instant::default()),
+            count,
+            passed: None,
+        };
+        engine.run(&mut cpu, &mut world, 1);
+    }
+    let texts = texts.lock().unwrap();
+    format!("{listing}\n{}", texts.first().expect("it became hot"))
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/pinned/{name}.txt"))
+}
+
+#[test]
+fn hot_code_becomes_what_is_written_down() {
+    for &(name, little, words) in PROGRAMS {
+        let expected = std::fs::read_to_string(path(name)).unwrap_or_default();
+        assert_eq!(pinned(little, words), expected, "{name}: see the head of this test");
+    }
+}
+
+#[test]
+#[ignore = "writes what the test compares with"]
+fn write_the_texts() {
+    for &(name, little, words) in PROGRAMS {
+        std::fs::create_dir_all(path(name).parent().unwrap()).unwrap();
+        std::fs::write(path(name), pinned(little, words)).unwrap();
+    }
+}
