@@ -66,6 +66,16 @@ pub mod lpcr {
     pub const ONL: u64 = 1 << 18;
     /// Large decrementer.
     pub const LD: u64 = 1 << 17;
+    /// Exit from `stop` by hypervisor virtualization interrupts.
+    pub const PECE_VIRTUALIZATION: u64 = 1 << 46;
+    /// Exit from `stop` by directed privileged doorbells.
+    pub const PECE_DOORBELL: u64 = 1 << 16;
+    /// Exit from `stop` by directed hypervisor doorbells.
+    pub const PECE_HYPERVISOR_DOORBELL: u64 = 1 << 15;
+    /// Exit from `stop` by external interrupts.
+    pub const PECE_EXTERNAL: u64 = 1 << 14;
+    /// Exit from `stop` by both decrementers.
+    pub const PECE_DECREMENTER: u64 = 1 << 13;
     /// Power-saving exit enables: all five of the low halfword and the hypervisor ones.
     pub const PECE: u64 = 0x1f << 12;
     /// Mediated external exception request.
@@ -80,6 +90,12 @@ pub mod lpcr {
     pub const HVICE: u64 = 1 << 1;
     /// Hypervisor decrementer interrupts enabled.
     pub const HDICE: u64 = 1;
+}
+
+/// Processor stop status and control (III 3.2.3).
+pub mod psscr {
+    /// Exit criterion: what LPCR[PECE] lets, through the system reset vector.
+    pub const EC: u64 = 1 << 20;
 }
 
 /// Data storage interrupt status (III 7.5.3).

@@ -3,7 +3,7 @@
 //! An asynchronous interrupt is taken between two instructions and counts as none. What POWER9 does and the book
 //! leaves open: an interrupt leaves no trace of a prefixed instruction but SRR1[34].
 
-use crate::bits::{lpcr, msr, srr1};
+use crate::bits::{lpcr, msr, psscr, srr1};
 use crate::observe::Observation;
 use crate::{Model, Vcpu};
 use timebase_isa::Trap;
@@ -56,6 +56,7 @@ vectors! {
     HypervisorInstructionStorage "hypervisor-instruction-storage" 0xe20;
     HypervisorEmulationAssistance "hypervisor-emulation-assistance" 0xe40;
     DirectedHypervisorDoorbell "directed-hypervisor-doorbell" 0xe80;
+    HypervisorVirtualization "hypervisor-virtualization" 0xea0;
     PerformanceMonitor "performance-monitor" 0xf00;
     VectorUnavailable "vector-unavailable" 0xf20;
     VsxUnavailable "vsx-unavailable" 0xf40;
@@ -77,6 +78,7 @@ impl Vector {
                 | HypervisorInstructionStorage
                 | HypervisorEmulationAssistance
                 | DirectedHypervisorDoorbell
+                | HypervisorVirtualization
                 | HypervisorFacilityUnavailable
         )
     }
@@ -98,10 +100,12 @@ impl Pending {
     const DOORBELL: u32 = 8;
     const HYPERVISOR_DECREMENTER: u32 = 16;
     const HYPERVISOR_DOORBELL: u32 = 32;
+    const VIRTUALIZATION: u32 = 64;
     /// Those that MSR[EE] enables.
     const BY_EE: u32 = Self::EXTERNAL | Self::DECREMENTER | Self::DOORBELL;
     /// Those that MSR[EE] or leaving hypervisor state enables.
-    const BY_EE_OR_GUEST: u32 = Self::HYPERVISOR_DECREMENTER | Self::HYPERVISOR_DOORBELL;
+    const BY_EE_OR_GUEST: u32 =
+        Self::HYPERVISOR_DECREMENTER | Self::HYPERVISOR_DOORBELL | Self::VIRTUALIZATION;
 }
 
 /// The bit of an asynchronous interrupt.
@@ -109,6 +113,7 @@ fn bit_of(vector: Vector) -> u32 {
     match vector {
         SystemReset => Pending::SYSTEM_RESET,
         External => Pending::EXTERNAL,
+        HypervisorVirtualization => Pending::VIRTUALIZATION,
         Decrementer => Pending::DECREMENTER,
         DirectedPrivilegedDoorbell => Pending::DOORBELL,
         HypervisorDecrementer => Pending::HYPERVISOR_DECREMENTER,
@@ -123,6 +128,7 @@ const SRR1_CAUSE: u64 = 0x783f_0000;
 impl Vcpu {
     /// Looks at everything that could interrupt at `now`. To be called whenever time or a line may have moved.
     pub fn look(&mut self, now: Instant) {
+        self.latch_hdec(now);
         let mut pending = 0;
         let mut add = |condition, bit| pending |= if condition { bit } else { 0 };
         add(self.system_reset, Pending::SYSTEM_RESET);
@@ -131,6 +137,7 @@ impl Vcpu {
         add(self.doorbell, Pending::DOORBELL);
         add(self.hdec_latched && self.spr.lpcr & lpcr::HDICE != 0, Pending::HYPERVISOR_DECREMENTER);
         add(self.hypervisor_doorbell, Pending::HYPERVISOR_DOORBELL);
+        add(self.virtualization, Pending::VIRTUALIZATION);
         self.pending = Pending(pending);
     }
 
@@ -148,13 +155,59 @@ impl Vcpu {
         }
         if ee || self.regs.msr & msr::HV == 0 {
             enabled |= Pending::BY_EE_OR_GUEST;
+            if self.spr.lpcr & lpcr::HVICE == 0 {
+                enabled &= !Pending::VIRTUALIZATION;
+            }
         }
         self.pending.0 & enabled
     }
 
     /// Something is pending that ends a rest (H_CEDE, `stop`), enabled or not.
     pub fn wakes(&self) -> bool {
-        self.pending.0 != 0
+        self.pending.0 & self.exits() != 0
+    }
+
+    /// `stop` is left through the system reset vector (PSSCR[EC], III 3.3.1), and by what LPCR[PECE] lets.
+    fn stops_to_reset(&self) -> bool {
+        self.has_hypervisor && self.spr.psscr & psscr::EC != 0
+    }
+
+    /// What ends a rest.
+    fn exits(&self) -> u32 {
+        if !self.stops_to_reset() {
+            return u32::MAX;
+        }
+        let by = |bit, pending| if self.spr.lpcr & bit != 0 { pending } else { 0 };
+        Pending::SYSTEM_RESET
+            | by(lpcr::PECE_VIRTUALIZATION, Pending::VIRTUALIZATION)
+            | by(lpcr::PECE_DOORBELL, Pending::DOORBELL)
+            | by(lpcr::PECE_HYPERVISOR_DOORBELL, Pending::HYPERVISOR_DOORBELL)
+            | by(lpcr::PECE_EXTERNAL, Pending::EXTERNAL)
+            | by(lpcr::PECE_DECREMENTER, Pending::DECREMENTER | Pending::HYPERVISOR_DECREMENTER)
+    }
+
+    /// The rest by `stop` ends. If PSSCR[EC] is set the thread goes on at the system reset vector, where SRR1 says what
+    /// woke it (III 7.5.1) and that no state was lost. The interrupt itself stays pending.
+    pub fn leave_stop(&mut self) {
+        if !self.stops_to_reset() {
+            return;
+        }
+        const NO_LOSS: u64 = 1 << 16;
+        let pending = self.pending.0 & self.exits();
+        let reasons = [
+            (Pending::SYSTEM_RESET, 0b0100),
+            (Pending::VIRTUALIZATION, 0b1001),
+            (Pending::EXTERNAL, 0b1000),
+            (Pending::DECREMENTER | Pending::HYPERVISOR_DECREMENTER, 0b0110),
+            (Pending::DOORBELL, 0b0101),
+            (Pending::HYPERVISOR_DOORBELL, 0b0011),
+        ];
+        let reason = reasons.iter().find(|(bits, _)| pending & bits != 0).map_or(0, |&(_, reason)| reason);
+        if pending & Pending::SYSTEM_RESET != 0 {
+            self.system_reset = false;
+            self.pending.0 &= !Pending::SYSTEM_RESET;
+        }
+        self.enter(SystemReset, self.regs.nia, reason << 18 | NO_LOSS);
     }
 
     /// Takes the most important interrupt that is pending and enabled, at the boundary before NIA.
@@ -173,6 +226,8 @@ impl Vcpu {
         } else if has(Pending::HYPERVISOR_DECREMENTER) {
             self.hdec_latched = false;
             HypervisorDecrementer
+        } else if has(Pending::VIRTUALIZATION) {
+            HypervisorVirtualization
         } else if has(Pending::EXTERNAL) {
             External
         } else if has(Pending::DECREMENTER) {

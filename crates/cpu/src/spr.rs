@@ -240,6 +240,8 @@ sprs! {
     hid4 0xffff_ffff_ffff_ffff since 300: 1012 H H;
     /// Hardware implementation dependent 5.
     hid5 0xffff_ffff_ffff_ffff since 300: 1014 H H;
+    /// Timer facilities management.
+    tfmr 0xffff_ffff_ffff_ffff since 300: 317 H H;
     /// Processor id.
     pir 0xffff since 300: 1023 S N;
     /// Thread id.
@@ -461,6 +463,7 @@ impl Core<'_, '_, '_> {
         match number {
             // HMER: a write can only clear bits.
             336 => cpu.spr.hmer & value,
+            317 => timer_management(cpu.spr.tfmr, value),
             13 if cpu.problem() => limit(cpu.spr.amr, cpu.spr.uamor & amor),
             13 | 29 if !cpu.hypervisor() => limit(cpu.spr.amr, amor),
             61 if !cpu.hypervisor() => limit(cpu.spr.iamr, amor),
@@ -468,6 +471,27 @@ impl Core<'_, '_, '_> {
             _ => value,
         }
     }
+}
+
+/// What TFMR reads after `value` was written (POWER9 user's manual, "Timer facilities management register"). All TBs of
+/// a machine run from one time, so what software asks for is done at once and leaves TB as it is.
+fn timer_management(old: u64, value: u64) -> u64 {
+    const LOAD_MODE: u64 = 1 << (63 - 16);
+    const MOVE: u64 = 1 << (63 - 18);
+    const CLEAR_ERRORS: u64 = 1 << (63 - 24);
+    const VALID: u64 = 1 << (63 - 41);
+    const STATE: u64 = 0xf << (63 - 31);
+    const NOT_SET: u64 = 2 << (63 - 31);
+    const RUNNING: u64 = 8 << (63 - 31);
+    let derived = STATE | VALID;
+    let now = if value & MOVE != 0 {
+        RUNNING | VALID
+    } else if value & LOAD_MODE != 0 {
+        NOT_SET
+    } else {
+        old & derived
+    };
+    value & !(derived | LOAD_MODE | MOVE | CLEAR_ERRORS) | now
 }
 
 impl Vcpu {

@@ -71,6 +71,7 @@ impl Vcpu {
         if before >= 0 && (value as i64) < 0 {
             self.hdec_latched = true;
         }
+        self.hdec_armed = value as i64 >= 0;
     }
 
     /// The next instant after `now` at which the exception of DEC begins to exist.
@@ -85,7 +86,20 @@ impl Vcpu {
 
     /// The next instant after `now` at which a timer changes what is pending.
     pub fn deadline(&self, now: Instant) -> Instant {
-        self.dec_deadline(now)
+        let dec = self.dec_deadline(now);
+        if !self.has_hypervisor || !self.hdec_armed {
+            return dec;
+        }
+        let ticks = (self.hdec(now) as i64).max(0) as u64 + 1;
+        dec.min(Instant::from_ticks(now.ticks().wrapping_add(ticks)))
+    }
+
+    /// HDEC went negative since it was written: its exception is latched.
+    pub(crate) fn latch_hdec(&mut self, now: Instant) {
+        if self.has_hypervisor && self.hdec_armed && (self.hdec(now) as i64) < 0 {
+            self.hdec_latched = true;
+            self.hdec_armed = false;
+        }
     }
 
     /// Writes TB at `now`, keeping the tick grid.

@@ -60,12 +60,16 @@ pub struct Vcpu {
     pub hdec_zero: Instant,
     /// HDEC went negative and the interrupt has not been taken.
     pub hdec_latched: bool,
+    /// HDEC is to go negative: it was written with a value that is not.
+    pub hdec_armed: bool,
     /// When VTB read 0; a whole tick.
     pub vtb_zero: Instant,
     /// When PURR and SPURR read 0; a whole tick.
     pub purr_zero: Instant,
     /// The external interrupt line.
     pub external: bool,
+    /// The line of hypervisor virtualization interrupts.
+    pub virtualization: bool,
     /// A system reset interrupt is requested.
     pub system_reset: bool,
     /// Doorbells latched: directed privileged (msgsndp), hypervisor (msgsnd).
@@ -107,9 +111,11 @@ impl Vcpu {
             dec_zero: never,
             hdec_zero: never,
             hdec_latched: false,
+            hdec_armed: true,
             vtb_zero: now,
             purr_zero: now,
             external: false,
+            virtualization: false,
             system_reset: false,
             doorbell: false,
             hypervisor_doorbell: false,

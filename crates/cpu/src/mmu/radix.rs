@@ -28,15 +28,32 @@ fn process(cpu: &Vcpu, ea: u64) -> Result<u64, Miss> {
     }
 }
 
+/// The process table: its real address and length in bytes. Where there is a hypervisor, the partition table entry of
+/// the host says it: the second doubleword of entry 0.
+fn process_table(cpu: &Vcpu, memory: &Memory, found: &mut Translation) -> Result<(u64, u64), Miss> {
+    const TABLE: u64 = 0x0fff_ffff_ffff_f000;
+    if !cpu.has_hypervisor {
+        return Ok((cpu.partition.process_table, cpu.partition.process_table_bytes));
+    }
+    if cpu.regs.msr & msr::HV == 0 && cpu.spr.lpidr != 0 {
+        return Err(Miss::Unsupported);
+    }
+    let address = (cpu.spr.ptcr & TABLE) + 8;
+    let entry = memory.read_u64(address).map_err(|_| Miss::Unsupported)?;
+    found.saw(address);
+    Ok((entry & TABLE, 1 << (12 + (entry & 0x1f))))
+}
+
 /// Walks the process-scoped tree for `ea`.
 pub(super) fn walk(cpu: &Vcpu, memory: &Memory, ea: u64, access: Access) -> Result<Translation, Miss> {
     let process = process(cpu, ea)?;
     let mut found = Translation::real(0);
     let entry_offset = process * 16;
-    if entry_offset + 16 > cpu.partition.process_table_bytes {
+    let (table, bytes) = process_table(cpu, memory, &mut found)?;
+    if entry_offset + 16 > bytes {
         return Err(Miss::NoTranslation);
     }
-    let entry_address = cpu.partition.process_table + entry_offset;
+    let entry_address = table + entry_offset;
     let entry = memory.read_u64(entry_address).map_err(|_| Miss::Unsupported)?;
     found.saw(entry_address);
     // RTS stands in two pieces: bits 1:2 and 56:58.

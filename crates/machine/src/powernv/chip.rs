@@ -3,10 +3,11 @@
 //!
 //! What nobody answers reads as all ones; over XSCOM it is an error in HMER. Both are counted for the report.
 
+use super::scom::Scoms;
 use super::topology::Topology;
-use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec::Vec};
 use timebase_cpu::{Bus, BusError, Model};
-use timebase_devices::Lpc;
+use timebase_devices::{Lpc, Psi, XiveNative, psi};
 use timebase_memory::Memory;
 use timebase_state::{Instant, State};
 
@@ -32,6 +33,9 @@ const HMER_NO_ADDRESS: u64 = 4 << (63 - 23);
 #[derive(State)]
 pub(crate) struct Devices {
     pub lpc: Lpc,
+    pub xive: XiveNative,
+    /// Of each chip.
+    pub psi: Box<[Psi]>,
     pub scoms: Scoms,
     /// What HMER of the vCPU that made the last access gains; the machine brings it there before the next instruction.
     pub hmer: Option<(u32, u64)>,
@@ -43,22 +47,30 @@ pub(crate) struct Devices {
     pub unanswered: BTreeMap<String, u64>,
 }
 
-/// Registers behind XSCOM that only keep what is written to them.
-#[derive(State, Default)]
-pub(crate) struct Scoms {
-    stored: BTreeMap<(u32, u32), u64>,
-}
-
 impl Devices {
     /// As after power-on.
     pub fn cold(model: Model, topology: Topology) -> Devices {
         Devices {
             lpc: Lpc::cold(),
+            xive: XiveNative::cold(topology.chips, (0..topology.cpus()).map(|n| topology.pir(n)).collect()),
+            psi: (0..topology.chips).map(|_| Psi::cold()).collect(),
             scoms: Scoms::default(),
             hmer: None,
             topology,
             model,
             unanswered: BTreeMap::new(),
+        }
+    }
+
+    /// Brings the lines of devices to the interrupt controller.
+    pub fn settle(&mut self, memory: &mut Memory) {
+        for (n, on) in (psi::LPC_SERIAL..).zip(self.lpc.lines()) {
+            self.psi[0].set_line(n, on);
+        }
+        for psi in &mut self.psi {
+            for number in psi.take_events() {
+                self.xive.route(number >> 28, number & 0x0fff_ffff, memory);
+            }
         }
     }
 
@@ -85,16 +97,16 @@ impl Devices {
         answer
     }
 
-    fn xscom_read(&mut self, cpu: u32, chip: u32, register: u32) -> u64 {
-        let value = self.scom(chip, register);
+    fn xscom_read(&mut self, cpu: u32, chip: u32, register: u32, memory: &mut Memory) -> u64 {
+        let value = self.scom(chip, register, memory);
         if value.is_none() {
             self.unanswered(format!("xscom load {register:#x}"));
         }
         self.done(cpu, value).unwrap_or(u64::MAX)
     }
 
-    fn xscom_write(&mut self, cpu: u32, chip: u32, register: u32, value: u64) {
-        let answer = self.set_scom(chip, register, value);
+    fn xscom_write(&mut self, cpu: u32, chip: u32, register: u32, value: u64, memory: &mut Memory) {
+        let answer = self.set_scom(chip, register, value, memory);
         if answer.is_none() {
             self.unanswered(format!("xscom store {register:#x}"));
         }
@@ -102,7 +114,8 @@ impl Devices {
     }
 
     /// Loads an XSCOM register of a chip.
-    fn scom(&mut self, chip: u32, register: u32) -> Option<u64> {
+    fn scom(&mut self, chip: u32, register: u32, memory: &mut Memory) -> Option<u64> {
+        let first = self.first();
         Some(match register {
             // CFAM chip id: POWER9 "Nimbus" DD2.0, POWER10 DD2.0.
             0xf_000f => match self.model {
@@ -111,18 +124,46 @@ impl Devices {
             },
             // Status of the XSCOM engine itself.
             0x9_0012 | 0x9_0013 | 0x9_0018 => 0,
-            _ => return self.scoms.stored.get(&(chip, register)).copied(),
+            _ if register.wrapping_sub(first.xive) < XIVE_NUMBERS => {
+                return self.xive.scom(chip, register - first.xive, memory);
+            }
+            _ if register.wrapping_sub(first.psi) < PSI_NUMBERS => {
+                return self.psi[chip as usize].scom(register - first.psi);
+            }
+            _ => return self.scoms.read(self.model, chip, register),
         })
     }
 
     /// Stores an XSCOM register of a chip.
-    fn set_scom(&mut self, _chip: u32, register: u32, _value: u64) -> Option<()> {
+    fn set_scom(&mut self, chip: u32, register: u32, value: u64, memory: &mut Memory) -> Option<()> {
+        let first = self.first();
         match register {
             0x9_0012 | 0x9_0013 | 0x9_0018 => Some(()),
-            _ => None,
+            _ if register.wrapping_sub(first.xive) < XIVE_NUMBERS => {
+                self.xive.set_scom(chip, register - first.xive, value, memory)
+            }
+            _ if register.wrapping_sub(first.psi) < PSI_NUMBERS => {
+                self.psi[chip as usize].set_scom(register - first.psi, value)
+            }
+            _ => self.scoms.write(self.model, chip, register, value),
+        }
+    }
+
+    fn first(&self) -> First {
+        match self.model {
+            Model::Power9 => First { psi: 0x501_2900, xive: 0x501_3000 },
+            Model::Power10 => First { psi: 0x301_1d00, xive: 0x201_0800 },
         }
     }
 }
+
+/// XSCOM numbers of units, and how many they have.
+struct First {
+    psi: u32,
+    xive: u32,
+}
+const PSI_NUMBERS: u32 = 0x100;
+const XIVE_NUMBERS: u32 = 0x300;
 
 /// All ones of this many bytes.
 fn ones(bytes: u8) -> u64 {
@@ -136,16 +177,21 @@ impl Bus for Devices {
         address: u64,
         bytes: u8,
         _: Instant,
-        _: &mut Memory,
+        memory: &mut Memory,
     ) -> Result<u64, BusError> {
         if let Some((chip, offset)) = self.window(address, XSCOM, XSCOM_BYTES)
             && bytes == 8
         {
-            return Ok(self.xscom_read(cpu, chip, (offset >> 3) as u32));
+            return Ok(self.xscom_read(cpu, chip, (offset >> 3) as u32, memory));
         }
         let answer = match self.window(address, LPC, LPC_BYTES) {
             Some((0, offset)) if bytes <= 4 => self.lpc.read(offset as u32, bytes).map(u64::from),
-            _ => None,
+            Some(_) => None,
+            None => self
+                .xive
+                .load(cpu, address, bytes, memory)
+                .or_else(|| self.psi.iter_mut().find_map(|psi| psi.load(address)))
+                .map(|value| value & ones(bytes)),
         };
         Ok(answer.unwrap_or_else(|| {
             self.unanswered(format!("load {address:#x}"));
@@ -160,17 +206,21 @@ impl Bus for Devices {
         bytes: u8,
         value: u64,
         _: Instant,
-        _: &mut Memory,
+        memory: &mut Memory,
     ) -> Result<(), BusError> {
         if let Some((chip, offset)) = self.window(address, XSCOM, XSCOM_BYTES)
             && bytes == 8
         {
-            self.xscom_write(cpu, chip, (offset >> 3) as u32, value);
+            self.xscom_write(cpu, chip, (offset >> 3) as u32, value, memory);
             return Ok(());
         }
         let answer = match self.window(address, LPC, LPC_BYTES) {
             Some((0, offset)) if bytes <= 4 => self.lpc.write(offset as u32, bytes, value as u32),
-            _ => None,
+            Some(_) => None,
+            None => self
+                .xive
+                .store(cpu, address, bytes, value, memory)
+                .or_else(|| self.psi.iter_mut().find_map(|psi| psi.store(address, value))),
         };
         if answer.is_none() {
             self.unanswered(format!("store {address:#x}"));

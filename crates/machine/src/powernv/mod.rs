@@ -5,6 +5,7 @@
 
 mod chip;
 mod describe;
+mod scom;
 mod topology;
 
 use crate::chassis::{self, Chassis, Request};
@@ -215,10 +216,13 @@ impl chassis::Board for Board {
         {
             slot.vcpu.spr.hmer |= bits;
         }
-        for slot in &mut self.cpu {
+        self.devices.settle(&mut self.memory);
+        for (n, slot) in self.cpu.iter_mut().enumerate() {
+            (slot.vcpu.virtualization, slot.vcpu.external) = self.devices.xive.lines(n as u32);
             slot.vcpu.look(now);
             if slot.activity == Activity::Resting && slot.vcpu.wakes() {
                 slot.activity = Activity::Running;
+                slot.vcpu.leave_stop();
             }
         }
     }

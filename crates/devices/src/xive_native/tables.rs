@@ -1,0 +1,79 @@
+//! The tables in memory (XIVE specification, "Virtualization Structure Tables"): where an entry is, directly or through
+//! a page of descriptors.
+
+use super::bits::field;
+use timebase_memory::Memory;
+use timebase_state::State;
+
+/// Blocks that a table has descriptors for.
+const BLOCKS: usize = 16;
+
+/// A kind of table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// Event assignments, 8 bytes each: where a source's events go.
+    Assignment,
+    /// Event states, two bits each.
+    State,
+    /// Event notification descriptors, 32 bytes each: queues.
+    Descriptor,
+    /// Notification virtual targets, 64 bytes each.
+    Target,
+}
+
+impl Kind {
+    /// Bits of an entry.
+    fn entry_bits(self) -> u64 {
+        match self {
+            Kind::Assignment => 64,
+            Kind::State => 2,
+            Kind::Descriptor => 256,
+            Kind::Target => 512,
+        }
+    }
+}
+
+/// The descriptors of all tables of a chip.
+#[derive(State, Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tables {
+    descriptors: [[u64; BLOCKS]; 4],
+}
+
+impl Tables {
+    /// Writes the descriptor of a table: kind 0 to 3, others are overflow queues that are never needed here.
+    pub fn set(&mut self, kind: u64, block: u64, value: u64) {
+        if let Some(table) = self.descriptors.get_mut(kind as usize) {
+            table[block as usize % BLOCKS] = value;
+        }
+    }
+
+    /// Reads it.
+    pub fn get(&self, kind: u64, block: u64) -> u64 {
+        self.descriptors.get(kind as usize).map_or(0, |table| table[block as usize % BLOCKS])
+    }
+
+    /// The real address of entry `index`. None: the table has no such entry.
+    pub fn entry(&self, kind: Kind, block: u32, index: u32, memory: &Memory) -> Option<u64> {
+        let descriptor = self.descriptors[kind as usize][block as usize % BLOCKS];
+        let index = index as u64;
+        if descriptor & INDIRECT == 0 {
+            return within(descriptor, index * kind.entry_bits() / 8);
+        }
+        let first = memory.read_u64(descriptor & ADDRESS).ok()?;
+        let per_page = page_bytes(first)? * 8 / kind.entry_bits();
+        let page = memory.read_u64((descriptor & ADDRESS) + 8 * (index / per_page)).ok()?;
+        within(page, index % per_page * kind.entry_bits() / 8)
+    }
+}
+
+const ADDRESS: u64 = 0x0fff_ffff_ffff_f000;
+const INDIRECT: u64 = 1 << 7;
+
+/// Bytes that a descriptor covers. None: it is empty.
+fn page_bytes(descriptor: u64) -> Option<u64> {
+    (descriptor & ADDRESS != 0).then(|| 1 << (field(descriptor, 0, 5) + 12))
+}
+
+fn within(descriptor: u64, offset: u64) -> Option<u64> {
+    (offset < page_bytes(descriptor)?).then_some((descriptor & ADDRESS) + offset)
+}

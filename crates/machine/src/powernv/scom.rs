@@ -1,0 +1,129 @@
+//! XSCOM registers of units that need no model of their own: they keep what is written, or say one thing for ever
+//! (POWER9 and POWER10 register specifications; numbers as skiboot has them).
+
+use alloc::collections::BTreeMap;
+use timebase_cpu::Model;
+use timebase_state::State;
+
+/// Registers that keep what is written to them, by chip and number.
+#[derive(State, Default)]
+pub(crate) struct Scoms {
+    stored: BTreeMap<(u32, u32), u64>,
+}
+
+/// What a register is.
+enum Kind {
+    /// It keeps what is written; so it reads before.
+    Kept(u64),
+    /// It reads so; writes have no effect.
+    Fixed(u64),
+}
+use Kind::{Fixed, Kept};
+
+/// Status of the time of day: the chip is the active master; steps are valid on both paths of a master, of a slave.
+const MASTER: u64 = 1 << (63 - 23);
+const MASTER_PATHS: u64 = 1 << (63 - 6) | 1 << (63 - 7);
+const SLAVE_PATHS: u64 = 1 << (63 - 8) | 1 << (63 - 10);
+
+/// The register of a chip, if it exists.
+fn kind(model: Model, chip: u32, register: u32) -> Option<Kind> {
+    // The bus arbiter of the power management engines: no window is set up, so firmware takes memory of its own for what
+    // is behind them (HOMER, the OCC's common area).
+    let pba = match model {
+        Model::Power9 => 0x501_2b00,
+        Model::Power10 => 0x101_0cda,
+    };
+    if register.wrapping_sub(pba) < 8 {
+        return Some(Kept(0));
+    }
+    match register {
+        // Export control, and where this part comes from.
+        0x1_8002 => return Some(Fixed(0)),
+        // Fault isolation of the power bus and of memory: no fault. Malfunction alert: none.
+        0x9_0022 => return Some(Kept(0)),
+        // Time of day (chiptod): the state machine runs; which paths give steps, and the master; no errors, and requests
+        // to other chips are done at once. All time bases of a machine run from one time.
+        0x4_0008 => return Some(Fixed(if chip == 0 { MASTER | MASTER_PATHS } else { SLAVE_PATHS })),
+        0x4_0024 => return Some(Fixed(1 << 59)),
+        0x4_0030 => return Some(Fixed(0)),
+        0x4_0000..=0x4_0031 => return Some(Kept(0)),
+        // GPIO and the clock generator's device id: nothing of that.
+        0xf_0033 => return Some(Fixed(0)),
+        _ => {}
+    }
+    match model {
+        Model::Power9 => core_9(register),
+        Model::Power10 => core_10(register),
+    }
+}
+
+/// Registers of POWER9's cores (chiplets 0x20 to 0x37) and quads (0x10 to 0x15).
+fn core_9(register: u32) -> Option<Kind> {
+    let (chiplet, offset) = (register >> 24, register & 0xff_ffff);
+    match (chiplet, offset) {
+        // State of the core's threads: all run.
+        (0x20..=0x37, 0x01_0ab3) => Some(Fixed(0)),
+        // Special wake-up, of which nothing ever sleeps: done.
+        (0x20..=0x37, 0x0f_0114) | (0x10..=0x15, 0x0f_0114) => Some(Fixed(1 << 62)),
+        (0x20..=0x37, 0x0f_010a..=0x0f_010d) | (0x10..=0x15, 0x0f_010a..=0x0f_010d) => Some(Kept(0)),
+        // Where the quad's cores find the thread contexts and random numbers.
+        (0x10..=0x15, 0x01_1010 | 0x01_1011 | 0x01_1410 | 0x01_1411) => Some(Kept(0)),
+        // Fault isolation: no fault.
+        (0x20..=0x37, 0x01_0a40..=0x01_0a48) => Some(Kept(0)),
+        _ => None,
+    }
+}
+
+/// Registers of POWER10's cores, which four share a quad (chiplets 0x20 to 0x27).
+fn core_10(register: u32) -> Option<Kind> {
+    let (chiplet, offset) = (register >> 24, register & 0xff_ffff);
+    if !(0x20..=0x27).contains(&chiplet) {
+        return None;
+    }
+    match offset & 0xff_0fff {
+        // Thread state, direct controls, status: all run, all stops are done.
+        0x02_0412 | 0x02_0413 | 0x02_0454 => Some(Fixed(0)),
+        0x02_0449 => Some(Kept(0)),
+        // Special wake-up by the hypervisor, firmware, others; and its status: done.
+        0x0e_0824 => Some(Fixed(1 << 63 | 1 << 62)),
+        0x0e_0814..=0x0e_083f => Some(Kept(0)),
+        // NCU: where thread contexts and random numbers are.
+        0x01_0650 | 0x01_0651 => Some(Kept(0)),
+        _ => None,
+    }
+}
+
+impl Scoms {
+    /// Loads a register of a chip. None: there is none.
+    pub fn read(&self, model: Model, chip: u32, register: u32) -> Option<u64> {
+        match kind(model, chip, register)? {
+            Fixed(value) => Some(value),
+            Kept(before) => Some(self.stored.get(&(chip, register)).copied().unwrap_or(before)),
+        }
+    }
+
+    /// Stores it.
+    pub fn write(&mut self, model: Model, chip: u32, register: u32, value: u64) -> Option<()> {
+        if let Kept(_) = kind(model, chip, register)? {
+            self.stored.insert((chip, register), value);
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_keep_what_they_should_and_others_do_not_exist() {
+        let mut scoms = Scoms::default();
+        scoms.write(Model::Power9, 0, 0x1001_1010, 7).unwrap();
+        assert_eq!(scoms.read(Model::Power9, 0, 0x1001_1010), Some(7));
+        assert_eq!(scoms.read(Model::Power9, 1, 0x1001_1010), Some(0));
+        scoms.write(Model::Power9, 0, 0x200f_0114, 0).unwrap();
+        assert_eq!(scoms.read(Model::Power9, 0, 0x200f_0114), Some(1 << 62));
+        assert_eq!(scoms.read(Model::Power9, 0, 0xdead), None);
+        assert_eq!(scoms.write(Model::Power9, 0, 0xdead, 0), None);
+    }
+}
