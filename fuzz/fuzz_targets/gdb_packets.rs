@@ -5,37 +5,15 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use session::session;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use timebase_debug::Session;
 use timebase_debug::gdb::{packets, serve};
-use timebase_machine::api::*;
-use timebase_replay::{Event, Record, Timeline};
 
-const RACE: &[u8] = include_bytes!("../../guests/race/race.elf");
-
-fn session() -> Session {
-    let config = Config {
-        machine: "pseries".into(),
-        cpu: "power9".into(),
-        memory_bytes: 64 << 20,
-        cpus: 2,
-        append: String::new(),
-        firmware: Firmware::BuiltIn,
-        seed: 1,
-        schedule_seed: 2,
-        rtc_seconds: 0,
-        rate_numerator: 2,
-        rate_denominator: 1,
-    };
-    let images = Images { kernel: Some(RACE.into()), ..Images::default() };
-    let machine = timebase_machine::build(&config, images).map_err(|e| e.0).expect("a machine");
-    let end = Position { count: 100_000, sequence: 0 };
-    let records = vec![Record { at: end, event: Event::Progress }];
-    Session::new(Timeline::new(machine, records).expect("a timeline"), false)
-}
+#[path = "../../crates/debug/tests/session/mod.rs"]
+mod session;
 
 /// The port of a server that lives as long as the fuzzer. A panic of its thread ends the process.
 fn port() -> u16 {

@@ -1,39 +1,15 @@
 //! Whatever comes in place of gdb: no panic, no hang, and the next one finds history where it was.
 
+mod session;
+
 use proptest::prelude::*;
+use session::session;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use timebase_debug::Session;
 use timebase_debug::gdb::{packets, serve};
-use timebase_machine::api::*;
-use timebase_machine::build;
-use timebase_replay::{Event, Record, Timeline};
-
-const RACE: &[u8] = include_bytes!("../../../guests/race/race.elf");
-
-fn session() -> Session {
-    let config = Config {
-        machine: "pseries".into(),
-        cpu: "power9".into(),
-        memory_bytes: 64 << 20,
-        cpus: 2,
-        append: String::new(),
-        firmware: Firmware::BuiltIn,
-        seed: 1,
-        schedule_seed: 2,
-        rtc_seconds: 0,
-        rate_numerator: 2,
-        rate_denominator: 1,
-    };
-    let images = Images { kernel: Some(RACE.into()), ..Images::default() };
-    let machine = build(&config, images).map_err(|e| e.0).unwrap();
-    let end = Position { count: 300_000, sequence: 0 };
-    let records = vec![Record { at: end, event: Event::Progress }];
-    Session::new(Timeline::new(machine, records).unwrap(), false)
-}
 
 /// A server with a session of its own, for as long as this lives.
 struct Server {

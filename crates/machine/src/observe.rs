@@ -3,6 +3,7 @@
 //! Watching is invisible to the guest and changes no digest: nothing here is state.
 
 use crate::Position;
+pub use crate::pseries::status_name;
 use alloc::{string::String, vec::Vec};
 use timebase_cpu::observe::{Observation as OfCpu, Observed as SeenInRun};
 use timebase_cpu::{Clock, Vcpu, Vector};

@@ -4,10 +4,10 @@
 //! they differ after is found by halves; what is told of it is what someone would look up next: the fields that
 //! differ, and what was executed and what happened before.
 
+use crate::events::of_observed;
 use crate::{Event, Patience, Record, Timeline, TravelError};
 use serde::Serialize;
-use std::collections::BTreeMap;
-use timebase_machine::api::{Machine, Position, Statistics};
+use timebase_machine::api::{Machine, Position};
 use timebase_state::{Digest, Snapshot};
 
 /// Instructions that are told before the first that diverges.
@@ -161,10 +161,21 @@ pub fn steps(
     to: u64,
     patience: &mut Patience,
 ) -> Result<Vec<Step>, TravelError> {
-    let mut steps = Vec::new();
     timeline.seek(Position { count: from, sequence: 0 }, patience)?;
+    timeline.machine().observe(true);
+    let steps = observed_steps(timeline, from, to, patience);
+    timeline.machine().observe(false);
+    steps
+}
+
+fn observed_steps(
+    timeline: &mut Timeline,
+    from: u64,
+    to: u64,
+    patience: &mut Patience,
+) -> Result<Vec<Step>, TravelError> {
+    let mut steps = Vec::new();
     for instruction in from..to {
-        let before = timeline.machine().statistics();
         let mut step = look(timeline.machine(), instruction);
         match timeline.seek(Position { count: instruction + 1, sequence: 0 }, patience) {
             Ok(()) => {}
@@ -174,7 +185,8 @@ pub fn steps(
             }
             Err(error) => return Err(error),
         }
-        step.events = happened(&before, &timeline.machine().statistics());
+        let observed = timeline.machine().take_observed();
+        step.events = observed.into_iter().map(|seen| of_observed(seen).brief()).collect();
         step.events.extend(inputs(timeline, instruction, instruction + 1));
         steps.push(step);
         if timeline.position().count <= instruction {
@@ -196,23 +208,4 @@ pub(crate) fn look(machine: &mut dyn Machine, instruction: u64) -> Step {
     };
     let (first, next) = (word(address), word(address.wrapping_add(4)));
     Step { instruction, cpu, address, word: first, next_word: next, events: Vec::new() }
-}
-
-/// What was counted in between, by name.
-fn happened(before: &Statistics, after: &Statistics) -> Vec<String> {
-    let pairs = [
-        ("interrupt", &before.exceptions, &after.exceptions),
-        ("interrupt", &before.interrupts, &after.interrupts),
-        ("hcall", &before.hcalls, &after.hcalls),
-        ("RTAS", &before.rtas, &after.rtas),
-    ];
-    let more = |before: &BTreeMap<String, u64>, name: &String, count: u64| {
-        count > before.get(name).copied().unwrap_or(0)
-    };
-    let mut events = Vec::new();
-    for (kind, before, after) in pairs {
-        let new = after.iter().filter(|&(name, &count)| more(before, name, count));
-        events.extend(new.map(|(name, _)| format!("{kind} {name}")));
-    }
-    events
 }

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::str::FromStr;
 use timebase_machine::api::Position;
 use timebase_machine::debug::Halts;
-use timebase_machine::observe::{Latency, Observation, Observed, Operation, Routed};
+use timebase_machine::observe::{Latency, Observation, Observed, Operation, Routed, status_name};
 
 /// Instructions that are run before what was seen is told.
 const STRETCH: u64 = 1_000_000;
@@ -126,6 +126,18 @@ pub struct Happening {
     pub name: String,
     /// What else there is to say, by name.
     pub details: Details,
+}
+
+impl Happening {
+    /// What happened, without when and where.
+    pub fn brief(&self) -> String {
+        let Happening { kind, name, details, .. } = self;
+        if details.0.is_empty() {
+            format!("{} {name}", kind.name())
+        } else {
+            format!("{} {name} {details}", kind.name())
+        }
+    }
 }
 
 /// A line of a table.
@@ -345,26 +357,8 @@ fn of_xive(operation: Operation, value: u64) -> (Kind, String, Vec<(&'static str
     (Kind::Controller, name.into(), details)
 }
 
-/// Names of statuses (LoPAR "Hcall Status Codes").
 fn status_of(status: i64) -> Detail {
-    let name = match status {
-        0 => "H_SUCCESS",
-        18 => "H_CONTINUE",
-        -1 => "H_HARDWARE",
-        -2 => "H_FUNCTION",
-        -3 => "H_PRIVILEGE",
-        -4 => "H_PARAMETER",
-        -6 => "H_PTEG_FULL",
-        -7 => "H_NOT_FOUND",
-        -16 => "H_RESOURCE",
-        -55 => "H_P2",
-        -56 => "H_P3",
-        -57 => "H_P4",
-        -69 => "H_BAD_MODE",
-        -256 => "H_UNSUPPORTED_FLAG",
-        other => return Detail::Number(other),
-    };
-    Detail::Text(name.into())
+    status_name(status).map_or(Detail::Number(status), |name| Detail::Text(name.into()))
 }
 
 pub(crate) fn of_observed(seen: Observed) -> Happening {

@@ -248,21 +248,10 @@ impl Paged {
         self.root.as_ref().map_or(ZERO_HASH, Node::hash)
     }
 
-    /// Hash of page `index`; zeros for a zero page.
-    pub fn page_hash(&self, index: u64) -> [u8; 32] {
-        let mut node = self.root.as_ref();
-        let mut level = self.levels;
-        while let Some(Node::Inner(inner)) = node {
-            level -= 1;
-            node = inner.children[Self::child(index, level)].as_ref();
-        }
-        node.map_or(ZERO_HASH, Node::hash)
-    }
-
     /// Numbers of the pages whose content differs, in order. Both must have the same length.
     pub fn changed_pages(&self, other: &Paged) -> Vec<u64> {
         let mut changed = Vec::new();
-        changed_below(self.root.as_ref(), other.root.as_ref(), self.levels, 0, &mut changed);
+        parting(self.root.as_ref(), other.root.as_ref(), self.levels, 0, equal, &mut changed);
         changed
     }
 
@@ -270,7 +259,7 @@ impl Paged {
     /// Both must have the same length.
     pub fn own_pages(&self, other: &Paged) -> Vec<u64> {
         let mut own = Vec::new();
-        own_below(self.root.as_ref(), other.root.as_ref(), self.levels, 0, &mut own);
+        parting(self.root.as_ref(), other.root.as_ref(), self.levels, 0, shared, &mut own);
         own
     }
 
@@ -292,7 +281,7 @@ impl Paged {
     /// Numbers of the pages that are not zero, in order.
     pub fn present_pages(&self) -> Vec<u64> {
         let mut present = Vec::new();
-        changed_below(self.root.as_ref(), None, self.levels, 0, &mut present);
+        parting(self.root.as_ref(), None, self.levels, 0, equal, &mut present);
         present
     }
 }
@@ -308,13 +297,16 @@ fn unshared_below(a: Option<&Node>, b: Option<&Node>) -> u64 {
     }
 }
 
-fn own_below(a: Option<&Node>, b: Option<&Node>, level: u32, base: u64, out: &mut Vec<u64>) {
-    let shared = match (a, b) {
-        (None, None) => true,
-        (Some(a), Some(b)) => a.same(b),
-        _ => false,
-    };
-    if shared {
+/// Numbers of the pages at which two trees part, where `same` says what does not.
+fn parting(
+    a: Option<&Node>,
+    b: Option<&Node>,
+    level: u32,
+    base: u64,
+    same: fn(Option<&Node>, Option<&Node>) -> bool,
+    out: &mut Vec<u64>,
+) {
+    if same(a, b) {
         return;
     }
     if level == 0 {
@@ -323,7 +315,25 @@ fn own_below(a: Option<&Node>, b: Option<&Node>, level: u32, base: u64, out: &mu
     }
     for child in 0..FANOUT {
         let next = base + ((child as u64) << (FANOUT_BITS * (level - 1)));
-        own_below(child_of(a, child), child_of(b, child), level - 1, next, out);
+        parting(child_of(a, child), child_of(b, child), level - 1, next, same, out);
+    }
+}
+
+/// They are one and the same node.
+fn shared(a: Option<&Node>, b: Option<&Node>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => a.same(b),
+        _ => false,
+    }
+}
+
+/// Their contents are equal.
+fn equal(a: Option<&Node>, b: Option<&Node>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => a.same(b) || a.hash() == b.hash(),
+        (Some(one), None) | (None, Some(one)) => one.hash() == ZERO_HASH,
     }
 }
 
@@ -331,24 +341,5 @@ fn child_of(node: Option<&Node>, child: usize) -> Option<&Node> {
     match node {
         Some(Node::Inner(inner)) => inner.children[child].as_ref(),
         _ => None,
-    }
-}
-
-fn changed_below(a: Option<&Node>, b: Option<&Node>, level: u32, base: u64, out: &mut Vec<u64>) {
-    let same = match (a, b) {
-        (None, None) => true,
-        (Some(a), Some(b)) => a.same(b) || a.hash() == b.hash(),
-        (Some(one), None) | (None, Some(one)) => one.hash() == ZERO_HASH,
-    };
-    if same {
-        return;
-    }
-    if level == 0 {
-        out.push(base);
-        return;
-    }
-    for child in 0..FANOUT {
-        let next = base + ((child as u64) << (FANOUT_BITS * (level - 1)));
-        changed_below(child_of(a, child), child_of(b, child), level - 1, next, out);
     }
 }

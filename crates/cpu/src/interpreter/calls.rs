@@ -14,7 +14,7 @@ use timebase_isa::semantics::Compute;
 use timebase_memory::Memory;
 
 /// A block is compiled when it is found this often.
-const HOT: u32 = 6;
+const HOT: u32 = 32;
 
 /// The functions that compiled code calls.
 pub const CALLS: Calls = Calls { fill_load, fill_store, step, compute };

@@ -8,6 +8,8 @@ mod hcall;
 mod open_firmware;
 mod rtas;
 
+pub use hcall::status_name;
+
 use crate::chassis::{self, Chassis, Request};
 use crate::image::{self, Image, KERNEL_BASE};
 use crate::observe::{Operation, Routed};

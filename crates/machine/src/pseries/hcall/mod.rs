@@ -17,20 +17,38 @@ use alloc::format;
 use timebase_cpu::Model;
 use timebase_cpu::bits::msr;
 
-/// Statuses (LoPAR "Hcall Status Codes").
-pub(super) mod status {
-    pub const SUCCESS: i64 = 0;
-    pub const HARDWARE: i64 = -1;
-    pub const FUNCTION: i64 = -2;
-    pub const PRIVILEGE: i64 = -3;
-    pub const PARAMETER: i64 = -4;
-    pub const PTEG_FULL: i64 = -6;
-    pub const NOT_FOUND: i64 = -7;
-    pub const RESOURCE: i64 = -16;
-    pub const P2: i64 = -55;
-    pub const P3: i64 = -56;
-    pub const P4: i64 = -57;
-    pub const UNSUPPORTED_FLAG: i64 = -256;
+macro_rules! statuses {
+    ($($name:ident = $value:literal,)*) => {
+        /// Statuses (LoPAR "Hcall Status Codes").
+        pub(super) mod status {
+            $(pub const $name: i64 = $value;)*
+        }
+
+        /// The name of a status (LoPAR "Hcall Status Codes"), of those that calls here return.
+        pub fn status_name(status: i64) -> Option<&'static str> {
+            match status {
+                $($value => Some(concat!("H_", stringify!($name))),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+statuses! {
+    SUCCESS = 0,
+    CONTINUE = 18,
+    HARDWARE = -1,
+    FUNCTION = -2,
+    PRIVILEGE = -3,
+    PARAMETER = -4,
+    PTEG_FULL = -6,
+    NOT_FOUND = -7,
+    RESOURCE = -16,
+    P2 = -55,
+    P3 = -56,
+    P4 = -57,
+    BAD_MODE = -69,
+    UNSUPPORTED_FLAG = -256,
 }
 
 /// One call: the machine, the calling vCPU, its arguments.

@@ -43,15 +43,14 @@ pub(super) fn prod(call: &mut Call) -> i64 {
 
 /// H_JOIN: waits to be prodded; the last vCPU to join is told to continue.
 pub(super) fn join(call: &mut Call) -> i64 {
-    const CONTINUE: i64 = 18;
     let board = &mut call.machine.board;
     if board.cpu[call.n].vcpu.regs.msr & msr::EE != 0 {
-        return -69; // H_BAD_MODE
+        return status::BAD_MODE;
     }
     let others = board.cpu.iter().enumerate().filter(|(n, _)| *n != call.n);
     let waiting = |activity| matches!(activity, Activity::Joined | Activity::Stopped | Activity::Dead);
     if others.map(|(_, slot)| slot.activity).all(waiting) {
-        return CONTINUE;
+        return status::CONTINUE;
     }
     board.cpu[call.n].activity = Activity::Joined;
     board.schedule.end_slice();
