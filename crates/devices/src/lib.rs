@@ -5,6 +5,7 @@
 #![no_std]
 extern crate alloc;
 
+pub mod bmc;
 mod controller;
 pub mod lpc;
 pub mod nvram;
@@ -16,6 +17,7 @@ pub mod xics;
 pub mod xive;
 pub mod xive_native;
 
+pub use bmc::Bmc;
 pub use controller::{Controller, Routed};
 pub use lpc::Lpc;
 pub use nvram::Nvram;

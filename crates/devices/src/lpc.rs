@@ -4,10 +4,12 @@
 //! that skiboot's and Linux' drivers program. Addresses are of the 32-bit OPB: FW space at 0xf0000000, memory space at
 //! 0xe0000000, I/O at 0xd0010000, the host controller at 0xc0012000, the OPB master at 0xc0010000.
 //!
-//! Left out: FW space with its flash (all ones), memory space, cycle errors (nobody there reads as all ones), DMA.
+//! A cycle that nobody answers reads as all ones and is an error in the status of the host controller.
+//!
+//! Left out: FW space with its flash, memory space, DMA.
 
-use crate::Uart;
-use timebase_state::State;
+use crate::{Bmc, Uart, bmc};
+use timebase_state::{Instant, State};
 
 /// First port of the serial port, and its serial interrupt.
 pub const UART_PORT: u32 = 0x3f8;
@@ -25,12 +27,15 @@ const SERIAL: u32 = 0xffff_8000;
 pub struct Lpc {
     /// The serial port.
     pub uart: Uart,
+    /// The management controller.
+    pub bmc: Bmc,
     /// Host controller: firmware segment, read size, serial interrupt control, mask, latched status.
     segment: u32,
     read_size: u32,
     serial_control: u32,
     mask: u32,
     status: u32,
+    error_address: u32,
     /// OPB master: routes of the serial interrupts, mask, polarity.
     routes: [u32; 2],
     master_mask: u32,
@@ -39,14 +44,16 @@ pub struct Lpc {
 
 impl Lpc {
     /// Power-on state.
-    pub fn cold() -> Lpc {
+    pub fn cold(bmc: Bmc) -> Lpc {
         Lpc {
             uart: Uart::cold(),
+            bmc,
             segment: 0,
             read_size: 0,
             serial_control: 0,
             mask: 0,
             status: 0,
+            error_address: 0,
             routes: [0; 2],
             master_mask: 0,
             polarity: 0,
@@ -55,7 +62,8 @@ impl Lpc {
 
     /// Serial interrupts as devices drive them now.
     fn serial_lines(&self) -> u32 {
-        if self.uart.line() { 1 << (31 - UART_IRQ) } else { 0 }
+        let line = |on, irq: u32| if on { 1 << (31 - irq) } else { 0 };
+        line(self.uart.line(), UART_IRQ) | line(self.bmc.line(), bmc::IRQ)
     }
 
     /// What the host controller's status reads: latched until written, or the levels alone with auto-clear.
@@ -87,8 +95,28 @@ impl Lpc {
         lines
     }
 
+    /// The line of the host controller itself: an error is pending and enabled.
+    pub fn error_line(&self) -> bool {
+        self.status & self.mask & !SERIAL != 0
+    }
+
+    /// A cycle was not answered.
+    fn no_response(&mut self, address: u32) {
+        const SYNC_NO_RESPONSE: u32 = 0x40;
+        self.status |= SYNC_NO_RESPONSE;
+        self.error_address = address;
+    }
+
     /// A load of 1, 2 or 4 bytes. None: nothing answers.
     pub fn read(&mut self, address: u32, bytes: u8) -> Option<u32> {
+        let answer = self.read_answered(address, bytes);
+        if answer.is_none() {
+            self.no_response(address);
+        }
+        answer
+    }
+
+    fn read_answered(&mut self, address: u32, bytes: u8) -> Option<u32> {
         match (address, bytes) {
             (IO..0xd002_0000, 1) => self.read_port(address - IO).map(u32::from),
             (CONTROLLER..0xc001_2100, 4) => Some(match address - CONTROLLER {
@@ -97,7 +125,7 @@ impl Lpc {
                 0x30 => self.serial_control,
                 0x34 => self.mask,
                 0x38 => self.current(),
-                0x40 => 0,
+                0x40 => self.error_address,
                 _ => return None,
             }),
             (MASTER..0xc001_0060, 4) => Some(match address - MASTER {
@@ -112,9 +140,17 @@ impl Lpc {
     }
 
     /// A store of 1, 2 or 4 bytes. None: nothing takes it.
-    pub fn write(&mut self, address: u32, bytes: u8, value: u32) -> Option<()> {
+    pub fn write(&mut self, address: u32, bytes: u8, value: u32, now: Instant) -> Option<()> {
+        let answer = self.write_answered(address, bytes, value, now);
+        if answer.is_none() {
+            self.no_response(address);
+        }
+        answer
+    }
+
+    fn write_answered(&mut self, address: u32, bytes: u8, value: u32, now: Instant) -> Option<()> {
         match (address, bytes) {
-            (IO..0xd002_0000, 1) => self.write_port(address - IO, value as u8),
+            (IO..0xd002_0000, 1) => self.write_port(address - IO, value as u8, now),
             (CONTROLLER..0xc001_2100, 4) => {
                 match address - CONTROLLER {
                     0x24 => self.segment = value,
@@ -144,13 +180,15 @@ impl Lpc {
     fn read_port(&mut self, port: u32) -> Option<u8> {
         match port {
             UART_PORT..0x400 => Some(self.uart.read((port - UART_PORT) as u8)),
+            bmc::PORT..0xe7 => Some(self.bmc.read((port - bmc::PORT) as u8)),
             _ => None,
         }
     }
 
-    fn write_port(&mut self, port: u32, value: u8) -> Option<()> {
+    fn write_port(&mut self, port: u32, value: u8, now: Instant) -> Option<()> {
         match port {
             UART_PORT..0x400 => self.uart.write((port - UART_PORT) as u8, value),
+            bmc::PORT..0xe7 => self.bmc.write((port - bmc::PORT) as u8, value, now),
             // Progress codes of a power-on self test.
             0x80..=0x82 => {}
             _ => return None,
@@ -162,18 +200,24 @@ impl Lpc {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Rtc;
+    use alloc::collections::VecDeque;
+
+    fn lpc() -> Lpc {
+        Lpc::cold(Bmc::cold(Rtc::cold(0, Instant::default()), VecDeque::new(), 0))
+    }
 
     #[test]
     fn the_serial_port_interrupts_through_mask_and_route() {
-        let mut lpc = Lpc::cold();
-        lpc.write(IO + UART_PORT + 1, 1, 1).unwrap();
+        let mut lpc = lpc();
+        lpc.write(IO + UART_PORT + 1, 1, 1, Instant::default()).unwrap();
         lpc.uart.type_in(b"x");
         assert_eq!(lpc.pending(), 0);
-        lpc.write(CONTROLLER + 0x30, 4, 1 << 31).unwrap();
+        lpc.write(CONTROLLER + 0x30, 4, 1 << 31, Instant::default()).unwrap();
         assert_eq!(lpc.read(CONTROLLER + 0x38, 4), Some(0x0800_0000));
         assert_eq!(lpc.pending(), 0);
-        lpc.write(CONTROLLER + 0x34, 4, 0x0800_0000).unwrap();
-        lpc.write(MASTER + 0xc, 4, 2 << 18).unwrap();
+        lpc.write(CONTROLLER + 0x34, 4, 0x0800_0000, Instant::default()).unwrap();
+        lpc.write(MASTER + 0xc, 4, 2 << 18, Instant::default()).unwrap();
         assert_eq!(lpc.lines(), [false, false, true, false]);
         assert_eq!(lpc.read(IO + UART_PORT, 1), Some(b'x' as u32));
         assert_eq!(lpc.lines(), [false; 4]);
@@ -181,9 +225,14 @@ mod tests {
 
     #[test]
     fn nobody_answers_where_nobody_is() {
-        let mut lpc = Lpc::cold();
+        let mut lpc = lpc();
         assert_eq!(lpc.read(IO + 0x60, 1), None);
+        assert_eq!(lpc.read(CONTROLLER + 0x38, 4), Some(0x40));
+        assert_eq!(lpc.read(CONTROLLER + 0x40, 4), Some(IO + 0x60));
+        lpc.write(CONTROLLER + 0x38, 4, 0x40, Instant::default()).unwrap();
+        assert_eq!(lpc.read(CONTROLLER + 0x38, 4), Some(0));
+        assert!(!lpc.error_line());
         assert_eq!(lpc.read(0xf000_0000, 4), None);
-        assert_eq!(lpc.write(CONTROLLER + 0x60, 4, 1), None);
+        assert_eq!(lpc.write(CONTROLLER + 0x60, 4, 1, Instant::default()), None);
     }
 }

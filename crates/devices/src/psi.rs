@@ -8,6 +8,8 @@ use crate::xive_native::bits::{self, Management, OFF, PENDING, RESET};
 use alloc::{collections::BTreeMap, vec::Vec};
 use timebase_state::State;
 
+/// Number of the source of the LPC host controller.
+pub const LPC_CONTROLLER: u32 = 3;
 /// Number of the source of the first of four routes of LPC serial interrupts.
 pub const LPC_SERIAL: u32 = 7;
 /// Number of the source of the self-boot engine's interrupt.

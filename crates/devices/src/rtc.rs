@@ -41,6 +41,11 @@ impl Rtc {
         self.epoch_ticks.wrapping_add(now.ticks().wrapping_sub(self.since.ticks()))
     }
 
+    /// Whole seconds since 1970 at `now`.
+    pub fn seconds(&self, now: Instant) -> u64 {
+        self.ticks(now) / TICKS_PER_SECOND
+    }
+
     /// The time at `now`.
     pub fn read(&self, now: Instant) -> DateTime {
         let ticks = self.ticks(now);

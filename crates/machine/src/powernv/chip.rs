@@ -7,7 +7,7 @@ use super::scom::Scoms;
 use super::topology::Topology;
 use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec::Vec};
 use timebase_cpu::{Bus, BusError, Model};
-use timebase_devices::{Lpc, Psi, XiveNative, psi};
+use timebase_devices::{Bmc, Lpc, Psi, XiveNative, psi};
 use timebase_memory::Memory;
 use timebase_state::{Instant, State};
 
@@ -49,9 +49,9 @@ pub(crate) struct Devices {
 
 impl Devices {
     /// As after power-on.
-    pub fn cold(model: Model, topology: Topology) -> Devices {
+    pub fn cold(model: Model, topology: Topology, bmc: Bmc) -> Devices {
         Devices {
-            lpc: Lpc::cold(),
+            lpc: Lpc::cold(bmc),
             xive: XiveNative::cold(topology.chips, (0..topology.cpus()).map(|n| topology.pir(n)).collect()),
             psi: (0..topology.chips).map(|_| Psi::cold()).collect(),
             scoms: Scoms::default(),
@@ -67,6 +67,7 @@ impl Devices {
         for (n, on) in (psi::LPC_SERIAL..).zip(self.lpc.lines()) {
             self.psi[0].set_line(n, on);
         }
+        self.psi[0].set_line(psi::LPC_CONTROLLER, self.lpc.error_line());
         for psi in &mut self.psi {
             for number in psi.take_events() {
                 self.xive.route(number >> 28, number & 0x0fff_ffff, memory);
@@ -205,7 +206,7 @@ impl Bus for Devices {
         address: u64,
         bytes: u8,
         value: u64,
-        _: Instant,
+        now: Instant,
         memory: &mut Memory,
     ) -> Result<(), BusError> {
         if let Some((chip, offset)) = self.window(address, XSCOM, XSCOM_BYTES)
@@ -215,7 +216,7 @@ impl Bus for Devices {
             return Ok(());
         }
         let answer = match self.window(address, LPC, LPC_BYTES) {
-            Some((0, offset)) if bytes <= 4 => self.lpc.write(offset as u32, bytes, value as u32),
+            Some((0, offset)) if bytes <= 4 => self.lpc.write(offset as u32, bytes, value as u32, now),
             Some(_) => None,
             None => self
                 .xive

@@ -7,6 +7,7 @@ use crate::Config;
 use crate::tree::{NodeId, ROOT, Tree};
 use alloc::format;
 use timebase_cpu::Model;
+use timebase_devices::bmc;
 use timebase_state::time::TICKS_PER_SECOND;
 
 /// Attributes of the processor (the number of bytes, type 0, the bytes): those of POWER9, and what POWER10 adds.
@@ -189,6 +190,14 @@ fn lpc(tree: &mut Tree, generation: &str) {
     tree.set_cells(uart, "interrupts", &[4]);
     tree.set_cells(uart, "clock-frequency", &[1_843_200]);
     tree.set_cells(uart, "current-speed", &[115_200]);
+    let bmc = tree.add(bus, "isa-ipmi-bt@ie4");
+    tree.set(bmc, "compatible", b"bt\0ipmi-bt\0");
+    tree.set_cells(bmc, "reg", &[1, bmc::PORT, 3]);
+    tree.set_cells(bmc, "interrupts", &[bmc::IRQ]);
+    // For the firmware alone.
+    tree.set_str(bmc, "status", "reserved");
     let parent = tree.phandle(bus);
-    tree.set_cells(uart, "interrupt-parent", &[parent]);
+    for node in [uart, bmc] {
+        tree.set_cells(node, "interrupt-parent", &[parent]);
+    }
 }

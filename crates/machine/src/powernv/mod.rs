@@ -11,9 +11,11 @@ mod topology;
 use crate::chassis::{self, Chassis, Request};
 use crate::schedule::Schedule;
 use crate::{Config, ConfigError, Images, InputError, InstructionCount};
-use alloc::{boxed::Box, format, string::String, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, format, string::String, vec::Vec};
 use chip::Devices;
 use timebase_cpu::{Clock, Exit, Model, Vcpu};
+use timebase_devices::bmc::Power;
+use timebase_devices::{Bmc, Rtc};
 use timebase_memory::{Memory, Writer};
 use timebase_state::{Instant, State};
 use topology::Topology;
@@ -104,7 +106,7 @@ fn topology(config: &Config) -> Topology {
 }
 
 impl Board {
-    fn power_on(config: &Config, model: Model, count: InstructionCount, now: Instant) -> Board {
+    fn power_on(config: &Config, model: Model, bmc: Bmc, count: InstructionCount, now: Instant) -> Board {
         let topology = topology(config);
         let cpu = (0..config.cpus)
             .map(|n| {
@@ -119,7 +121,7 @@ impl Board {
             cpu,
             clock: Clock::cold(config.rate_numerator, config.rate_denominator, count, now),
             schedule: Schedule::cold(config.schedule_seed),
-            devices: Devices::cold(model, topology),
+            devices: Devices::cold(model, topology, bmc),
             request: Request::None,
             output: [0; 32],
             count,
@@ -166,7 +168,9 @@ impl chassis::Board for Board {
     }
 
     fn cold(config: &Config, model: Model) -> Result<Board, ConfigError> {
-        Ok(Board::power_on(config, model, 0, Instant::default()))
+        let clock = Rtc::cold(config.rtc_seconds, Instant::default());
+        let bmc = Bmc::cold(clock, VecDeque::new(), 0);
+        Ok(Board::power_on(config, model, bmc, 0, Instant::default()))
     }
 
     fn after_reset(
@@ -176,7 +180,9 @@ impl chassis::Board for Board {
         count: InstructionCount,
         now: Instant,
     ) -> Result<Board, ConfigError> {
-        Ok(Board { output: self.output, ..Board::power_on(config, model, count, now) })
+        let Bmc { clock, log, next, .. } = self.devices.lpc.bmc.clone();
+        let bmc = Bmc::cold(clock, log, next);
+        Ok(Board { output: self.output, ..Board::power_on(config, model, bmc, count, now) })
     }
 
     fn load(&mut self, config: &Config, images: &Images) -> Result<(), ConfigError> {
@@ -217,6 +223,11 @@ impl chassis::Board for Board {
             slot.vcpu.spr.hmer |= bits;
         }
         self.devices.settle(&mut self.memory);
+        match self.devices.lpc.bmc.take_power() {
+            Power::Stay => {}
+            Power::Off => self.request = Request::PowerOff,
+            Power::Reset => self.request = Request::Reset,
+        }
         for (n, slot) in self.cpu.iter_mut().enumerate() {
             (slot.vcpu.virtualization, slot.vcpu.external) = self.devices.xive.lines(n as u32);
             slot.vcpu.look(now);

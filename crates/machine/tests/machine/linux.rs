@@ -6,9 +6,9 @@ use crate::harness::{Random, built, config};
 use timebase_machine::{BoxedMachine, Config, Firmware, Images, Stop, build};
 
 const GUEST: &str = "/usr/lib/debian-installer/images/12/ppc64el/text/debian-installer/ppc64el";
-const PANIC: &str = "VFS: Unable to mount root fs";
+pub const PANIC: &str = "VFS: Unable to mount root fs";
 
-fn read(name: &str) -> Vec<u8> {
+pub fn read(name: &str) -> Vec<u8> {
     std::fs::read(format!("{GUEST}/{name}"))
         .unwrap_or_else(|e| panic!("{name}: {e}: run `cargo xtask setup`, which installs the Debian guest"))
 }
@@ -31,7 +31,7 @@ fn interpreted(change: impl Fn(&mut Config)) -> BoxedMachine {
 }
 
 /// Runs until the console shows `text`; gives the console so far.
-fn until(machine: &mut BoxedMachine, text: &str, limit: u64) -> String {
+pub fn until(machine: &mut BoxedMachine, text: &str, limit: u64) -> String {
     let mut console = Vec::new();
     loop {
         let stop = machine.run(limit);

@@ -6,3 +6,4 @@ mod hcalls;
 mod images;
 mod linux;
 mod observed;
+mod powernv;

@@ -1,0 +1,154 @@
+//! skiboot and the Debian installer's kernel on `powernv9`, and what its history owes.
+//!
+//! The firmware is the distribution's package qemu-system-data; the kernel is that of `linux.rs`.
+
+use crate::harness::{Random, config};
+use crate::linux::{PANIC, read, until};
+use timebase_machine::{BoxedMachine, Config, Firmware, Images, Stop, build};
+
+const FIRMWARE: &str = "/usr/share/qemu/skiboot.lid";
+
+/// A machine whose kernel is `kernel`.
+fn machine(kernel: Option<Vec<u8>>, change: impl Fn(&mut Config)) -> BoxedMachine {
+    let firmware = std::fs::read(FIRMWARE)
+        .unwrap_or_else(|e| panic!("{FIRMWARE}: {e}: install the package qemu-system-data"));
+    let mut config = Config {
+        machine: "powernv9".into(),
+        memory_bytes: 1 << 30,
+        firmware: Firmware::Image,
+        append: "console=hvc0 panic=-1".into(),
+        ..config()
+    };
+    change(&mut config);
+    let images = Images { kernel, firmware: Some(firmware), ..Images::default() };
+    build(&config, images).map_err(|e| e.0).expect("a good configuration")
+}
+
+/// Runs to the count `limit`, idle time skipped.
+fn run_to(machine: &mut BoxedMachine, limit: u64) {
+    loop {
+        match machine.run(limit) {
+            Stop::Limit => return,
+            Stop::Output => _ = machine.take_output(),
+            Stop::Idle { deadline: Some(_) } => machine.end_idle(),
+            stop => panic!("{stop:?} at {:?}", machine.position()),
+        }
+    }
+}
+
+#[test]
+fn boots_linux_which_asks_the_management_controller_for_a_reset() {
+    let mut machine = machine(Some(read("vmlinux")), |_| {});
+    let console = until(&mut machine, PANIC, 4_000_000_000);
+    let expected = [
+        "OPAL v",
+        "CPU: All 1 processors called in",
+        "CHIPTOD: Synchronized all processors",
+        "64-bit LE kernel discovered",
+        "radix-mmu: Initializing Radix MMU",
+        "xive: Interrupt handling initialized with native backend",
+    ];
+    for text in expected {
+        assert!(console.contains(text), "`{text}` is missing in:\n{console}");
+    }
+    for bad in ["Oops", "WARNING: CPU", "BUG:", "XIVE: ERR"] {
+        assert!(!console.contains(bad), "`{bad}` in:\n{console}");
+    }
+    loop {
+        match machine.run(6_000_000_000) {
+            Stop::Output => _ = machine.take_output(),
+            Stop::Idle { deadline: Some(_) } => machine.end_idle(),
+            stop => break assert_eq!(stop, Stop::Reset),
+        }
+    }
+    machine.reset();
+    until(&mut machine, "OPAL v", 8_000_000_000);
+}
+
+#[test]
+fn boots_four_cpus() {
+    let mut machine = machine(Some(read("vmlinux")), |c| c.cpus = 4);
+    until(&mut machine, "smp: Brought up 1 node, 4 CPUs", 4_000_000_000);
+}
+
+#[test]
+fn without_a_kernel_the_firmware_says_so() {
+    let mut machine = machine(None, |_| {});
+    until(&mut machine, "INIT: Waiting for kernel", 1_000_000_000);
+}
+
+#[test]
+fn restored_at_random_positions_of_the_firmware_equals_straight() {
+    const END: u64 = 60_000_000;
+    let mut straight = machine(None, |c| c.cpus = 2);
+    run_to(&mut straight, END);
+    let expected = straight.digest();
+    let mut random = Random(3);
+    for _ in 0..8 {
+        let at = random.below(END);
+        let mut first = machine(None, |c| c.cpus = 2);
+        run_to(&mut first, at);
+        let (digest, snapshot) = (first.digest(), first.snapshot());
+        let mut second = machine(None, |c| c.cpus = 2);
+        second.restore(&snapshot).expect("a snapshot of the same machine");
+        assert_eq!(second.digest(), digest, "at {at}");
+        second.set_quantum(1 + random.below(5000));
+        run_to(&mut second, END);
+        assert_eq!(second.digest(), expected, "from {at}");
+    }
+}
+
+#[test]
+fn a_reset_machine_equals_a_new_one() {
+    let mut machine = machine(None, |c| c.cpus = 2);
+    run_to(&mut machine, 50_000_000);
+    machine.reset();
+    machine.reset();
+    let mut reset = machine.snapshot();
+    // Output so far, and the clock, are what a reset keeps.
+    let mut new = self::machine(None, |c| c.cpus = 2);
+    let kept = ["output", "devices.lpc.bmc.clock"];
+    let differences = new.differences(&reset);
+    let other = differences.iter().find(|d| !kept.iter().any(|path| d.path.starts_with(path)));
+    assert_eq!(other, None);
+    reset = machine.snapshot();
+    new.restore(&reset).expect("a snapshot of the same machine");
+    assert_eq!(new.digest(), machine.digest());
+}
+
+#[test]
+fn perturbing_any_field_changes_the_digest() {
+    let mut machine = machine(None, |c| c.cpus = 2);
+    run_to(&mut machine, 40_000_000);
+    let snapshot = machine.snapshot();
+    let digest = machine.digest();
+    for n in 0.. {
+        let Some(path) = machine.perturb(n) else {
+            assert!(n > 500, "only {n} leaves");
+            break;
+        };
+        assert_ne!(machine.digest(), digest, "{path}");
+        machine.restore(&snapshot).expect("a snapshot of the same machine");
+    }
+}
+
+#[test]
+fn what_cannot_be_built_is_refused_in_one_line() {
+    let refused = |images: Images, change: fn(&mut Config)| {
+        let mut config = Config {
+            machine: "powernv9".into(),
+            memory_bytes: 1 << 30,
+            firmware: Firmware::Image,
+            ..config()
+        };
+        change(&mut config);
+        let error = build(&config, images).map(|_| ()).expect_err("no machine").0;
+        assert!(!error.contains('\n'), "{error}");
+        error
+    };
+    let firmware = |bytes: &[u8]| Images { firmware: Some(bytes.into()), ..Images::default() };
+    assert!(refused(Images::default(), |_| {}).contains("--firmware"));
+    assert!(refused(firmware(b"\x7fELF and more"), |_| {}).contains("skiboot.lid"));
+    assert!(refused(firmware(&[0; 4096]), |c| c.cpus = 0).contains("CPUs"));
+    assert!(refused(firmware(&[0; 4096]), |c| c.memory_bytes = 1 << 20).contains("memory"));
+}
