@@ -1,19 +1,24 @@
-//! XIVE of POWER9, the interrupt controller as bare-metal software sees it: event states, event queues and thread
+//! XIVE of POWER9 and POWER10, the interrupt controller as bare-metal software sees it: event states, event queues and thread
 //! contexts, with the tables in memory that firmware gives it.
 //!
-//! Sources: "POWER9 External Interrupt Virtualization Engine" (XIVE) specification; register numbers and table layouts
+//! Sources: the specification of the external interrupt virtualization engine (XIVE), both generations; register numbers and table layouts
 //! are those that skiboot programs. One block per chip. Caches are not modelled: tables are read where they are, so
 //! scrubs are done at once, and a cache watch is a window on the entry in memory.
 //!
-//! Left out: migration and forwarding to other machines' blocks, block groups, pressure relief, error registers.
+//! Left out: targets that are saved and restored by the controller (POWER10 offers it, this one does not say it has it),
+//! groups and crowds, migration and forwarding to other machines' blocks, block groups, pressure relief, error registers.
 
 pub(crate) mod bits;
+mod queue;
 mod registers;
+mod registers_10;
 mod tables;
 mod thread;
 
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use bits::{Management, field, with_field};
+pub use queue::Generation;
+use queue::{Escalation, Notified, Queue};
 use tables::{Kind, Tables};
 use thread::{Target, Thread};
 use timebase_memory::{Memory, Writer};
@@ -34,8 +39,8 @@ type Window = (u64, u64);
 struct Chip {
     /// Registers that keep what is written.
     kept: BTreeMap<u32, u64>,
-    /// Registers, event states and queues, targets.
-    windows: [Window; 3],
+    /// Registers, event states (and queues in the first generation), targets, queues.
+    windows: [Window; 4],
     tables: Tables,
     /// What each part of the event window is.
     sets: [[u64; 16]; SETS / 16],
@@ -53,6 +58,8 @@ pub struct XiveNative {
     contexts: Window,
     #[wiring("from the configuration")]
     pirs: Box<[u32]>,
+    #[wiring("from the configuration")]
+    generation: Generation,
 }
 
 /// What a place in the event window is.
@@ -64,12 +71,13 @@ enum Place {
 
 impl XiveNative {
     /// As after power-on; `pirs`: PIR of each thread in order.
-    pub fn cold(chips: u32, pirs: Vec<u32>) -> XiveNative {
+    pub fn cold(generation: Generation, chips: u32, pirs: Vec<u32>) -> XiveNative {
         XiveNative {
             chips: (0..chips).map(|_| Chip::default()).collect(),
             threads: pirs.iter().map(|_| Thread::cold()).collect(),
             contexts: (0, 0),
             pirs: pirs.into(),
+            generation,
         }
     }
 
@@ -86,14 +94,14 @@ impl XiveNative {
         }
         let (chip, window, offset) = self.find(address)?;
         match window {
-            0 if offset >> PAGE_SHIFT == 0 && bytes == 8 => {
-                Some(self.read_register(chip, offset as u32 & 0xfff, memory))
+            0 if self.register_at(offset).is_some() && bytes == 8 => {
+                Some(self.read_register(chip, self.register_at(offset)?, memory))
             }
-            0 if offset >> PAGE_SHIFT >= 4 => {
+            0 if self.indirect(chip, offset).is_some() => {
                 let (thread, page) = self.indirect(chip, offset)?;
                 Some(self.threads[thread].load(page, offset & 0xfff, bytes))
             }
-            1 => Some(self.load_event(chip, offset, memory)),
+            1 | 3 => Some(self.load_event(chip, window, offset, memory)),
             _ => Some(u64::MAX >> (64 - 8 * bytes as u32)),
         }
     }
@@ -114,14 +122,14 @@ impl XiveNative {
         }
         let (chip, window, offset) = self.find(address)?;
         match window {
-            0 if offset >> PAGE_SHIFT == 0 && bytes == 8 => {
-                self.write_register(chip, offset as u32 & 0xfff, value, memory);
+            0 if self.register_at(offset).is_some() && bytes == 8 => {
+                self.write_register(chip, self.register_at(offset)?, value, memory);
             }
-            0 if offset >> PAGE_SHIFT >= 4 => {
+            0 if self.indirect(chip, offset).is_some() => {
                 let (thread, page) = self.indirect(chip, offset)?;
                 self.threads[thread].store(page, offset & 0xfff, bytes, value);
             }
-            1 => self.store_event(chip, offset, memory),
+            1 | 3 => self.store_event(chip, window, offset, memory),
             // Triggers of other units, and synchronisation, which is done as soon as it is asked for.
             _ => {}
         }
@@ -136,8 +144,25 @@ impl XiveNative {
         })
     }
 
+    /// The register at an offset of the window of registers.
+    fn register_at(&self, offset: u64) -> Option<u32> {
+        let page = offset >> PAGE_SHIFT;
+        match self.generation {
+            Generation::First => (page == 0).then_some(offset as u32 & 0xfff),
+            Generation::Second => (page < 4).then_some((page as u32) << 12 | offset as u32 & 0xfff),
+        }
+    }
+
     /// The thread whose context a chip's registers give access to, and the page of it.
     fn indirect(&self, chip: usize, offset: u64) -> Option<(usize, u8)> {
+        if self.generation == Generation::Second {
+            // A page for each thread of the chip, in the upper half.
+            let pir = (chip as u64) << 8 | (offset >> PAGE_SHIFT).checked_sub(256)?;
+            return Some((self.pirs.iter().position(|&of| of as u64 == pir)?, 1));
+        }
+        if offset >> PAGE_SHIFT < 4 {
+            return None;
+        }
         let register = self.chips[chip].kept.get(&registers::INDIRECT_THREAD).copied().unwrap_or(0);
         if register >> 63 == 0 {
             return None;
@@ -149,7 +174,14 @@ impl XiveNative {
     }
 
     /// What is at an offset of the event window, and the offset in its pair of pages.
-    fn place(&self, chip: usize, offset: u64) -> Option<(Place, u64)> {
+    fn place(&self, chip: usize, window: usize, offset: u64) -> Option<(Place, u64)> {
+        if self.generation == Generation::Second {
+            let index = (offset >> (PAGE_SHIFT + 1)) as u32;
+            let block = chip as u32;
+            let place =
+                if window == 1 { Place::Source { block, index } } else { Place::Queue { block, index } };
+            return Some((place, offset & ((2 << PAGE_SHIFT) - 1)));
+        }
         let bytes = self.chips[chip].windows[1].1 / SETS as u64;
         let set = self.chips[chip].set((offset / bytes.max(1)) as usize);
         let block = field(set, 48, 4) as u32;
@@ -163,8 +195,8 @@ impl XiveNative {
         }
     }
 
-    fn load_event(&mut self, chip: usize, offset: u64, memory: &mut Memory) -> u64 {
-        let Some((place, rest)) = self.place(chip, offset) else { return u64::MAX };
+    fn load_event(&mut self, chip: usize, window: usize, offset: u64, memory: &mut Memory) -> u64 {
+        let Some((place, rest)) = self.place(chip, window, offset) else { return u64::MAX };
         match place {
             // The trigger page has nothing to load.
             Place::Source { .. } if rest >> PAGE_SHIFT == 0 => u64::MAX,
@@ -178,8 +210,8 @@ impl XiveNative {
         }
     }
 
-    fn store_event(&mut self, chip: usize, offset: u64, memory: &mut Memory) {
-        let Some((place, rest)) = self.place(chip, offset) else { return };
+    fn store_event(&mut self, chip: usize, window: usize, offset: u64, memory: &mut Memory) {
+        let Some((place, rest)) = self.place(chip, window, offset) else { return };
         match place {
             Place::Source { block, index } => {
                 let what =
@@ -194,26 +226,37 @@ impl XiveNative {
     }
 
     fn entry(&self, kind: Kind, block: u32, index: u32, memory: &Memory) -> Option<u64> {
-        self.chips.get(block as usize)?.tables.entry(kind, block, index, memory)
+        self.chips.get(block as usize)?.tables.entry(self.generation, kind, block, index, memory)
     }
 
     /// Carries out an operation on the event state of a source. Returns the state before it, or for an end of interrupt
     /// whether an event goes on; all ones where there is no such source.
     fn manage_source(&mut self, block: u32, index: u32, what: Management, memory: &mut Memory) -> u64 {
-        let Some(at) = self.entry(Kind::State, block, index / 4 * 4, memory) else { return u64::MAX };
-        let mut byte = [0];
-        if memory.read(at, &mut byte).is_err() {
-            return u64::MAX;
+        let Some((answer, goes_on)) = self.operate(block, index, what, memory) else { return u64::MAX };
+        if goes_on {
+            self.route(block, index, memory);
         }
+        answer
+    }
+
+    /// The operation itself: what a load answers, and whether an event goes on.
+    fn operate(
+        &mut self,
+        block: u32,
+        index: u32,
+        what: Management,
+        memory: &mut Memory,
+    ) -> Option<(u64, bool)> {
+        // Four states to a byte, the first one leftmost.
+        let at = self.entry(Kind::State, block, index / 4 * 4, memory)?;
+        let mut byte = [0];
+        memory.read(at, &mut byte).ok()?;
         let shift = 6 - 2 * (index % 4);
         let (old, new, answer, goes_on) = carry_out(byte[0] >> shift & 3, what);
         if new != old {
             let _ = memory.store(at, &[byte[0] & !(3 << shift) | new << shift], Writer::Other);
         }
-        if goes_on {
-            self.route(block, index, memory);
-        }
-        answer
+        Some((answer, goes_on))
     }
 
     /// The same on an event state of a queue: that of its notifications, or of its escalations.
@@ -240,15 +283,25 @@ impl XiveNative {
 
     /// An event of a source goes on to its queue.
     pub fn route(&mut self, block: u32, index: u32, memory: &mut Memory) {
+        if let Some((block, index, data)) = self.assignment(block, index, memory) {
+            self.notify(block, index, data, memory);
+        }
+    }
+
+    /// Where the events of a source go: block and index of a queue, and what is put into it.
+    fn assignment(&self, block: u32, index: u32, memory: &Memory) -> Option<(u32, u32, u32)> {
         const VALID: u64 = 1 << 63;
         const MASKED: u64 = 1 << 31;
-        let Some(at) = self.entry(Kind::Assignment, block, index, memory) else { return };
-        let Ok(assignment) = memory.read_u64(at) else { return };
-        if assignment & (VALID | MASKED) != VALID {
-            return;
-        }
+        let assignment = memory.read_u64(self.entry(Kind::Assignment, block, index, memory)?).ok()?;
+        let is = assignment & (VALID | MASKED) == VALID;
         let (block, index) = (field(assignment, 56, 4) as u32, field(assignment, 32, 24) as u32);
-        self.notify(block, index, field(assignment, 0, 31) as u32, memory);
+        is.then(|| (block, index, field(assignment, 0, 31) as u32))
+    }
+
+    /// Triggers a source. Where its event goes, if it does.
+    fn trigger_source(&mut self, block: u32, index: u32, memory: &mut Memory) -> Option<(u32, u32, u32)> {
+        let (_, goes_on) = self.operate(block, index, Management::Trigger, memory)?;
+        if goes_on { self.assignment(block, index, memory) } else { None }
     }
 
     /// An event arrives at a queue: it is queued, presented, and escalated if that does not help.
@@ -256,72 +309,55 @@ impl XiveNative {
         let (mut block, mut index, mut data) = (block, index, data);
         for _ in 0..ESCALATIONS {
             let Some(at) = self.entry(Kind::Descriptor, block, index, memory) else { return };
-            let Some(mut queue) = read_words(memory, at) else { return };
-            let before = queue;
-            let goes_on = self.enqueue(&mut queue, data, memory);
-            let escalates = goes_on && !self.present(&queue, memory) && escalates(&mut queue);
-            if queue[1] != before[1] {
-                let _ = memory.store_u32(at + 4, queue[1], Writer::Other);
+            let Some(mut queue) = Queue::read(self.generation, at, memory) else { return };
+            let goes_on = queue.enqueue(data, memory) && !self.present(queue.notified(), memory);
+            let escalation = if goes_on { queue.escalate() } else { None };
+            queue.write(memory);
+            match escalation {
+                None => return,
+                Some(Escalation::Queue { block: b, index: i, data: d }) => (block, index, data) = (b, i, d),
+                Some(Escalation::Source { block: b, index: i }) => {
+                    // The event goes through the state and the assignment of that source.
+                    match self.trigger_source(b, i, memory) {
+                        Some(next) => (block, index, data) = next,
+                        None => return,
+                    }
+                }
             }
-            if !escalates {
-                return;
-            }
-            (block, index) = (queue[4] >> 24 & 0xf, queue[4] & 0xff_ffff);
-            data = queue[5] & 0x7fff_ffff;
         }
     }
 
-    /// Puts `data` into the queue. True: its target is to be told.
-    fn enqueue(&mut self, queue: &mut [u32; 8], data: u32, memory: &mut Memory) -> bool {
-        const VALID: u32 = 1 << 31;
-        const ENQUEUE: u32 = 1 << 30;
-        const ALWAYS_NOTIFY: u32 = 1 << 29;
-        const GENERATION: u32 = 1 << 22;
-        const OFFSET: u32 = GENERATION - 1;
-        if queue[0] & VALID == 0 {
-            return false;
-        }
-        if queue[0] & ENQUEUE != 0 {
-            let base = ((queue[2] & 0x0fff_ffff) as u64) << 32 | queue[3] as u64;
-            let entries = 1u32 << ((queue[0] >> 16 & 0xf) + 10).min(22);
-            let at = queue[1] & OFFSET & (entries - 1);
-            let entry = (queue[1] & GENERATION) << 9 | data;
-            let _ = memory.store_u32(base + 4 * at as u64, entry, Writer::Other);
-            let next = (at + 1) & (entries - 1);
-            queue[1] = queue[1] & !OFFSET | next;
-            if next == 0 {
-                queue[1] ^= GENERATION;
-            }
-        }
-        if queue[0] & ALWAYS_NOTIFY != 0 {
-            return true;
-        }
-        let (pq, goes_on) = bits::trigger((queue[1] >> 30) as u8);
-        queue[1] = with_field(queue[1], 30, 2, pq as u32);
-        goes_on
-    }
-
-    /// Presents an event of a queue to the thread that its target runs on. False: it runs nowhere, or it cannot.
-    fn present(&mut self, queue: &[u32; 8], memory: &mut Memory) -> bool {
-        const USER_LEVEL: u32 = 1 << 23;
-        const BACKLOG: u32 = 1 << 28;
-        let (block, index) = (queue[6] >> 19 & 0xf, queue[6] & 0x7_ffff);
-        let user = queue[6] & USER_LEVEL != 0;
-        let target = Target { cam: block << 19 | index, server: user.then_some(queue[7] & 0x7fff_ffff) };
-        let priority = (queue[7] >> 16) as u8;
+    /// Presents an event to the thread that its target runs on. False: it runs nowhere.
+    fn present(&mut self, notified: Notified, memory: &mut Memory) -> bool {
+        let Notified { block, index, server, priority, backlog } = notified;
+        let (shift, mask) = match self.generation {
+            Generation::First => (19, 0xff_ffff),
+            Generation::Second => (24, 0x0fff_ffff),
+        };
+        let target = Target { cam: block << shift | index, mask, server };
         for (thread, &pir) in self.threads.iter_mut().zip(&self.pirs) {
-            let own = (pir >> 8) << 19 | 0x80 | pir & 0x7f;
+            let chip = pir >> 8;
+            let bits = match self.generation {
+                Generation::First => 7,
+                Generation::Second => {
+                    let kept = self.chips.get(chip as usize).map(|ic| &ic.kept);
+                    let chosen = kept.and_then(|kept| kept.get(&registers_10::CONFIGURATION));
+                    7 + field(chosen.copied().unwrap_or(0), 48, 2) as u32
+                }
+            };
+            let own = chip << shift | 1 << bits | pir & 0xff & ((1 << bits) - 1);
             if thread.present(target, own, priority) {
                 return true;
             }
         }
-        if !user
-            && queue[0] & BACKLOG != 0
+        let word = if self.generation == Generation::First { 16 } else { 8 };
+        if server.is_none()
+            && backlog
             && let Some(at) = self.entry(Kind::Target, block, index, memory)
-            && let Ok(word) = memory.read_u32(at + 16)
+            && let Ok(before) = memory.read_u32(at + word)
         {
-            let pending = 0x80 >> (priority & 7) | (word >> 16 & 0xff);
-            let _ = memory.store_u32(at + 16, with_field(word, 16, 8, pending), Writer::Other);
+            let pending = 0x80 >> (priority & 7) | (before >> 16 & 0xff);
+            let _ = memory.store_u32(at + word, with_field(before, 16, 8, pending), Writer::Other);
         }
         false
     }
@@ -355,29 +391,6 @@ fn carry_out(old: u8, what: Management) -> (u8, u8, u64, bool) {
         Management::Set(new) => (old, new, old as u64, false),
         Management::Nothing => (old, old, u64::MAX, false),
     }
-}
-
-/// A queue whose event found nobody escalates it, unless it is coalesced.
-fn escalates(queue: &mut [u32; 8]) -> bool {
-    const ESCALATE: u32 = 1 << 26;
-    const ALWAYS_ESCALATE: u32 = 1 << 25;
-    if queue[0] & ESCALATE == 0 {
-        return false;
-    }
-    if queue[0] & ALWAYS_ESCALATE != 0 {
-        return true;
-    }
-    let (pq, goes_on) = bits::trigger((queue[1] >> 28) as u8 & 3);
-    queue[1] = with_field(queue[1], 28, 2, pq as u32);
-    goes_on
-}
-
-fn read_words(memory: &Memory, at: u64) -> Option<[u32; 8]> {
-    let mut words = [0; 8];
-    for (n, word) in words.iter_mut().enumerate() {
-        *word = memory.read_u32(at + 4 * n as u64).ok()?;
-    }
-    Some(words)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::bits::field;
 use super::tables::Kind;
-use super::{Chip, Window, XiveNative};
+use super::{Chip, Generation, Window, XiveNative, registers_10};
 use timebase_memory::{Memory, Writer};
 
 /// Windows: registers, thread contexts, targets and the mask of their window, events and the mask of their window.
@@ -47,17 +47,27 @@ impl XiveNative {
     /// Loads a register over XSCOM; `number` counts from the controller's first.
     pub fn scom(&mut self, chip: u32, number: u32, memory: &mut Memory) -> Option<u64> {
         self.chips.get(chip as usize)?;
-        Some(self.read_register(chip as usize, offset(number)?, memory))
+        Some(self.read_register(chip as usize, self.register_of(number)?, memory))
     }
 
     /// Stores a register over XSCOM.
     pub fn set_scom(&mut self, chip: u32, number: u32, value: u64, memory: &mut Memory) -> Option<()> {
         self.chips.get(chip as usize)?;
-        self.write_register(chip as usize, offset(number)?, value, memory);
+        self.write_register(chip as usize, self.register_of(number)?, value, memory);
         Some(())
     }
 
+    fn register_of(&self, number: u32) -> Option<u32> {
+        match self.generation {
+            Generation::First => offset(number),
+            Generation::Second => registers_10::register(number),
+        }
+    }
+
     pub(super) fn read_register(&mut self, chip: usize, register: u32, memory: &mut Memory) -> u64 {
+        if self.generation == Generation::Second {
+            return self.read_register_10(chip, register, memory);
+        }
         let ic = &self.chips[chip];
         let kept = ic.kept.get(&register).copied().unwrap_or(0);
         match register {
@@ -93,9 +103,12 @@ impl XiveNative {
     }
 
     pub(super) fn write_register(&mut self, chip: usize, register: u32, value: u64, memory: &mut Memory) {
+        if self.generation == Generation::Second {
+            return self.write_register_10(chip, register, value, memory);
+        }
         let ic = &mut self.chips[chip];
         match register {
-            FIRMASK..=0x1a8 => ic.combine(register, value),
+            FIRMASK..=0x1a8 => ic.combine(FIRMASK, register, value),
             TABLE_DATA => ic.write_set(value),
             0x440..=0x470 => ic.enable(register, value),
             0x490 | 0x810 => {
@@ -142,20 +155,29 @@ impl XiveNative {
         }
     }
 
-    /// Where the watched entry of this kind is, and how many doublewords it has.
-    fn watched(&self, chip: usize, kind: Kind, memory: &Memory) -> Option<(u64, usize)> {
+    /// What is watched: block and index.
+    fn watched_9(&self, chip: usize, kind: Kind) -> (u32, u32) {
         let kept = |register| self.chips[chip].kept.get(&register).copied().unwrap_or(0);
-        let (block, index, length) = if kind == Kind::Target {
+        if kind == Kind::Target {
             let what = kept(TARGET_WATCH);
-            (field(what, 32, 5), field(what, 0, 19), 8)
+            (field(what, 32, 5) as u32, field(what, 0, 19) as u32)
         } else {
             let what = kept(QUEUE_WATCH);
-            (field(what, 32, 4), field(what, 0, 24), 4)
-        };
-        Some((self.entry(kind, block as u32, index as u32, memory)?, length))
+            (field(what, 32, 4) as u32, field(what, 0, 24) as u32)
+        }
     }
 
-    fn read_watch(&mut self, chip: usize, kind: Kind, memory: &Memory) {
+    /// Where the watched entry of this kind is, and how many doublewords it has.
+    fn watched(&self, chip: usize, kind: Kind, memory: &Memory) -> Option<(u64, usize)> {
+        let (block, index) = match self.generation {
+            Generation::First => self.watched_9(chip, kind),
+            Generation::Second => self.watched_10(chip, kind),
+        };
+        let long = kind == Kind::Target && self.generation == Generation::First;
+        Some((self.entry(kind, block, index, memory)?, if long { 8 } else { 4 }))
+    }
+
+    pub(super) fn read_watch(&mut self, chip: usize, kind: Kind, memory: &Memory) {
         let Some((at, length)) = self.watched(chip, kind, memory) else { return };
         for n in 0..length {
             let value = memory.read_u64(at + 8 * n as u64).unwrap_or(u64::MAX);
@@ -168,7 +190,7 @@ impl XiveNative {
         }
     }
 
-    fn write_watch(&mut self, chip: usize, kind: Kind, memory: &mut Memory) {
+    pub(super) fn write_watch(&mut self, chip: usize, kind: Kind, memory: &mut Memory) {
         let Some((at, length)) = self.watched(chip, kind, memory) else { return };
         for n in 0..length {
             let ic = &self.chips[chip];
@@ -200,11 +222,11 @@ impl Chip {
     }
 
     /// The mask of errors, and its forms that AND and OR.
-    fn combine(&mut self, register: u32, value: u64) {
-        let mask = self.kept.entry(FIRMASK).or_default();
-        *mask = match register {
-            FIRMASK => value,
-            0x1a0 => *mask & value,
+    pub(super) fn combine(&mut self, first: u32, register: u32, value: u64) {
+        let mask = self.kept.entry(first).or_default();
+        *mask = match register - first {
+            0 => value,
+            8 => *mask & value,
             _ => *mask | value,
         };
     }

@@ -2,6 +2,7 @@
 //! a page of descriptors.
 
 use super::bits::field;
+use super::queue::Generation;
 use timebase_memory::Memory;
 use timebase_state::State;
 
@@ -17,18 +18,28 @@ pub(super) enum Kind {
     State,
     /// Event notification descriptors, 32 bytes each: queues.
     Descriptor,
-    /// Notification virtual targets, 64 bytes each.
+    /// Notification virtual targets, 64 bytes each, 32 in the second generation.
     Target,
 }
 
 impl Kind {
     /// Bits of an entry.
-    fn entry_bits(self) -> u64 {
-        match self {
-            Kind::Assignment => 64,
-            Kind::State => 2,
-            Kind::Descriptor => 256,
-            Kind::Target => 512,
+    fn entry_bits(self, generation: Generation) -> u64 {
+        match (self, generation) {
+            (Kind::Assignment, _) => 64,
+            (Kind::State, _) => 2,
+            (Kind::Descriptor, _) | (Kind::Target, Generation::Second) => 256,
+            (Kind::Target, Generation::First) => 512,
+        }
+    }
+
+    /// The table's number in registers.
+    fn number(self, generation: Generation) -> usize {
+        match (self, generation) {
+            (Kind::Assignment, Generation::First) | (Kind::State, Generation::Second) => 0,
+            (Kind::Assignment | Kind::State, _) => 1,
+            (Kind::Descriptor, _) => 2,
+            (Kind::Target, _) => 3,
         }
     }
 }
@@ -53,16 +64,23 @@ impl Tables {
     }
 
     /// The real address of entry `index`. None: the table has no such entry.
-    pub fn entry(&self, kind: Kind, block: u32, index: u32, memory: &Memory) -> Option<u64> {
-        let descriptor = self.descriptors[kind as usize][block as usize % BLOCKS];
+    pub fn entry(
+        &self,
+        generation: Generation,
+        kind: Kind,
+        block: u32,
+        index: u32,
+        memory: &Memory,
+    ) -> Option<u64> {
+        let descriptor = self.descriptors[kind.number(generation)][block as usize % BLOCKS];
         let index = index as u64;
         if descriptor & INDIRECT == 0 {
-            return within(descriptor, index * kind.entry_bits() / 8);
+            return within(descriptor, index * kind.entry_bits(generation) / 8);
         }
         let first = memory.read_u64(descriptor & ADDRESS).ok()?;
-        let per_page = page_bytes(first)? * 8 / kind.entry_bits();
+        let per_page = page_bytes(first)? * 8 / kind.entry_bits(generation);
         let page = memory.read_u64((descriptor & ADDRESS) + 8 * (index / per_page)).ok()?;
-        within(page, index % per_page * kind.entry_bits() / 8)
+        within(page, index % per_page * kind.entry_bits(generation) / 8)
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Thread {
 pub(super) struct Target {
     /// Block and index, as in word 2: block above 19 bits of index.
     pub cam: u32,
+    /// The bits of word 2 that this is compared with.
+    pub mask: u32,
     /// The logical server of a user-level target.
     pub server: Option<u32>,
 }
@@ -72,7 +74,7 @@ impl Thread {
     /// The ring that answers to `target`. `own`: the target of the physical thread itself.
     fn ring_of(&self, target: Target, own: u32) -> Option<usize> {
         let valid = |ring: usize| self.rings[ring + WORD2] & VALID != 0;
-        let os = valid(OS) && self.word2(OS) & 0xff_ffff == target.cam;
+        let os = valid(OS) && self.word2(OS) & target.mask == target.cam;
         if let Some(server) = target.server {
             let user = valid(USER) && self.word2(USER) & 0x7fff_ffff == server;
             return (os && user).then_some(USER);
@@ -80,7 +82,7 @@ impl Thread {
         if valid(PHYSICAL) && own == target.cam {
             return Some(PHYSICAL);
         }
-        if valid(POOL) && self.word2(POOL) & 0xff_ffff == target.cam {
+        if valid(POOL) && self.word2(POOL) & target.mask == target.cam {
             return Some(POOL);
         }
         os.then_some(OS)
@@ -229,7 +231,7 @@ mod tests {
     #[test]
     fn an_event_is_presented_accepted_and_the_next_one_waits_for_its_priority() {
         let mut thread = Thread::cold();
-        let target = Target { cam: OWN, server: None };
+        let target = Target { cam: OWN, mask: 0xff_ffff, server: None };
         assert!(!thread.present(target, OWN, 6));
         thread.store(1, 0x38, 1, 0x80);
         thread.store(1, 0x31, 1, 0xff);
@@ -250,7 +252,7 @@ mod tests {
         let mut thread = Thread::cold();
         thread.store(1, 0x28, 4, 0x8000_0123);
         thread.store(1, 0x31, 1, 0xff);
-        let target = Target { cam: 0x123, server: None };
+        let target = Target { cam: 0x123, mask: 0xff_ffff, server: None };
         assert!(thread.present(target, OWN, 2));
         assert_eq!(thread.load(1, 0x30, 1), NSR_POOL as u64);
         assert_eq!(thread.load(1, 0x830, 2), 0x4002);

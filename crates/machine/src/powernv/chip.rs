@@ -7,6 +7,7 @@ use super::scom::Scoms;
 use super::topology::Topology;
 use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec::Vec};
 use timebase_cpu::{Bus, BusError, Model};
+use timebase_devices::xive_native::Generation;
 use timebase_devices::{Bmc, Lpc, Psi, XiveNative, psi};
 use timebase_memory::Memory;
 use timebase_state::{Instant, State};
@@ -50,9 +51,17 @@ pub(crate) struct Devices {
 impl Devices {
     /// As after power-on.
     pub fn cold(model: Model, topology: Topology, bmc: Bmc) -> Devices {
+        let generation = match model {
+            Model::Power9 => Generation::First,
+            Model::Power10 => Generation::Second,
+        };
         Devices {
             lpc: Lpc::cold(bmc),
-            xive: XiveNative::cold(topology.chips, (0..topology.cpus()).map(|n| topology.pir(n)).collect()),
+            xive: XiveNative::cold(
+                generation,
+                topology.chips,
+                (0..topology.cpus()).map(|n| topology.pir(n)).collect(),
+            ),
             psi: (0..topology.chips).map(|_| Psi::cold()).collect(),
             scoms: Scoms::default(),
             hmer: None,
@@ -164,7 +173,7 @@ struct First {
     xive: u32,
 }
 const PSI_NUMBERS: u32 = 0x100;
-const XIVE_NUMBERS: u32 = 0x300;
+const XIVE_NUMBERS: u32 = 0x400;
 
 /// All ones of this many bytes.
 fn ones(bytes: u8) -> u64 {

@@ -39,7 +39,8 @@ pub(super) fn tree(config: &Config, model: Model, topology: Topology, initrd: Op
     for chip in 0..topology.chips {
         xscom(&mut tree, model, generation, chip);
     }
-    lpc(&mut tree, generation);
+    // The bus of POWER10 is that of POWER9.
+    lpc(&mut tree, "power9");
     tree
 }
 

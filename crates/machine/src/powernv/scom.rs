@@ -83,9 +83,9 @@ fn core_10(register: u32) -> Option<Kind> {
     match offset & 0xff_0fff {
         // Thread state, direct controls, status: all run, all stops are done.
         0x02_0412 | 0x02_0413 | 0x02_0454 => Some(Fixed(0)),
-        0x02_0449 => Some(Kept(0)),
+        0x02_0445 | 0x02_0449 => Some(Kept(0)),
         // Special wake-up by the hypervisor, firmware, others; and its status: done.
-        0x0e_0824 => Some(Fixed(1 << 63 | 1 << 62)),
+        0x0e_082c => Some(Fixed(1 << 62)),
         0x0e_0814..=0x0e_083f => Some(Kept(0)),
         // NCU: where thread contexts and random numbers are.
         0x01_0650 | 0x01_0651 => Some(Kept(0)),

@@ -66,6 +66,15 @@ fn boots_linux_which_asks_the_management_controller_for_a_reset() {
 }
 
 #[test]
+fn boots_on_power10() {
+    let mut machine = machine(Some(read("vmlinux")), |c| c.machine = "powernv10".into());
+    let console = until(&mut machine, PANIC, 4_000_000_000);
+    for text in ["POWER10", "xive: Interrupt handling initialized with native backend"] {
+        assert!(console.contains(text), "`{text}` is missing in:\n{console}");
+    }
+}
+
+#[test]
 fn boots_four_cpus() {
     let mut machine = machine(Some(read("vmlinux")), |c| c.cpus = 4);
     until(&mut machine, "smp: Brought up 1 node, 4 CPUs", 4_000_000_000);
@@ -118,7 +127,15 @@ fn a_reset_machine_equals_a_new_one() {
 
 #[test]
 fn perturbing_any_field_changes_the_digest() {
-    let mut machine = machine(None, |c| c.cpus = 2);
+    for name in ["powernv9", "powernv10"] {
+        perturb(machine(None, |c| {
+            c.cpus = 2;
+            c.machine = name.into();
+        }));
+    }
+}
+
+fn perturb(mut machine: BoxedMachine) {
     run_to(&mut machine, 40_000_000);
     let snapshot = machine.snapshot();
     let digest = machine.digest();
