@@ -339,7 +339,7 @@ fn fixed_point_programs(programs: u64) {
 
 #[test]
 fn random_programs_end_the_same() {
-    random_programs(Model::Power9, 400, &[1 << 40]);
+    random_programs(Model::Power9, 300, &[1 << 40]);
 }
 
 #[test]
@@ -358,4 +358,96 @@ fn large_number_of_programs() {
     random_programs(Model::Power9, 20_000, &[1 << 40, 97]);
     random_programs(Model::Power10, 10_000, &[1, 3, 97, 1009, 99991]);
     fixed_point_programs(20_000);
+}
+
+/// Loads and stores of every size and kind, RT 5 (or VSR 5), RA 16, displacement or RB 0.
+const ACCESSES: &[u32] = &[
+    0x88b0_0000, // lbz r5,0(r16)
+    0xa0b0_0000, // lhz
+    0xa8b0_0000, // lha
+    0x80b0_0000, // lwz
+    0xe8b0_0002, // lwa
+    0xe8b0_0000, // ld
+    0x7cb0_062c, // lhbrx r5,r16,r0
+    0x7cb0_042c, // lwbrx
+    0x7cb0_0428, // ldbrx
+    0xe0d0_0000, // lq r6,0(r16)
+    0xf4b0_0001, // lxv vs5,0(r16)
+    0x7cb0_0698, // lxvd2x
+    0x7cb0_0618, // lxvw4x
+    0xc8b0_0000, // lfd
+    0xc0b0_0000, // lfs
+    0x98b0_0000, // stb
+    0xb0b0_0000, // sth
+    0x90b0_0000, // stw
+    0xf8b0_0000, // std
+    0x7cb0_072c, // sthbrx
+    0x7cb0_052c, // stwbrx
+    0x7cb0_0528, // stdbrx
+    0xf8d0_0002, // stq r6,0(r16)
+    0xf4b0_0005, // stxv vs5,0(r16)
+    0x7cb0_0798, // stxvd2x
+    0xd8b0_0000, // stfd
+    0xd0b0_0000, // stfs
+    0x7c10_07ec, // dcbz r16,r0
+    0x7c10_07ac, // icbi r16,r0
+];
+
+/// Where something begins or ends: the first page and the last byte of all, pages, memory, the device, addresses whose
+/// page numbers meet in cached translations, and the upper bits that real mode leaves out.
+fn edges() -> Vec<u64> {
+    let places = [
+        0,
+        0x1000,
+        DATA,
+        PROGRAM,
+        MEMORY - 0x1000,
+        MEMORY,
+        MEMORY + 0x1_0000,
+        1 << 22,
+        (1 << 32) - 0x1000,
+        1 << 32,
+        1 << 60,
+        (1 << 60) | MEMORY,
+        1 << 63,
+        u64::MAX - 0xfff,
+        0x001f_f3ff << 12,
+        0x001f_f400 << 12,
+    ];
+    let near = [-4096i64, -128, -16, -15, -8, -7, -4, -3, -2, -1, 0, 1, 8, 4081, 4088, 4095];
+    places.iter().flat_map(|place| near.iter().map(|&n| place.wrapping_add(n as u64))).collect()
+}
+
+/// No access of a guest reaches what is not its memory: compiled code that has just been in the neighbouring pages does
+/// what the interpreter does one instruction at a time.
+#[test]
+fn hostile_addresses_reach_nothing() {
+    for &access in ACCESSES {
+        // r16 takes one of 16 addresses in turn, from r17 to r31 and r2; the loop becomes hot on good ones.
+        for chunk in edges().chunks(15) {
+            let mut words = Vec::new();
+            for n in 0..16 {
+                let from = if n == 15 { 2 } else { 17 + n };
+                words.push(0x7c10_0378 | from << 21 | from << 11); // mr r16,rn
+                words.push(access);
+            }
+            words.push(18 << 26 | (-4 * words.len() as i64 & 0x3ff_fffc) as u32);
+            let run = |engine: Interpreter, quantum: u64| {
+                let mut bench = Bench::new(engine, Model::Power9, &words, 5);
+                bench.cpu.regs.gpr[0] = 0;
+                (17..32).chain([2]).for_each(|n| bench.cpu.regs.gpr[n] = DATA + 64 * n as u64);
+                // Translations of neighbours are known before the hostile addresses come.
+                bench.run(4000, || quantum);
+                for (n, &address) in (17..32).zip(chunk) {
+                    bench.cpu.regs.gpr[n] = address;
+                }
+                bench.cpu.regs.nia = PROGRAM;
+                bench.run(8000, || quantum);
+                bench.state()
+            };
+            let (expected, got) =
+                (run(Interpreter::new(Model::Power9), 1), run(with_compiler(Model::Power9), 1 << 40));
+            assert!(expected == got, "{access:#x} at {chunk:x?}:\n{}\n{}", expected.0, got.0);
+        }
+    }
 }
