@@ -19,7 +19,8 @@ cargo xtask COMMAND
   isa          list the instructions that are defined; fails if the books have more
   diff [all]   compare every computational instruction with the peer, in both byte orders; all: ten million times
   fuzz [SECS]  feed the gdb server with hostile bytes (cargo-fuzz; default 60 seconds)
-  bench        boot the Debian kernel here and on the peer side by side, and print one table
+  bench [N]    boots and workloads here and on the peer in turn, N rounds (3); `--write` keeps the table in docs;
+               `bench growth`: how speed changes with vCPUs, memory, code and interrupts
 ";
 
 /// Why a command failed: one line.

@@ -3,6 +3,7 @@
 //! Absolute figures of a shared machine mean little: what counts is the ratio of medians of runs made in one session,
 //! one after the other.
 
+mod growth;
 mod measure;
 mod workloads;
 
@@ -164,13 +165,26 @@ fn works(times: &Times) -> String {
     table
 }
 
-/// Runs the tables; `arguments`: number of rounds (default 3), and `--write` to keep the result in docs/benchmarks.md.
+/// Runs the tables; `arguments`: number of rounds (default 3), `growth` for the tables of how speed changes with size,
+/// and `--write` to keep the result in docs/benchmarks.md.
 pub fn bench(arguments: &[String]) -> Outcome {
+    let given = |what: &str| arguments.iter().any(|argument| argument == what);
     let rounds: usize = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(3);
     run("cargo", &["build", "--release", "--quiet", "--package", "timebase"])?;
     let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
     let ram_disk = initial_ram_disk(directory.path())?;
     let mut bench = Bench { directory, ram_disk, times: Times::default() };
+    let (section, table) = if given("growth") {
+        ("Growth", growth::growth(&bench)?)
+    } else {
+        all(&mut bench, rounds)?;
+        ("Against the peer", format!("{}\n{}", boots(&bench.times), works(&bench.times)))
+    };
+    print!("{table}");
+    if given("--write") { write(section, rounds, &table) } else { Ok(()) }
+}
+
+fn all(bench: &mut Bench, rounds: usize) -> Outcome {
     let initrd = PathBuf::from(format!("{GUEST}/initrd.gz"));
     let kernel_alone = Guest { initrd: None, append: APPEND.into(), cpus: 1 };
     let installer = Guest { initrd: Some(Path::new(&initrd)), append: APPEND.into(), cpus: 1 };
@@ -183,24 +197,30 @@ pub fn bench(arguments: &[String]) -> Outcome {
         }
     }
     // The longest runs are made once.
-    bench.boot("to system log daemon", &installer, LOGGER)?;
-    let table = format!("{}\n{}", boots(&bench.times), works(&bench.times));
-    print!("{table}");
-    if arguments.iter().any(|argument| argument == "--write") {
-        write(rounds, &table)?;
-    }
-    Ok(())
+    bench.boot("to system log daemon", &installer, LOGGER)
 }
 
-fn write(rounds: usize, table: &str) -> Outcome {
-    let text = format!(
-        "# Benchmarks\n\n\
-         Made by `cargo xtask bench {rounds} --write`: runs in turn on one machine, medians of CPU seconds (user and\n\
-         system) of {rounds} rounds, of one for the boot to the system log daemon. Compare ratios, not absolutes. Guest:\n\
-         the Debian installer's netboot kernel, 2 GiB, power9, one vCPU. What workloads do: `guests/workloads`.\n\n{table}"
-    );
-    // What is measured by other means stands below and stays.
-    let old = std::fs::read_to_string("docs/benchmarks.md").unwrap_or_default();
-    let kept = old.find("\n## ").map_or("", |at| &old[at..]);
-    std::fs::write("docs/benchmarks.md", text + kept).map_err(|e| format!("docs/benchmarks.md: {e}"))
+/// Puts a table in its section of docs/benchmarks.md; what is measured by other means stays.
+fn write(section: &str, rounds: usize, table: &str) -> Outcome {
+    const FILE: &str = "docs/benchmarks.md";
+    let how = match section {
+        "Growth" => "Made by `cargo xtask bench growth --write`: one run each, in turn.".to_string(),
+        _ => format!(
+            "Made by `cargo xtask bench {rounds} --write`: runs in turn on one machine, medians of CPU seconds (user\n\
+             and system) of {rounds} rounds, of one for the boot to the system log daemon. Guest: the Debian installer's\n\
+             netboot kernel, 2 GiB, power9, one vCPU. What workloads do: `guests/workloads`."
+        ),
+    };
+    let old = std::fs::read_to_string(FILE).map_err(|e| format!("{FILE}: {e}"))?;
+    let heading = format!("\n## {section}\n");
+    let text = format!("{heading}\n{how}\n\n{table}");
+    let new = match old.find(&heading) {
+        Some(from) => {
+            let rest = &old[from + heading.len()..];
+            let to = rest.find("\n## ").map_or("", |at| &rest[at..]);
+            old[..from].to_string() + &text + to
+        }
+        None => old + &text,
+    };
+    std::fs::write(FILE, new).map_err(|e| format!("{FILE}: {e}"))
 }
