@@ -58,6 +58,9 @@ pub struct Regs {
     pub level: u64,
 }
 
+/// Bits of XER that POWER9 implements beside the flags: 48:55 (as `lscbx` had them) and the string length.
+pub const XER_REST: u64 = 0xff7f;
+
 /// Number of 64-bit words a [`Reg`] can name.
 pub const WORDS: usize = 181;
 
@@ -193,8 +196,7 @@ impl Regs {
         self.ca = value >> 29 & 1;
         self.ov32 = value >> 19 & 1;
         self.ca32 = value >> 18 & 1;
-        // Bits that POWER9 implements beside the flags: 48:55 (as `lscbx` had them) and the string length.
-        self.xer_rest = value & 0xff7f;
+        self.xer_rest = value & XER_REST;
     }
 
     /// VSR `n` as a 128-bit number.

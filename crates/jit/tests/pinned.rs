@@ -162,7 +162,7 @@ fn pinned(little: bool, words: &[u32]) -> String {
         cpu.regs.gpr[n] = 0x8000;
     }
     // Until it is hot.
-    for count in 0..16 {
+    for count in 0..64 {
         cpu.regs.nia = PROGRAM;
         cpu.regs.gpr[1] = 0x9000;
         let mut world = World {
