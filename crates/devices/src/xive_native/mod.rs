@@ -1,9 +1,9 @@
-//! XIVE of POWER9 and POWER10, the interrupt controller as bare-metal software sees it: event states, event queues and thread
-//! contexts, with the tables in memory that firmware gives it.
+//! XIVE of POWER9 and POWER10, the interrupt controller as bare-metal software sees it: event states, event queues and
+//! thread contexts, with the tables in memory that firmware gives it.
 //!
-//! Sources: the specification of the external interrupt virtualization engine (XIVE), both generations; register numbers and table layouts
-//! are those that skiboot programs. One block per chip. Caches are not modelled: tables are read where they are, so
-//! scrubs are done at once, and a cache watch is a window on the entry in memory.
+//! Sources: the specification of the external interrupt virtualization engine (XIVE), both generations; register numbers
+//! and table layouts are those that skiboot programs. One block per chip. Caches are not modelled: tables are read where
+//! they are, so scrubs are done at once, and a cache watch is a window on the entry in memory.
 //!
 //! Left out: targets that are saved and restored by the controller (POWER10 offers it, this one does not say it has it),
 //! groups and crowds, migration and forwarding to other machines' blocks, block groups, pressure relief, error registers.
