@@ -306,9 +306,9 @@ pub struct Guest {
     /// CPU of pseries: power9 or power10
     #[arg(long, default_value = "power9", value_name = "NAME")]
     pub cpu: String,
-    /// Number of virtual CPUs
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub cpus: u32,
+    /// Number of virtual CPUs; of powernv also threads of a core, cores of a socket, and sockets
+    #[arg(long, default_value = "1", value_name = "N[,threads=N][,cores=N][,sockets=N]", value_parser = cpus)]
+    pub cpus: Cpus,
     /// Guest memory, with a suffix K, M, G or T
     #[arg(long, default_value = "1G", value_name = "SIZE", value_parser = bytes)]
     pub memory: u64,
@@ -334,6 +334,14 @@ pub struct Guest {
     /// Real-time clock at power-on, UTC: YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS, or seconds since 1970
     #[arg(long, default_value = "2026-01-01", value_name = "TIME", value_parser = seconds)]
     pub rtc: u64,
+}
+
+/// How many virtual CPUs, and how they are arranged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cpus {
+    pub count: u32,
+    pub threads: u32,
+    pub sockets: u32,
 }
 
 /// What comes in.
@@ -383,6 +391,29 @@ pub struct End {
 pub enum OnPanic {
     Stop,
     Continue,
+}
+
+/// A number of CPUs and their arrangement.
+fn cpus(text: &str) -> Result<Cpus, String> {
+    let number = |text: &str| text.parse().map_err(|_| format!("`{text}` is no number"));
+    let mut words = text.split(',');
+    let count = number(words.next().unwrap_or(""))?;
+    let (mut threads, mut cores, mut sockets) = (1, None, 1);
+    for word in words {
+        match word.split_once('=') {
+            Some(("threads", value)) => threads = number(value)?,
+            Some(("cores", value)) => cores = Some(number(value)?),
+            Some(("sockets", value)) => sockets = number(value)?,
+            _ => return Err(format!("`{word}`: give threads=N, cores=N or sockets=N")),
+        }
+    }
+    let product = |cores: u32| cores.checked_mul(threads)?.checked_mul(sockets);
+    match cores {
+        Some(cores) if product(cores) != Some(count) => {
+            Err(format!("{cores} cores of {threads} threads on {sockets} sockets are not {count} CPUs"))
+        }
+        _ => Ok(Cpus { count, threads, sockets }),
+    }
 }
 
 /// A number of bytes with a suffix K, M, G or T.
@@ -448,6 +479,19 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn cpus_have_an_arrangement() {
+        assert_eq!(cpus("3"), Ok(Cpus { count: 3, threads: 1, sockets: 1 }));
+        let two = Ok(Cpus { count: 16, threads: 4, sockets: 2 });
+        assert_eq!(cpus("16,threads=4,cores=2,sockets=2"), two);
+        assert_eq!(cpus("16,threads=4,sockets=2"), two);
+        for wrong in
+            ["", "x", "4,threads", "4,chips=2", "4,threads=4,cores=2", "4,cores=4294967295,threads=9"]
+        {
+            assert!(cpus(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

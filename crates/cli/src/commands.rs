@@ -401,7 +401,7 @@ fn config(guest: args::Guest) -> Config {
         machine,
         cpu,
         memory_bytes: guest.memory,
-        cpus: guest.cpus,
+        cpus: guest.cpus.count,
         append: guest.append,
         firmware: match guest.firmware {
             None if powernv => Firmware::Image,
@@ -414,6 +414,8 @@ fn config(guest: args::Guest) -> Config {
         rtc_seconds: guest.rtc,
         rate_numerator: 2,
         rate_denominator: 1,
+        threads: guest.cpus.threads,
+        sockets: guest.cpus.sockets,
     }
 }
 

@@ -446,7 +446,8 @@ impl Core<'_, '_, '_> {
                     13 | 29 | 48 | 61 | 313 | 318 | 319 | 464 => self.cpu.context_changed(),
                     _ => {}
                 }
-                if number == 318 {
+                // LPCR, and HID0, which the threads of a core share.
+                if number == 318 || number == 1008 {
                     self.run.exit(Exit::Look);
                 }
                 Ok(())

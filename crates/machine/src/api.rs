@@ -85,13 +85,13 @@ pub struct Statistics {
 /// Everything that determines a machine at power-on, images apart. It is stored in the recording.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
-    /// `pseries`.
+    /// `pseries`, `powernv9`, `powernv10`.
     pub machine: String,
     /// `power9`, `power10`.
     pub cpu: String,
     /// Guest memory in bytes.
     pub memory_bytes: u64,
-    /// vCPUs.
+    /// vCPUs in all.
     pub cpus: u32,
     /// The kernel command line.
     pub append: String,
@@ -107,6 +107,10 @@ pub struct Config {
     pub rate_numerator: u32,
     /// Denominator of the same.
     pub rate_denominator: u32,
+    /// Threads of each core: 1, 2 or 4.
+    pub threads: u32,
+    /// Chips.
+    pub sockets: u32,
 }
 
 /// How the guest is entered.

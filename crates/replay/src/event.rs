@@ -113,6 +113,8 @@ fn encode_config(config: &Config, out: &mut Vec<u8>) {
         rtc_seconds,
         rate_numerator,
         rate_denominator,
+        threads,
+        sockets,
     } = config;
     out.blob(machine.as_bytes());
     out.blob(cpu.as_bytes());
@@ -129,6 +131,8 @@ fn encode_config(config: &Config, out: &mut Vec<u8>) {
     out.number(*rtc_seconds);
     out.number((*rate_numerator).into());
     out.number((*rate_denominator).into());
+    out.number((*threads).into());
+    out.number((*sockets).into());
 }
 
 fn decode_config(input: &mut Decode) -> Result<Config, Malformed> {
@@ -149,6 +153,8 @@ fn decode_config(input: &mut Decode) -> Result<Config, Malformed> {
         rtc_seconds: input.number()?,
         rate_numerator: input.number32()?,
         rate_denominator: input.number32()?,
+        threads: input.number32()?,
+        sockets: input.number32()?,
     })
 }
 
@@ -266,6 +272,8 @@ mod tests {
             rtc_seconds: 3,
             rate_numerator: 2,
             rate_denominator: 1,
+            threads: 1,
+            sockets: 1,
         }
     }
 

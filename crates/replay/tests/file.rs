@@ -25,6 +25,8 @@ fn config() -> Config {
         rtc_seconds: 0,
         rate_numerator: 2,
         rate_denominator: 1,
+        threads: 1,
+        sockets: 1,
     }
 }
 

@@ -24,6 +24,8 @@ fn config(append: &str) -> Config {
         rtc_seconds: 0,
         rate_numerator: 2,
         rate_denominator: 1,
+        threads: 1,
+        sockets: 1,
     }
 }
 

@@ -21,6 +21,8 @@ pub fn session() -> Session {
         rtc_seconds: 0,
         rate_numerator: 2,
         rate_denominator: 1,
+        threads: 1,
+        sockets: 1,
     };
     let images = Images { kernel: Some(RACE.into()), ..Images::default() };
     let machine = build(&config, images).map_err(|e| e.0).expect("a machine");

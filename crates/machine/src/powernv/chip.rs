@@ -20,10 +20,17 @@ pub(super) const LPC: u64 = 0x0006_0300_0000_0000;
 const LPC_BYTES: u64 = 0x1_0000_0000;
 
 /// The window of `chip` that chip 0 has at `base`.
-pub(super) fn chip_base(base: u64, chip: u32) -> u64 {
-    base + ((chip as u64) << CHIP_SHIFT)
+pub(super) fn chip_base(model: Model, base: u64, chip: u32) -> u64 {
+    base + ((chip as u64) << chip_shift(model))
 }
-const CHIP_SHIFT: u32 = 42;
+
+/// log2 of the distance of chips.
+fn chip_shift(model: Model) -> u32 {
+    match model {
+        Model::Power9 => 42,
+        Model::Power10 => 44,
+    }
+}
 
 /// HMER: an XSCOM access is done; it failed; why (bits 21 to 23): there is no such register.
 const HMER_DONE: u64 = 1 << (63 - 9);
@@ -92,7 +99,8 @@ impl Devices {
     /// Chip and offset, if the address is in the window that chip 0 has at `base`.
     fn window(&self, address: u64, base: u64, bytes: u64) -> Option<(u32, u64)> {
         let offset = address.wrapping_sub(base);
-        let (chip, offset) = ((offset >> CHIP_SHIFT) as u32, offset & ((1 << CHIP_SHIFT) - 1));
+        let shift = chip_shift(self.model);
+        let (chip, offset) = ((offset >> shift) as u32, offset & ((1 << shift) - 1));
         (chip < self.topology.chips && offset < bytes).then_some((chip, offset))
     }
 

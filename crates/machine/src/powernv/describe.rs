@@ -111,13 +111,20 @@ fn core(tree: &mut Tree, parent: NodeId, model: Model, topology: Topology, first
     tree.set(node, "ibm,pa-features", &features);
 }
 
-/// All memory is at chip 0.
-fn memory(tree: &mut Tree, config: &Config, _: Topology) {
-    let bytes = config.memory_bytes;
-    let node = tree.add(ROOT, "memory@0");
-    tree.set_str(node, "device_type", "memory");
-    tree.set_cells(node, "ibm,chip-id", &[0]);
-    tree.set_cells(node, "reg", &[0, 0, (bytes >> 32) as u32, bytes as u32]);
+/// Each chip has its part of memory, in order; what is left over is at the first one.
+fn memory(tree: &mut Tree, config: &Config, topology: Topology) {
+    const UNIT: u64 = 256 << 20;
+    let part = config.memory_bytes / topology.chips as u64 / UNIT * UNIT;
+    let first = config.memory_bytes - part * (topology.chips as u64 - 1);
+    let mut base = 0;
+    for chip in 0..topology.chips {
+        let bytes = if chip == 0 { first } else { part };
+        let node = tree.add(ROOT, &format!("memory@{base:x}"));
+        tree.set_str(node, "device_type", "memory");
+        tree.set_cells(node, "ibm,chip-id", &[chip]);
+        tree.set_cells(node, "reg", &[(base >> 32) as u32, base as u32, (bytes >> 32) as u32, bytes as u32]);
+        base += bytes;
+    }
 }
 
 fn cells_of(address: u64) -> [u32; 2] {
@@ -125,7 +132,7 @@ fn cells_of(address: u64) -> [u32; 2] {
 }
 
 fn xscom(tree: &mut Tree, model: Model, generation: &str, chip: u32) {
-    let base = chip_base(XSCOM, chip);
+    let base = chip_base(model, XSCOM, chip);
     let node = tree.add(ROOT, &format!("xscom@{base:x}"));
     let [high, low] = cells_of(base);
     tree.set_cells(node, "reg", &[high, low, 4, 0]);
@@ -157,7 +164,7 @@ fn xscom(tree: &mut Tree, model: Model, generation: &str, chip: u32) {
 }
 
 fn lpc(tree: &mut Tree, generation: &str) {
-    let base = chip_base(LPC, 0);
+    let base = LPC;
     let opb = tree.add(ROOT, &format!("lpcm-opb@{base:x}"));
     let [high, low] = cells_of(base);
     tree.set_cells(opb, "reg", &[high, low, 1, 0]);

@@ -100,9 +100,10 @@ pub(crate) struct Board {
 /// The machine.
 pub(crate) type Powernv = Chassis<Board>;
 
-/// The topology of a configuration: one chip of single-threaded cores.
+/// The topology of a configuration that has been checked.
 fn topology(config: &Config) -> Topology {
-    Topology { chips: 1, cores: config.cpus, threads: 1 }
+    let (chips, threads) = (config.sockets.max(1), config.threads.max(1));
+    Topology { chips, cores: config.cpus / (chips * threads), threads }
 }
 
 impl Board {
@@ -150,8 +151,20 @@ impl chassis::Board for Board {
 
     fn check(config: &Config) -> Result<(), ConfigError> {
         let bad = |text: String| Err(ConfigError(text));
-        if !(1..=topology::CORES_MAX).contains(&config.cpus) {
-            return bad(format!("{} CPUs: this machine has 1 to {}", config.cpus, topology::CORES_MAX));
+        let Config { cpus, threads, sockets, .. } = *config;
+        if !matches!(threads, 1 | 2 | 4) {
+            return bad(format!("{threads} threads to a core: use 1, 2 or 4"));
+        }
+        if !matches!(sockets, 1 | 2) {
+            return bad(format!("{sockets} sockets: this machine has 1 or 2"));
+        }
+        let of_a_core_each = threads * sockets;
+        let most = topology::CORES_MAX * of_a_core_each;
+        if cpus == 0 || !cpus.is_multiple_of(of_a_core_each) || cpus > most {
+            return bad(format!(
+                "{cpus} CPUs on {sockets} sockets with {threads} threads to a core: give a multiple of \
+                 {of_a_core_each} up to {most}"
+            ));
         }
         let mib = 1 << 20;
         let memory = config.memory_bytes;
@@ -160,6 +173,9 @@ impl chassis::Board for Board {
                 "memory of {} MiB: give a multiple of 256 MiB between 512 MiB and 1 TiB",
                 memory / mib
             ));
+        }
+        if sockets == 2 && memory < 2048 * mib {
+            return bad(format!("memory of {} MiB: two sockets need 2 GiB", memory / mib));
         }
         if config.rate_numerator == 0 || config.rate_denominator == 0 {
             return bad("the instruction rate must not be 0".into());
@@ -222,6 +238,7 @@ impl chassis::Board for Board {
         {
             slot.vcpu.spr.hmer |= bits;
         }
+        self.share_core_registers();
         self.devices.settle(&mut self.memory);
         match self.devices.lpc.bmc.take_power() {
             Power::Stay => {}
@@ -280,6 +297,15 @@ impl chassis::Board for Board {
 }
 
 impl Board {
+    /// HID0 is one register for all threads of a core: what the vCPU that is on wrote is there for the others.
+    fn share_core_registers(&mut self) {
+        let (threads, current) = (self.topology.threads as usize, self.schedule.current as usize);
+        let hid0 = self.cpu[current].vcpu.spr.hid0;
+        for slot in self.cpu.chunks_mut(threads).nth(current / threads).into_iter().flatten() {
+            slot.vcpu.spr.hid0 = hid0;
+        }
+    }
+
     /// vCPU `n` sent a directed doorbell: by `msgsnd` to a PIR, by `msgsndp` to a thread of its own core.
     fn doorbell(&mut self, n: usize, message: u64, hypervisor: bool) {
         let target = if hypervisor {

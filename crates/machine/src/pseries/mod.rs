@@ -315,6 +315,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if !(1..=256).contains(&config.cpus) {
         return bad(format!("{} CPUs: this machine has 1 to 256", config.cpus));
     }
+    if (config.threads, config.sockets) != (1, 1) {
+        return bad("threads and sockets: a vCPU of this machine is a core of one chip".into());
+    }
     let mib = 1 << 20;
     if config.memory_bytes < 64 * mib
         || !config.memory_bytes.is_multiple_of(16 * mib)

@@ -16,6 +16,8 @@ pub fn config() -> Config {
         rtc_seconds: 1_767_225_600,
         rate_numerator: 2,
         rate_denominator: 1,
+        threads: 1,
+        sockets: 1,
     }
 }
 

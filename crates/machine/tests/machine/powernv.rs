@@ -81,6 +81,14 @@ fn boots_four_cpus() {
 }
 
 #[test]
+fn boots_two_sockets() {
+    let mut machine = machine(Some(read("vmlinux")), |c| {
+        (c.cpus, c.sockets, c.memory_bytes) = (2, 2, 2 << 30);
+    });
+    until(&mut machine, "smp: Brought up 2 nodes, 2 CPUs", 4_000_000_000);
+}
+
+#[test]
 fn without_a_kernel_the_firmware_says_so() {
     let mut machine = machine(None, |_| {});
     until(&mut machine, "INIT: Waiting for kernel", 1_000_000_000);

@@ -32,6 +32,8 @@ pub fn race(end: u64) -> Guest {
         rtc_seconds: 1_767_225_600,
         rate_numerator: 2,
         rate_denominator: 1,
+        threads: 1,
+        sockets: 1,
     };
     Guest { config, kernel: RACE.into(), end }
 }
