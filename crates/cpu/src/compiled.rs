@@ -44,8 +44,9 @@ pub struct Translated {
     pub fetch: u64,
 }
 
-/// Translations of a context: the one for `ea` is number `(ea >> 12 ^ (ea >> 22) << 1) % TRANSLATIONS`.
-pub const TRANSLATIONS: usize = 1024;
+/// Translations of a context: the one for `ea` is number `(ea >> 12 ^ (ea >> 22 & 0x3ff) << 1) %
+/// TRANSLATIONS`.
+pub const TRANSLATIONS: usize = 4096;
 
 /// What compiled code needs of a vCPU beside its registers. It begins the cached part of a vCPU.
 #[repr(C)]

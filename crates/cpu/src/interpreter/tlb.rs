@@ -25,11 +25,10 @@ const NEVER: u64 = 1;
 /// Which entry of a context translates `ea`. Two buffers that lie a large power of two apart, as those that a boot
 /// copies between do, must not meet in one entry: upper bits of the address take part. Neighbours must not either,
 /// not even the last page and the first: an access that crosses from one into the other is told by the tag of its
-/// last byte, in the entry of its first. (Where the lowest ten bits of the page number roll over, the lowest bit of
-/// the entry's number is 1 before and 0 after, for the upper bits do not touch it.)
+/// last byte, in the entry of its first. The lowest bit of the page number, which no upper bit touches, keeps them apart.
 #[inline(always)]
 pub(crate) fn index(ea: u64) -> usize {
-    (ea >> 12 ^ (ea >> 22) << 1) as usize % ENTRIES
+    (ea >> 12 ^ (ea >> 22 & 0x3ff) << 1) as usize % ENTRIES
 }
 
 const INVALID: Translated = Translated { read: NEVER, write: NEVER, addend: 0, fetch: NEVER };
@@ -399,8 +398,12 @@ impl Tlb {
 
     /// Gives back all pointers for writing.
     pub fn withdraw_writes(&mut self) {
-        for entry in &mut self.entries {
-            entry.write = NEVER;
+        for (word, &used) in self.occupied.iter().enumerate() {
+            let mut left = used;
+            while left != 0 {
+                self.entries[word * 64 + left.trailing_zeros() as usize].write = NEVER;
+                left &= left - 1;
+            }
         }
     }
 
@@ -413,9 +416,14 @@ impl Tlb {
     pub fn flush(&mut self, memory: &mut Memory) {
         memory.unwatch_tables();
         self.flushes += 1;
-        self.entries.fill(INVALID);
-        self.origins.fill(UNUSED);
-        self.occupied.fill(0);
+        for (word, used) in self.occupied.iter_mut().enumerate() {
+            while *used != 0 {
+                let slot = word * 64 + used.trailing_zeros() as usize;
+                self.entries[slot] = INVALID;
+                self.origins[slot] = UNUSED;
+                *used &= *used - 1;
+            }
+        }
         self.by_leaf.fill(END);
         self.by_real.fill(END);
         self.uppers.clear();

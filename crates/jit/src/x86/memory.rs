@@ -8,7 +8,7 @@ use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use std::mem::{offset_of, size_of};
 use timebase_cpu::compiled::{TRANSLATIONS as COUNT, Translated};
 
-const _: () = assert!(size_of::<Translated>() == 32 && COUNT == 1024);
+const _: () = assert!(size_of::<Translated>() == 32 && COUNT == 4096);
 const ADDEND: i8 = offset_of!(Translated, addend) as i8;
 
 impl Emitter<'_> {
@@ -47,10 +47,10 @@ impl Emitter<'_> {
             ; =>retry
             ; mov ecx, eax
             ; shr ecx, 9
-            ; and ecx, 0x3f_e000
+            ; and ecx, 0x7f_e000
             ; xor ecx, eax
             ; shr ecx, 7
-            ; and ecx, 0x7fe0
+            ; and ecx, 0x1_ffe0
         );
         self.with_field(ADD, RCX, TRANSLATIONS);
         // The page of the last byte: what crosses into the next page does not match.
