@@ -30,7 +30,7 @@ pub use timeline::{ChangeError, Checkpoint, Found, Judge, Patience, Timeline, Tr
 pub use watch::{Attention, ConsoleLog, Ended, Outcome, Transcript, Watcher};
 
 /// Version of the file format: what chunks and records look like.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Bumped whenever a change to the program changes what a guest sees: recordings of another epoch are refused,
 /// because they would only diverge.
