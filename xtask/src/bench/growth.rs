@@ -54,9 +54,12 @@ pub fn growth(bench: &Bench) -> Result<String, String> {
         let none = nothing.iter().find(|(of, _)| *of == cpus).map_or((0.0, 0.0, 0.0), |(_, none)| *none);
         let all = measured(bench, cpus, work)?;
         let (here, instructions, there) = (all.0 - none.0, all.1 - none.1, all.2 - none.2);
-        let mips = instructions / here / 1e6;
-        eprintln!("xtask: {name}: {mips:.0} MIPS");
-        let _ = writeln!(table, "| {name} | {mips:.0} | {here:.2} | {there:.2} | {:.1}x |", there / here);
+        eprintln!("xtask: {name}: {here:.2} CPU s here, {there:.2} there");
+        // Less than this is the noise of the boot that is taken off.
+        let told = |text: String, enough: bool| if enough { text } else { String::from("too short to tell") };
+        let mips = told(format!("{:.0}", instructions / here / 1e6), here >= 0.2);
+        let speed = told(format!("{:.1}x", there / here), here >= 0.2 && there >= 0.2);
+        let _ = writeln!(table, "| {name} | {mips} | {here:.2} | {there:.2} | {speed} |");
     }
     Ok(table)
 }
