@@ -13,6 +13,11 @@ use timebase_cpu::{Bus, Clock, Engine, Exit, Model, Vcpu, World};
 use timebase_memory::Memory;
 use timebase_state::{Difference, Digest, Instant, LoadError, Snapshot, State};
 
+/// The port of the console.
+pub(crate) const CONSOLE: &str = "console0";
+/// The port of the operator's system reset request.
+const NMI: &str = "nmi";
+
 /// What the guest asked of the machine as a whole.
 #[derive(State, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Request {
@@ -23,21 +28,75 @@ pub(crate) enum Request {
     Panic(String),
 }
 
+/// What a vCPU is doing.
+#[derive(State, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Activity {
+    /// Stopped: somebody else starts it.
+    #[default]
+    Stopped,
+    /// It runs when its turn comes.
+    Running,
+    /// It gave way (`stop`, H_CEDE): until something is pending.
+    Idle,
+    /// It joined the others (H_JOIN): until it is prodded.
+    Joined,
+    /// It checkstopped.
+    Dead,
+}
+
+impl Activity {
+    /// In a word.
+    fn name(self) -> &'static str {
+        match self {
+            Activity::Running => "running",
+            Activity::Stopped => "stopped",
+            Activity::Idle => "idle",
+            Activity::Joined => "joined",
+            Activity::Dead => "dead",
+        }
+    }
+}
+
 /// A vCPU and what its machine knows of it.
 pub(crate) trait Slot: State + Send {
     /// The vCPU.
     fn vcpu(&self) -> &Vcpu;
     /// The vCPU.
     fn vcpu_mut(&mut self) -> &mut Vcpu;
+    /// What it does.
+    fn activity(&self) -> Activity;
+    /// What it does.
+    fn activity_mut(&mut self) -> &mut Activity;
     /// It runs when its turn comes.
-    fn able(&self) -> bool;
+    fn able(&self) -> bool {
+        self.activity() == Activity::Running
+    }
     /// The exception of its timers can end what it does, or rests on.
-    fn has_deadline(&self) -> bool;
-    /// What it does, in a word.
-    fn activity(&self) -> &'static str;
-    /// It stops for good.
-    fn die(&mut self);
+    fn has_deadline(&self) -> bool {
+        matches!(self.activity(), Activity::Running | Activity::Idle)
+    }
 }
+
+/// Writes [`Slot`] for a struct with the fields `vcpu` and `activity`.
+macro_rules! slot {
+    ($slot:ty) => {
+        impl $crate::chassis::Slot for $slot {
+            fn vcpu(&self) -> &Vcpu {
+                &self.vcpu
+            }
+            fn vcpu_mut(&mut self) -> &mut Vcpu {
+                &mut self.vcpu
+            }
+            fn activity(&self) -> Activity {
+                self.activity
+            }
+            fn activity_mut(&mut self) -> &mut Activity {
+                &mut self.activity
+            }
+        }
+    };
+}
+pub(crate) use slot;
 
 /// The parts of a board that all machines have, to look at.
 pub(crate) struct View<'a, S> {
@@ -127,10 +186,10 @@ pub(crate) trait Board: State + Send + Sized {
     }
     /// vCPU `n` ended its run with something that this machine answers.
     fn carry_out(machine: &mut Chassis<Self>, n: usize, exit: Exit);
-    /// An input at a port of this machine's own. None: it has no such port.
-    fn input(&mut self, port: &str, payload: &[u8]) -> Option<Result<(), InputError>>;
-    /// The ports of [`Board::input`].
-    fn ports() -> &'static [&'static str];
+    /// Bytes are typed at the console; those beyond its buffer are lost, as on a line without flow control.
+    fn type_in(&mut self, bytes: &[u8]);
+    /// The operator asks for a system reset of all vCPUs.
+    fn system_reset(&mut self);
     /// Begins or ends to watch the interrupt controller.
     fn observe(&mut self, _on: bool) {}
     /// What the interrupt controller offered since the last call, and whether that is between processors.
@@ -270,7 +329,7 @@ impl<B: Board> Chassis<B> {
             Exit::Yield => self.board.parts().schedule.end_slice(),
             Exit::Checkstop => {
                 let Parts { cpu, request, .. } = self.board.parts();
-                cpu[n].die();
+                *cpu[n].activity_mut() = Activity::Dead;
                 *request = Request::Panic(alloc::format!("vCPU {n} checkstopped"));
             }
             Exit::Hypercall | Exit::Rest | Exit::Doorbell { .. } => B::carry_out(self, n, exit),
@@ -316,7 +375,7 @@ impl<B: Board> Chassis<B> {
         self.see_offers();
         self.board.observe(true);
         let (at, now) = (self.position(), self.now());
-        let vcpus = self.board.view().cpu.iter().map(|slot| (slot.vcpu(), slot.activity()));
+        let vcpus = self.board.view().cpu.iter().map(|slot| (slot.vcpu(), slot.activity().name()));
         self.observer.look(at, now, vcpus);
     }
 
@@ -428,14 +487,18 @@ impl<B: Board> Machine for Chassis<B> {
             let Parts { cpu, memory, .. } = self.board.parts();
             change.apply(memory, |n| Some(cpu.get_mut(n as usize)?.vcpu_mut()), now)?;
         } else {
-            self.board.input(port, payload).ok_or_else(|| InputError::UnknownPort(port.into()))??;
+            match port {
+                CONSOLE => self.board.type_in(payload),
+                NMI => self.board.system_reset(),
+                _ => return Err(InputError::UnknownPort(port.into())),
+            }
         }
         *self.board.parts().sequence += 1;
         Ok(())
     }
 
     fn input_ports(&self) -> Vec<Port> {
-        B::ports().iter().copied().chain([debug::PORT]).map(Port::from).collect()
+        [CONSOLE, NMI, debug::PORT].map(Port::from).into()
     }
 
     fn end_idle(&mut self) {
@@ -551,7 +614,7 @@ impl<B: Board> Machine for Chassis<B> {
     }
 
     fn activity(&self, cpu: u32) -> &'static str {
-        self.board.view().cpu[cpu as usize].activity()
+        self.board.view().cpu[cpu as usize].activity().name()
     }
 
     fn memory(&self) -> &Memory {

@@ -8,9 +8,9 @@ mod describe;
 mod scom;
 mod topology;
 
-use crate::chassis::{self, Chassis, Request};
+use crate::chassis::{self, Activity, CONSOLE, Chassis, Request};
 use crate::schedule::Schedule;
-use crate::{Config, ConfigError, Images, InputError, InstructionCount};
+use crate::{Config, ConfigError, Images, InstructionCount};
 use alloc::{boxed::Box, collections::VecDeque, format, string::String, vec::Vec};
 use chip::Devices;
 use timebase_cpu::{Clock, Exit, Model, Vcpu};
@@ -27,23 +27,6 @@ const TREE: u64 = 0x100_0000;
 const KERNEL: u64 = 0x2000_0000;
 const INITRD: u64 = 0x2800_0000;
 
-/// The port of the console.
-const CONSOLE: &str = "console0";
-/// The port of the operator's system reset request.
-const NMI: &str = "nmi";
-
-/// What a vCPU is doing.
-#[derive(State, Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Activity {
-    /// It runs when its turn comes.
-    #[default]
-    Running,
-    /// It executed `stop`: until something is pending.
-    Resting,
-    /// It checkstopped.
-    Dead,
-}
-
 /// A vCPU and what the machine knows of it.
 #[derive(State)]
 pub(crate) struct Slot {
@@ -51,30 +34,7 @@ pub(crate) struct Slot {
     activity: Activity,
 }
 
-impl chassis::Slot for Slot {
-    fn vcpu(&self) -> &Vcpu {
-        &self.vcpu
-    }
-    fn vcpu_mut(&mut self) -> &mut Vcpu {
-        &mut self.vcpu
-    }
-    fn able(&self) -> bool {
-        self.activity == Activity::Running
-    }
-    fn has_deadline(&self) -> bool {
-        self.activity != Activity::Dead
-    }
-    fn activity(&self) -> &'static str {
-        match self.activity {
-            Activity::Running => "running",
-            Activity::Resting => "idle",
-            Activity::Dead => "dead",
-        }
-    }
-    fn die(&mut self) {
-        self.activity = Activity::Dead;
-    }
-}
+chassis::slot!(Slot);
 
 /// All state of the machine.
 #[derive(State)]
@@ -248,7 +208,7 @@ impl chassis::Board for Board {
         for (n, slot) in self.cpu.iter_mut().enumerate() {
             (slot.vcpu.virtualization, slot.vcpu.external) = self.devices.xive.lines(n as u32);
             slot.vcpu.look(now);
-            if slot.activity == Activity::Resting && slot.vcpu.wakes() {
+            if slot.activity == Activity::Idle && slot.vcpu.wakes() {
                 slot.activity = Activity::Running;
                 slot.vcpu.leave_stop();
             }
@@ -264,7 +224,7 @@ impl chassis::Board for Board {
         let board = &mut machine.board;
         match exit {
             Exit::Rest => {
-                board.cpu[n].activity = Activity::Resting;
+                board.cpu[n].activity = Activity::Idle;
                 board.schedule.end_slice();
             }
             Exit::Doorbell { message, hypervisor } => board.doorbell(n, message, hypervisor),
@@ -272,21 +232,14 @@ impl chassis::Board for Board {
         }
     }
 
-    fn input(&mut self, port: &str, payload: &[u8]) -> Option<Result<(), InputError>> {
-        match port {
-            CONSOLE => _ = self.devices.lpc.uart.type_in(payload),
-            NMI => {
-                for slot in &mut self.cpu {
-                    slot.vcpu.system_reset = true;
-                }
-            }
-            _ => return None,
-        }
-        Some(Ok(()))
+    fn type_in(&mut self, bytes: &[u8]) {
+        self.devices.lpc.uart.type_in(bytes);
     }
 
-    fn ports() -> &'static [&'static str] {
-        &[CONSOLE, NMI]
+    fn system_reset(&mut self) {
+        for slot in &mut self.cpu {
+            slot.vcpu.system_reset = true;
+        }
     }
 
     fn count_own(&self, counts: &mut alloc::collections::BTreeMap<String, u64>) {

@@ -10,12 +10,12 @@ mod rtas;
 
 pub use hcall::status_name;
 
-use crate::chassis::{self, Chassis, Request};
+use crate::chassis::{self, Activity, Chassis, Request};
 use crate::image::{self, Image, KERNEL_BASE};
 use crate::observe::{Operation, Routed};
 use crate::schedule::Schedule;
 use crate::tree::Tree;
-use crate::{Config, ConfigError, Firmware, Images, InputError, InstructionCount};
+use crate::{Config, ConfigError, Firmware, Images, InstructionCount};
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use open_firmware::OpenFirmware;
 use timebase_cpu::bits::{lpcr, msr};
@@ -48,39 +48,6 @@ const GUEST_ADDRESS: u64 = HPT_BASE - 1;
 const ROOM: u64 = 2 << 20;
 /// Firmware in the guest works below this address.
 const FIRMWARE_TOP: u64 = 1 << 31;
-
-/// The port of the console.
-const CONSOLE: &str = "console0";
-/// The port of the operator's system reset request.
-const NMI: &str = "nmi";
-
-/// What a vCPU is doing.
-#[derive(State, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Activity {
-    /// Stopped, as RTAS `stop-self` leaves it and secondary vCPUs begin.
-    #[default]
-    Stopped,
-    /// It runs when its turn comes.
-    Running,
-    /// It ceded: until something is pending or it is prodded.
-    Ceded,
-    /// It joined the others: until it is prodded.
-    Joined,
-    /// It checkstopped.
-    Dead,
-}
-
-impl Activity {
-    fn name(self) -> &'static str {
-        match self {
-            Activity::Running => "running",
-            Activity::Stopped => "stopped",
-            Activity::Ceded => "idle",
-            Activity::Joined => "joined",
-            Activity::Dead => "dead",
-        }
-    }
-}
 
 /// A vCPU and what the hypervisor knows of it.
 #[derive(State)]
@@ -166,31 +133,12 @@ pub(crate) type Pseries = Chassis<Board>;
 impl Pseries {
     /// vCPU `n` gives way until something is pending.
     fn rest(&mut self, n: usize) {
-        self.board.cpu[n].activity = Activity::Ceded;
+        self.board.cpu[n].activity = Activity::Idle;
         self.board.schedule.end_slice();
     }
 }
 
-impl chassis::Slot for Slot {
-    fn vcpu(&self) -> &Vcpu {
-        &self.vcpu
-    }
-    fn vcpu_mut(&mut self) -> &mut Vcpu {
-        &mut self.vcpu
-    }
-    fn able(&self) -> bool {
-        self.activity == Activity::Running
-    }
-    fn has_deadline(&self) -> bool {
-        matches!(self.activity, Activity::Running | Activity::Ceded)
-    }
-    fn activity(&self) -> &'static str {
-        self.activity.name()
-    }
-    fn die(&mut self) {
-        self.activity = Activity::Dead;
-    }
-}
+chassis::slot!(Slot);
 
 impl chassis::Board for Board {
     type Slot = Slot;
@@ -231,7 +179,7 @@ impl chassis::Board for Board {
             slot.vcpu.external = self.devices.interrupts.line(n as u32);
             slot.vcpu.look(now);
             let woken = match slot.activity {
-                Activity::Ceded => slot.vcpu.wakes() || slot.prodded,
+                Activity::Idle => slot.vcpu.wakes() || slot.prodded,
                 Activity::Joined => slot.prodded || slot.vcpu.system_reset,
                 _ => false,
             };
@@ -254,22 +202,14 @@ impl chassis::Board for Board {
         }
     }
 
-    fn input(&mut self, port: &str, payload: &[u8]) -> Option<Result<(), InputError>> {
-        match port {
-            // Bytes beyond the buffer are lost, as on a line without flow control.
-            CONSOLE => _ = self.devices.vty.type_in(payload),
-            NMI => {
-                for slot in self.cpu.iter_mut().filter(|slot| slot.activity != Activity::Stopped) {
-                    slot.vcpu.system_reset = true;
-                }
-            }
-            _ => return None,
-        }
-        Some(Ok(()))
+    fn type_in(&mut self, bytes: &[u8]) {
+        self.devices.vty.type_in(bytes);
     }
 
-    fn ports() -> &'static [&'static str] {
-        &[CONSOLE, NMI]
+    fn system_reset(&mut self) {
+        for slot in self.cpu.iter_mut().filter(|slot| slot.activity != Activity::Stopped) {
+            slot.vcpu.system_reset = true;
+        }
     }
 
     fn observe(&mut self, on: bool) {

@@ -344,7 +344,7 @@ impl Pseries {
         {
             let mut bytes = alloc::vec![0; *length as usize];
             if self.board.memory.read(*buffer as u64, &mut bytes).is_ok() {
-                self.emit(super::CONSOLE, &bytes);
+                self.emit(crate::chassis::CONSOLE, &bytes);
                 written = *length;
             }
         }

@@ -2,8 +2,9 @@
 //!
 //! The guest calls a stub of five instructions, which makes the private hcall 0xf000; the service itself runs here.
 
-use super::{Activity, Pseries, Request, describe};
+use super::{Pseries, Request, describe};
 use crate::Config;
+use crate::chassis::{Activity, CONSOLE};
 use crate::observe::Observation;
 use crate::tree::{ROOT, Tree};
 use alloc::{string::String, vec::Vec};
@@ -180,7 +181,7 @@ impl Pseries {
 
 fn display_character(machine: &mut Pseries, _: usize, args: &[u32]) -> Vec<i32> {
     let byte = args.first().copied().unwrap_or(0) as u8;
-    machine.emit(super::CONSOLE, &[byte]);
+    machine.emit(CONSOLE, &[byte]);
     alloc::vec![SUCCESS]
 }
 

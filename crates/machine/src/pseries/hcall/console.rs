@@ -1,7 +1,8 @@
 //! Virtual terminal calls (LoPAR "Virtual Terminal (Vterm)").
 
 use super::{Call, status};
-use crate::pseries::{CONSOLE, describe::VTY};
+use crate::chassis::CONSOLE;
+use crate::pseries::describe::VTY;
 
 /// Unit address 0 means the console, as early boot code uses it.
 fn is_console(unit: u64) -> bool {

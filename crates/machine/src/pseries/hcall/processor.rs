@@ -1,8 +1,8 @@
 //! Virtual processor calls (LoPAR "Shared Processor LPAR", "Partition Migration"): cede, prod, confer, join.
 
 use super::{Call, status};
+use crate::chassis::Activity;
 use crate::observe::Observation;
-use crate::pseries::Activity;
 use timebase_cpu::bits::msr;
 
 /// H_CEDE: enables external interrupts and gives way until something is pending.
