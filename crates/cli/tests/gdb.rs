@@ -320,6 +320,45 @@ fn breakpoints_by_name_before_and_after_translation_is_on() {
 }
 
 #[test]
+fn s16_gap3_a_bare_metal_machine_goes_backwards_through_its_firmware_into_linux() {
+    let folder = TempDir::new().unwrap();
+    let machine = ["--machine", "powernv9", "--kernel", KERNEL, "--append", "console=hvc0"];
+    let file = record(&folder, &[&machine[..], &["--until", "radix-mmu: Initializing"]].concat());
+    let server = Server::start(&["replay", &file, "--at", "end"]);
+    let said = server.gdb(
+        KERNEL,
+        &[
+            "hbreak start_kernel",
+            "hbreak *0x20010000",
+            "print/x $msr >> 60",
+            "reverse-continue",
+            "stepi",
+            "reverse-stepi",
+            "print $pc",
+            // In skiboot, where it sets up XIVE.
+            "monitor goto 30000000",
+            "maintenance flush register-cache",
+            "print/x $pc",
+            "reverse-stepi",
+            "reverse-stepi",
+            "stepi",
+            "stepi",
+            "print/x $pc",
+            "continue",
+            "print/x $pc",
+        ],
+    );
+    // Hypervisor state in 64-bit mode.
+    in_order(&said, &["$1 = 0x9", "Breakpoint 1", "start_kernel", "Breakpoint 1", "$2 = "]);
+    let value = |n: &str| {
+        let text = said.split(&format!("${n} = ")).nth(1).unwrap_or_default();
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(value("3"), value("4"), "{said}");
+    assert_eq!(value("5"), "0x20010000", "{said}");
+}
+
+#[test]
 fn history_is_not_written_and_a_branch_is() {
     let folder = TempDir::new().unwrap();
     let file = race(&folder);

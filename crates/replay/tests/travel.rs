@@ -3,7 +3,7 @@
 
 mod guests;
 
-use guests::{Guest, at, debian, race};
+use guests::{Guest, at, bare_metal, debian, latches, race};
 use std::ops::ControlFlow;
 use timebase_machine::api::*;
 use timebase_machine::debug::{self, Change, Halts, Hit};
@@ -28,42 +28,46 @@ fn seeks(guest: &Guest, seed: u64, seeks: u64) {
     }
 }
 
-fn all_forward(timeline: &mut Timeline, halts: &Halts, limit: Position) -> Vec<Hit> {
+fn all_forward(timeline: &mut Timeline, halts: &Halts, first: Position, limit: Position) -> Vec<Hit> {
     let mut hits = Vec::new();
-    timeline.seek(Position::default(), &mut || true).expect("the beginning");
+    timeline.seek(first, &mut || true).expect("the beginning");
     // Gathered on the way: a search that accepts nothing sees everything.
     let mut gather = |_: &mut dyn Machine, hit: &Hit| {
         hits.push(hit.clone());
         false
     };
     timeline.forward(halts, limit, &mut gather, &mut || true).expect("a run");
-    hits.retain(|hit| hit.at < limit);
+    hits.retain(|hit| hit.at > first && hit.at < limit);
     hits
 }
 
-/// The hits found going back one by one are those of the run forward, reversed.
+/// The hits found going back one by one to the beginning are those of the run forward, reversed.
 fn backward(guest: &Guest, halts: &Halts, limit: u64) -> usize {
+    backward_to(0, guest, halts, limit)
+}
+
+/// The same, back to the count `first`.
+fn backward_to(first: u64, guest: &Guest, halts: &Halts, limit: u64) -> usize {
     let (records, _) = guest.straight(&[]);
     let mut timeline = guest.timeline(records);
-    let limit = at(limit.min(guest.end));
-    let forward = all_forward(&mut timeline, halts, limit);
+    let (first, limit) = (at(first), at(limit.min(guest.end)));
+    let forward = all_forward(&mut timeline, halts, first, limit);
     let mut places: Vec<Position> = forward.iter().map(|hit| hit.at).collect();
     places.dedup();
     timeline.seek(limit, &mut || true).expect("the end");
+    let mut judge = |_: &mut dyn Machine, hit: &Hit| hit.at > first;
     for place in places.iter().rev() {
-        match timeline.backward(halts, Position::default(), &mut |_, _| true, &mut || true).expect("a search")
-        {
+        match timeline.backward(halts, first, &mut judge, &mut || true).expect("a search") {
             Found::Hit(hit) => assert_eq!(hit.at, *place),
             other => panic!("{other:?} instead of {place:?}"),
         }
         assert_eq!(timeline.position(), *place);
     }
-    let found = timeline.backward(halts, Position::default(), &mut |_, _| true, &mut || true);
-    assert_eq!(found.expect("a search"), Found::Beginning);
+    let found = timeline.backward(halts, first, &mut judge, &mut || true).expect("a search");
+    assert_eq!(found, if first == at(0) { Found::Beginning } else { Found::Limit });
     // And forward again, stopping at each.
     let mut stops = Vec::new();
-    while let Found::Hit(hit) = timeline.forward(halts, limit, &mut |_, _| true, &mut || true).expect("a run")
-    {
+    while let Found::Hit(hit) = timeline.forward(halts, limit, &mut judge, &mut || true).expect("a run") {
         stops.push(hit.at);
     }
     stops.dedup();
@@ -103,6 +107,20 @@ fn s16_gap4_random_seeks_in_a_linux_boot() {
 #[test]
 fn s16_gap4_random_seeks_in_a_linux_boot_with_4_vcpus() {
     seeks(&debian(4, 60_000_000), 3, 100);
+}
+
+#[test]
+fn s16_gap3_random_seeks_in_a_bare_metal_boot() {
+    seeks(&bare_metal("powernv9", 1, 60_000_000), 4, 60);
+    seeks(&bare_metal("powernv10", 2, 200_000_000), 5, 60);
+}
+
+#[test]
+#[ignore = "takes minutes: cargo nextest run -p timebase-replay --cargo-profile release --run-ignored only large"]
+fn large_s16_gap3_a_thousand_positions_of_bare_metal_boots() {
+    for (machine, cpus) in [("powernv9", 1), ("powernv9", 4), ("powernv10", 1), ("powernv10", 4)] {
+        seeks(&bare_metal(machine, cpus, 1_000_000_000), 6, 4_000);
+    }
 }
 
 #[test]
@@ -162,6 +180,53 @@ fn searches_in_a_linux_boot_with_4_vcpus() {
     breakpoints.push(0xc000_0000_0000_0900);
     let hits = backward(&guest, &Halts { breakpoints, slices: true, ..Halts::default() }, 500_000);
     assert!(hits > 20, "{hits}");
+}
+
+/// Vectors of the decrementers and of both doorbells in a machine of hypervisor state.
+const LATCHED: [u64; 4] = [0x900, 0x980, 0xa00, 0xe80];
+
+#[test]
+fn s16_gap2_interrupts_from_latches_backward_are_those_forward_reversed() {
+    for vector in LATCHED {
+        let hits =
+            backward(&latches(40_000), &Halts { breakpoints: vec![vector], ..Halts::default() }, 40_000);
+        assert!(hits > 20, "{vector:#x}: {hits}");
+    }
+}
+
+#[test]
+fn s16_gap2_every_step_back_over_instructions_that_latch() {
+    steps_back(&latches(3_000_000), 1_500_000, 3_000);
+    seeks(&latches(3_000_000), 7, 400);
+}
+
+#[test]
+fn s16_gap3_searches_and_steps_in_the_initialisation_of_xive() {
+    // Both generations are set up from 34 M instructions on, by two threads side by side, and beyond 80 M.
+    for machine in ["powernv9", "powernv10"] {
+        let guest = bare_metal(machine, 2, 70_000_000);
+        steps_back(&guest, 60_000_000, 300);
+        let mut breakpoints = nearby(&guest, 69_999_000);
+        breakpoints.truncate(4);
+        let hits = backward_to(69_999_000, &guest, &Halts { breakpoints, ..Halts::default() }, 70_000_000);
+        assert!(hits > 20, "{machine}: {hits}");
+    }
+}
+
+/// Effective addresses of instructions that the guest comes to in the 64 ones from `count` on.
+fn nearby(guest: &Guest, count: u64) -> Vec<u64> {
+    let mut machine = guest.machine();
+    let addresses = (count..count + 64).map(|place| {
+        while machine.run(place) != Stop::Limit {
+            machine.take_output();
+            machine.end_idle();
+        }
+        machine.vcpu(machine.current()).regs.nia
+    });
+    let mut addresses: Vec<u64> = addresses.collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
 }
 
 /// Stepping back over each of `count` instructions after `first`: always one, and always to the same state.
@@ -338,7 +403,7 @@ impl World for Typist {
 #[test]
 fn s13_gap4_seeks_across_resets_inputs_and_idle_time() {
     let mut guest = race(0);
-    guest.kernel = ECHO.into();
+    guest.kernel = Some(ECHO.into());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.tb");
     let mut machine = guest.machine();

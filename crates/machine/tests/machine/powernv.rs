@@ -2,14 +2,13 @@
 //!
 //! The firmware is the distribution's package qemu-system-data; the kernel is that of `linux.rs`.
 
-use crate::harness::{Random, config};
-use crate::linux::{PANIC, read, until};
+use crate::harness::{Random, built, config};
+use crate::linux::{PANIC, read, restored, until};
 use timebase_machine::{BoxedMachine, Config, Firmware, Images, Stop, build};
 
 const FIRMWARE: &str = "/usr/share/qemu/skiboot.lid";
 
-/// A machine whose kernel is `kernel`.
-fn machine(kernel: Option<Vec<u8>>, change: impl Fn(&mut Config)) -> BoxedMachine {
+fn configured(kernel: Option<Vec<u8>>, change: impl Fn(&mut Config)) -> (Config, Images) {
     let firmware = std::fs::read(FIRMWARE)
         .unwrap_or_else(|e| panic!("{FIRMWARE}: {e}: install the package qemu-system-data"));
     let mut config = Config {
@@ -20,7 +19,18 @@ fn machine(kernel: Option<Vec<u8>>, change: impl Fn(&mut Config)) -> BoxedMachin
         ..config()
     };
     change(&mut config);
-    let images = Images { kernel, firmware: Some(firmware), ..Images::default() };
+    (config, Images { kernel, firmware: Some(firmware), ..Images::default() })
+}
+
+/// A machine whose kernel is `kernel`.
+fn machine(kernel: Option<Vec<u8>>, change: impl Fn(&mut Config)) -> BoxedMachine {
+    let (config, images) = configured(kernel, change);
+    built(&config, images)
+}
+
+/// The same, run by the interpreter alone.
+fn interpreted(kernel: Option<Vec<u8>>, change: impl Fn(&mut Config)) -> BoxedMachine {
+    let (config, images) = configured(kernel, change);
     build(&config, images).map_err(|e| e.0).expect("a good configuration")
 }
 
@@ -112,6 +122,33 @@ fn restored_at_random_positions_of_the_firmware_equals_straight() {
         second.set_quantum(1 + random.below(5000));
         run_to(&mut second, END);
         assert_eq!(second.digest(), expected, "from {at}");
+    }
+}
+
+fn restored_in_a_boot(name: &str, cpus: u32, positions: u64) {
+    let change = |c: &mut Config| {
+        c.machine = name.into();
+        c.cpus = cpus;
+    };
+    let kernel = Some(read("vmlinux"));
+    // Each stretch is run by both engines.
+    let mut straight = machine(kernel.clone(), change);
+    restored(&mut straight, &mut interpreted(kernel, change), positions, 1_000_000_000);
+}
+
+#[test]
+fn s16_gap3_restored_at_100_random_positions_of_a_boot_equals_straight() {
+    restored_in_a_boot("powernv9", 2, 100);
+    restored_in_a_boot("powernv10", 1, 100);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn large_s16_gap3_restored_at_1_000_random_positions_of_boots_equals_straight() {
+    for name in ["powernv9", "powernv10"] {
+        for cpus in [1, 4] {
+            restored_in_a_boot(name, cpus, 1_000);
+        }
     }
 }
 

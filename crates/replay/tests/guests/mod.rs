@@ -10,11 +10,14 @@ use timebase_replay::{Attention, Ended, Event, Record, Timeline, Watcher};
 use timebase_state::{Digest, Instant};
 
 const RACE: &[u8] = include_bytes!("../../../../guests/race/race.elf");
+const LATCHES: &[u8] = include_bytes!("../../../../guests/latches/latches.bin");
+const SKIBOOT: &str = "/usr/share/qemu/skiboot.lid";
 const DEBIAN: &str = "/usr/lib/debian-installer/images/12/ppc64el/text/debian-installer/ppc64el/vmlinux";
 
 pub struct Guest {
     pub config: Config,
-    pub kernel: Vec<u8>,
+    pub kernel: Option<Vec<u8>>,
+    pub firmware: Option<Vec<u8>>,
     pub end: u64,
 }
 
@@ -35,7 +38,7 @@ pub fn race(end: u64) -> Guest {
         threads: 1,
         sockets: 1,
     };
-    Guest { config, kernel: RACE.into(), end }
+    Guest { config, kernel: Some(RACE.into()), firmware: None, end }
 }
 
 /// The Debian kernel's boot over `end` instructions.
@@ -44,12 +47,33 @@ pub fn debian(cpus: u32, end: u64) -> Guest {
         Config { cpus, memory_bytes: 1 << 30, append: "console=hvc0 panic=-1".into(), ..race(0).config };
     let kernel = std::fs::read(DEBIAN)
         .unwrap_or_else(|e| panic!("{e}: run `cargo xtask setup`, which installs the Debian guest"));
-    Guest { config, kernel, end }
+    Guest { config, kernel: Some(kernel), firmware: None, end }
+}
+
+/// The Debian kernel's boot by skiboot on a bare-metal machine, over `end` instructions.
+pub fn bare_metal(machine: &str, cpus: u32, end: u64) -> Guest {
+    let debian = debian(cpus, end);
+    let config = Config { machine: machine.into(), firmware: Firmware::Image, ..debian.config };
+    let firmware = std::fs::read(SKIBOOT)
+        .unwrap_or_else(|e| panic!("{SKIBOOT}: {e}: install the package qemu-system-data"));
+    Guest { config, firmware: Some(firmware), ..debian }
+}
+
+/// Two cores of a bare-metal machine whose firmware does nothing but set and clear latches of exceptions.
+pub fn latches(end: u64) -> Guest {
+    let config = Config {
+        machine: "powernv9".into(),
+        firmware: Firmware::Image,
+        cpus: 2,
+        memory_bytes: 512 << 20,
+        ..race(0).config
+    };
+    Guest { config, kernel: None, firmware: Some(LATCHES.into()), end }
 }
 
 impl Guest {
     pub fn images(&self) -> Images {
-        Images { kernel: Some(self.kernel.clone()), ..Images::default() }
+        Images { kernel: self.kernel.clone(), firmware: self.firmware.clone(), ..Images::default() }
     }
 
     /// A machine with the compiler of this host, if it has one.
