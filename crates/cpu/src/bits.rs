@@ -48,6 +48,8 @@ pub mod msr {
 
 /// Logical partitioning control register (III 2.2).
 pub mod lpcr {
+    /// Virtualized partition memory: a guest's storage interrupts by hash are the hypervisor's.
+    pub const VPM: u64 = 1 << 62;
     /// Interrupt location.
     pub const AIL: u64 = 3 << 23;
     /// Shift of AIL.
@@ -114,6 +116,8 @@ pub mod dsisr {
     pub const UNSUPPORTED: u32 = 0x0008_0000;
     /// R or C could not be set.
     pub const RC_UPDATE: u32 = 0x0004_0000;
+    /// An access to a process table, or to a guest's tree, failed in the partition-scoped tree.
+    pub const TABLE: u32 = 0x0002_0000;
 }
 
 /// SRR1 bits set by interrupts (III 7.5).

@@ -304,7 +304,7 @@ impl Vcpu {
                 self.spr.hdar = ea;
                 self.spr.hdsisr = hdsisr as u64;
                 self.spr.asdr = gra;
-                (HypervisorDataStorage, 0)
+                (HypervisorDataStorage, prefix)
             }
             Trap::HypervisorInstructionStorage { gra, hsrr1 } => {
                 self.spr.asdr = gra;

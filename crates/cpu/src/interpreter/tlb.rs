@@ -250,8 +250,7 @@ impl Tlb {
         access: Access,
     ) -> Result<Real, Trap> {
         self.fills += 1;
-        let found = cpu.translate(memory, ea, access)?;
-        found.commit(memory);
+        let found = cpu.translate_and_update(memory, ea, access)?;
         // The update may have dropped what was derived from the line it changed.
         self.apply(memory);
         self.insert(memory, context, ea, access, &found);

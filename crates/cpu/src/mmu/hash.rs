@@ -1,12 +1,13 @@
-//! Hashed page table translation (Power ISA Book III 6.7.4 to 6.7.9), with entries in the format that PAPR guests
-//! use (B in doubleword 0).
+//! Hashed page table translation (Power ISA Book III 6.7.4 to 6.7.9). Entries have the format of ISA 3.0 where the
+//! partition table says where they are, and that of PAPR guests (B in doubleword 0) where the machine is the hypervisor.
 //!
-//! Left out so far: the hypervisor's own HPT in the format of ISA 3.0 (machine `powernv`).
+//! The virtual real mode area (III 6.7.3.4): a guest's real mode is translated through one segment of 1 TB.
 
-use super::slb::SlbEntry;
-use super::{Access, GROUP_WATCH, Miss, PAGE, Translation, Update};
+use super::slb::{self, SlbEntry};
+use super::table::{self, Hashed};
+use super::{Access, Fault, GROUP_WATCH, Miss, PAGE, Translation, Update};
 use crate::Vcpu;
-use crate::bits::msr;
+use crate::bits::{lpcr, msr};
 use timebase_memory::Memory;
 
 const ENTRY: u64 = 16;
@@ -16,12 +17,16 @@ const GROUP: u64 = 8 * ENTRY;
 const LARGE: u64 = 4;
 const SECONDARY: u64 = 2;
 const VALID: u64 = 1;
-/// Bits that a search compares: B, AVPN, H, V.
+/// Bits that a search compares: B, AVPN, H, V; in the format of ISA 3.0 without B, and AVPN has fewer bits.
 const COMPARED: u64 = 0xffff_ffff_ffff_ff83;
+const COMPARED_NEW: u64 = 0x000f_ffff_ffff_ff83;
 const AVPN: u64 = 0x3fff_ffff_ffff_ff80;
 
 /// Doubleword 1.
 const RPN: u64 = 0x0fff_ffff_ffff_f000;
+const RPN_NEW: u64 = 0x01ff_ffff_ffff_f000;
+/// Where B is, in the format of ISA 3.0.
+const B_NEW: u32 = 58;
 const REFERENCE: u64 = 0x100;
 const CHANGE: u64 = 0x80;
 const NO_EXECUTE: u64 = 4;
@@ -33,6 +38,10 @@ const KP: u64 = 0x400;
 const SEGMENT_NO_EXECUTE: u64 = 0x200;
 const L_LP: u64 = 0x130;
 const TAGGED: u64 = 0xffff_ffff_ffff_f000;
+/// What ASDR holds of it: all but the class.
+const ASDR: u64 = 0xffff_ffff_ffff_ff7f;
+/// The segment of the virtual real mode area: B = 1 TB, VSID 0x1ff_ffff.
+const VRMA: u64 = 1 << 62 | 0x1ff_ffff << 24;
 
 /// A base page size and how entries say the actual one: log2 of bytes, SLB L||LP, (log2 of bytes, LP).
 type PageSize = (u32, u64, &'static [(u32, u64)]);
@@ -58,15 +67,20 @@ fn actual_shift(size: &PageSize, first: u64, second: u64) -> Option<u32> {
 /// Looks through a group; gives the entry's address and both doublewords.
 fn search(
     memory: &Memory,
+    table: &Hashed,
     group: u64,
     wanted: u64,
     size: &PageSize,
 ) -> Result<Option<(u64, u64, u32)>, Miss> {
+    let compared = if table.new_format { COMPARED_NEW } else { COMPARED };
     for n in 0..8 {
         let address = group + n * ENTRY;
         let first = memory.read_u64(address).map_err(|_| Miss::Unsupported)?;
-        if (first ^ wanted) & COMPARED == 0 {
+        if (first ^ wanted) & compared == 0 {
             let second = memory.read_u64(address + 8).map_err(|_| Miss::Unsupported)?;
+            if table.new_format && (second >> B_NEW ^ wanted >> 62) & 3 != 0 {
+                continue;
+            }
             if let Some(shift) = actual_shift(size, first, second) {
                 return Ok(Some((address, second, shift)));
             }
@@ -89,31 +103,72 @@ fn hash_and_tag(segment: &SlbEntry, ea: u64, shift: u32) -> (u64, u64) {
     (hash ^ page >> shift, segment.vsid & TAGGED | page >> 16 & AVPN | VALID)
 }
 
+/// Whose fault a miss is: a guest's storage interrupts are the hypervisor's under LPCR[VPM], segment interrupts never.
+fn blame(cpu: &Vcpu, segment: &SlbEntry, miss: Miss) -> Fault {
+    let guest = cpu.has_hypervisor && cpu.regs.msr & msr::HV == 0;
+    if guest && cpu.spr.lpcr & lpcr::VPM != 0 {
+        return Fault::Partition { miss, asdr: segment.vsid & ASDR, table: None };
+    }
+    miss.into()
+}
+
 /// Searches the table for `ea`.
-pub(super) fn walk(cpu: &Vcpu, memory: &Memory, ea: u64, access: Access) -> Result<Translation, Miss> {
+pub(super) fn walk(cpu: &Vcpu, memory: &Memory, ea: u64, access: Access) -> Result<Translation, Fault> {
     let segment = *cpu.slb.find(ea).ok_or(Miss::Segment)?;
+    let mut found = Translation::real(0);
+    table::hashed(cpu, memory, &mut found)
+        .and_then(|table| in_segment(cpu, memory, found, &table, &segment, ea, access))
+        .map_err(|miss| blame(cpu, &segment, miss))
+}
+
+/// Translates `ea` of a guest in real mode: as of a segment of 1 TB whose pages have the size that the partition
+/// table says. Storage interrupts are the hypervisor's.
+pub(super) fn real_mode_area(
+    cpu: &Vcpu,
+    memory: &Memory,
+    ea: u64,
+    access: Access,
+) -> Result<Translation, Fault> {
+    let ea = ea & 0x0fff_ffff_ffff_ffff;
+    let mut segment = SlbEntry { esid: slb::VALID, vsid: VRMA };
+    let mut found = Translation::real(0);
+    let walked = table::hashed(cpu, memory, &mut found).and_then(|table| {
+        segment.vsid |= table.real_mode_page;
+        if ea >> segment.segment_shift() != 0 {
+            return Err(Miss::NoTranslation);
+        }
+        in_segment(cpu, memory, found, &table, &segment, ea, access)
+    });
+    walked.map_err(|miss| Fault::Partition { miss, asdr: segment.vsid & ASDR, table: None })
+}
+
+fn in_segment(
+    cpu: &Vcpu,
+    memory: &Memory,
+    mut found: Translation,
+    table: &Hashed,
+    segment: &SlbEntry,
+    ea: u64,
+    access: Access,
+) -> Result<Translation, Miss> {
     let size = PAGE_SIZES.iter().find(|size| size.1 == segment.vsid & L_LP).ok_or(Miss::Unsupported)?;
     if access == Access::Fetch && segment.vsid & SEGMENT_NO_EXECUTE != 0 {
         return Err(Miss::NoExecute);
     }
-    let partition = &cpu.partition;
-    if partition.hpt_shift == 0 {
-        return Err(Miss::NoTranslation);
-    }
-    let (hash, wanted) = hash_and_tag(&segment, ea, size.0);
-    let mask = (1u64 << (partition.hpt_shift - 7)) - 1;
-    let primary = partition.hpt + (hash & mask) * GROUP;
-    let mut found = Translation::real(0);
-    let hit = match search(memory, primary, wanted, size)? {
+    let (hash, wanted) = hash_and_tag(segment, ea, size.0);
+    let mask = (1u64 << (table.shift - 7)) - 1;
+    let primary = table.base + (hash & mask) * GROUP;
+    let hit = match search(memory, table, primary, wanted, size)? {
         Some(hit) => hit,
         None => {
             // What was not in the primary group may come to be there.
-            found.saw(primary | GROUP_WATCH);
-            let secondary = partition.hpt + (!hash & mask) * GROUP;
-            search(memory, secondary, wanted | SECONDARY, size)?.ok_or(Miss::NoTranslation)?
+            found.saw(primary | GROUP_WATCH)?;
+            let secondary = table.base + (!hash & mask) * GROUP;
+            search(memory, table, secondary, wanted | SECONDARY, size)?.ok_or(Miss::NoTranslation)?
         }
     };
-    entry(cpu, found, &segment, hit, ea, access)
+    let rpn = if table.new_format { RPN_NEW } else { RPN };
+    entry(cpu, found, segment, hit, rpn, ea, access)
 }
 
 /// What the storage key and PP bits permit: (read, write).
@@ -131,13 +186,14 @@ fn entry(
     mut found: Translation,
     segment: &SlbEntry,
     (address, second, shift): (u64, u64, u32),
+    rpn: u64,
     ea: u64,
     access: Access,
 ) -> Result<Translation, Miss> {
     // An entry earlier in the group would win: the whole group is what the translation was derived from.
     found.leaf = address & !(GROUP - 1) | GROUP_WATCH;
     let offset = (1u64 << shift) - 1;
-    found.page = (second & RPN & !offset | ea & offset) & !(PAGE - 1);
+    found.page = (second & rpn & !offset | ea & offset) & !(PAGE - 1);
     let problem = cpu.regs.msr & msr::PR != 0;
     let segment_key = segment.vsid & if problem { KP } else { KS } != 0;
     (found.read, found.write) = protection(segment_key, second);
@@ -161,7 +217,7 @@ fn entry(
         updated |= CHANGE;
     }
     if updated != second {
-        found.update = Some(Update { address: address + 8, value: updated });
+        found.needs(Update { address: address + 8, value: updated });
     }
     found.write &= updated & CHANGE != 0;
     Ok(found)

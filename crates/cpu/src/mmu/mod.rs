@@ -7,6 +7,7 @@
 mod hash;
 mod radix;
 mod slb;
+mod table;
 
 pub use slb::{Slb, SlbEntry};
 
@@ -77,13 +78,19 @@ pub struct Translation {
     pub execute: bool,
     /// What must be stored to set R or C for the access that was asked for.
     pub update: Option<Update>,
+    /// Another update is needed after that: the next walk says which.
+    pub more: bool,
     /// Doubleword (or group, with `GROUP_WATCH`) that maps the page; 0 where there is none (real mode).
     pub leaf: u64,
     /// Doublewords (or groups) that led there.
-    pub uppers: [u64; 8],
+    pub uppers: [u64; UPPERS],
     /// How many of them.
     pub upper_count: u8,
 }
+
+/// As many as two trees of four levels need: two for the partition table, four for the process table and its entry,
+/// five for each level of a guest's tree, and four for its page.
+const UPPERS: usize = 32;
 
 impl Translation {
     /// Real mode: everything is permitted.
@@ -94,15 +101,29 @@ impl Translation {
             write: true,
             execute: true,
             update: None,
+            more: false,
             leaf: 0,
-            uppers: [0; 8],
+            uppers: [0; UPPERS],
             upper_count: 0,
         }
     }
 
-    fn saw(&mut self, address: u64) {
-        self.uppers[self.upper_count as usize] = address;
+    /// The translation depends on the entry at `address`. Trees that are deeper than any CPU's are not supported.
+    fn saw(&mut self, address: u64) -> Result<(), Miss> {
+        let count = self.upper_count as usize;
+        if self.uppers[..count].contains(&address) {
+            return Ok(());
+        }
+        let slot = self.uppers.get_mut(count).ok_or(Miss::Unsupported)?;
+        *slot = address;
         self.upper_count += 1;
+        Ok(())
+    }
+
+    /// R or C must be set.
+    fn needs(&mut self, update: Update) {
+        self.more |= self.update.is_some();
+        self.update.get_or_insert(update);
     }
 }
 
@@ -142,6 +163,48 @@ impl Miss {
     }
 }
 
+/// Why there is no translation, and whose fault it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fault {
+    /// That of the tables of whoever made the access.
+    Own(Miss),
+    /// That of the hypervisor's tables for a guest.
+    Partition {
+        miss: Miss,
+        /// Guest real address of the page; hash: the segment.
+        asdr: u64,
+        /// The access was one of translation itself, to a process table or to a guest's tree: a load, or a store
+        /// of R or C.
+        table: Option<Access>,
+    },
+}
+
+impl From<Miss> for Fault {
+    fn from(miss: Miss) -> Fault {
+        Fault::Own(miss)
+    }
+}
+
+impl Fault {
+    fn trap(self, ea: u64, access: Access) -> Trap {
+        let (miss, asdr, table) = match self {
+            Fault::Own(miss) => return miss.trap(ea, access),
+            Fault::Partition { miss, asdr, table } => (miss, asdr, table),
+        };
+        let store = if table == Some(Access::Store) { dsisr::STORE } else { 0 };
+        let table = if table.is_some() { dsisr::TABLE } else { 0 };
+        match miss.trap(ea, access) {
+            Trap::InstructionStorage { srr1 } => {
+                Trap::HypervisorInstructionStorage { gra: asdr, hsrr1: srr1 | table as u64 }
+            }
+            Trap::DataStorage { ea, dsisr } => {
+                Trap::HypervisorDataStorage { ea, gra: asdr, hdsisr: dsisr | table | store }
+            }
+            other => other,
+        }
+    }
+}
+
 /// What translations depend on, beside memory: the key of a context.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Context {
@@ -154,6 +217,8 @@ pub struct Context {
     amr: u64,
     iamr: u64,
     ptcr: u64,
+    /// What is added to real addresses of hypervisor state.
+    hrmor: u64,
     /// All segments, for data.
     slb: Option<alloc::boxed::Box<Slb>>,
     /// The segment of NIA, for instructions.
@@ -197,6 +262,7 @@ impl Vcpu {
                 0
             },
             ptcr: self.spr.ptcr,
+            hrmor: if relocate { 0 } else { self.spr.hrmor },
             slb: (hash && !fetch).then(|| alloc::boxed::Box::new(self.slb.clone())),
             segment: if hash && fetch { self.slb.find(self.regs.nia).copied() } else { None },
         }
@@ -205,15 +271,37 @@ impl Vcpu {
     /// Translates the page of `ea` for `access` (the effective address already cut to 32 bits in 32-bit mode).
     pub fn translate(&self, memory: &Memory, ea: u64, access: Access) -> Result<Translation, Trap> {
         let bit = if access == Access::Fetch { msr::IR } else { msr::DR };
-        if self.regs.msr & bit == 0 {
-            return Ok(Translation::real(ea & 0x0fff_ffff_ffff_f000));
-        }
-        let walked = if self.radix() {
-            radix::walk(self, memory, ea, access)
-        } else {
-            hash::walk(self, memory, ea, access)
+        let relocate = self.regs.msr & bit != 0;
+        let walked = match (relocate, self.radix()) {
+            (false, _) if !self.has_hypervisor || self.regs.msr & msr::HV != 0 => Ok(self.real_mode(ea)),
+            (false, true) => radix::guest_real(self, memory, ea, access),
+            (false, false) => hash::real_mode_area(self, memory, ea, access),
+            (true, true) => radix::walk(self, memory, ea, access),
+            (true, false) => hash::walk(self, memory, ea, access),
         };
-        walked.map_err(|miss| miss.trap(ea, access))
+        walked.map_err(|fault| fault.trap(ea, access))
+    }
+
+    /// Real mode with nobody above (III 6.7.3): HRMOR counts where bit 0 of the address is 0.
+    fn real_mode(&self, ea: u64) -> Translation {
+        let offset = if ea >> 63 == 0 { self.spr.hrmor } else { 0 };
+        Translation::real(ea & 0x0fff_ffff_ffff_f000 | offset)
+    }
+
+    /// The same with its effects: R and C are set.
+    pub(crate) fn translate_and_update(
+        &self,
+        memory: &mut Memory,
+        ea: u64,
+        access: Access,
+    ) -> Result<Translation, Trap> {
+        loop {
+            let found = self.translate(memory, ea, access)?;
+            found.commit(memory);
+            if !found.more {
+                return Ok(found);
+            }
+        }
     }
 }
 
@@ -245,7 +333,7 @@ impl Vcpu {
 
 impl Translation {
     /// Carries out the R/C update.
-    pub fn commit(&self, memory: &mut Memory) {
+    fn commit(&self, memory: &mut Memory) {
         if let Some(update) = self.update {
             // The walk has just read this doubleword.
             let _ = memory.store_u64(update.address, update.value, Writer::Walker);

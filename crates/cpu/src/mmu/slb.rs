@@ -71,7 +71,9 @@ impl Slb {
             let hit = match ih {
                 0 => index != 0,
                 3 => entry.vsid & CLASS != 0,
-                4 | 7 => true,
+                4 => true,
+                // Only what hardware derived from entries.
+                7 => false,
                 6 => index != 0 && entry.vsid & CLASS != 0,
                 _ => index != 0,
             };

@@ -85,6 +85,15 @@ fn boots_on_power10() {
 }
 
 #[test]
+fn boots_with_hash_translation() {
+    let mut machine = machine(Some(read("vmlinux")), |c| c.append += " disable_radix");
+    let console = until(&mut machine, PANIC, 4_000_000_000);
+    for text in ["hash-mmu: Initializing hash mmu with SLB", "smp: Brought up"] {
+        assert!(console.contains(text), "`{text}` is missing in:\n{console}");
+    }
+}
+
+#[test]
 fn boots_four_cpus() {
     let mut machine = machine(Some(read("vmlinux")), |c| c.cpus = 4);
     until(&mut machine, "smp: Brought up 1 node, 4 CPUs", 4_000_000_000);
