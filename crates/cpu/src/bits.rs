@@ -94,6 +94,64 @@ pub mod lpcr {
     pub const HDICE: u64 = 1;
 }
 
+/// Monitor mode control register 0 (III 9.4.4).
+pub mod mmcr0 {
+    /// Freeze counters.
+    pub const FC: u64 = 0x8000_0000;
+    /// Freeze in privileged state.
+    pub const FCS: u64 = 0x4000_0000;
+    /// Freeze in problem state.
+    pub const FCP: u64 = 0x2000_0000;
+    /// Freeze while MSR[PMM] = 1.
+    pub const FCM1: u64 = 0x1000_0000;
+    /// Freeze while MSR[PMM] = 0.
+    pub const FCM0: u64 = 0x0800_0000;
+    /// Alerts are enabled.
+    pub const PMAE: u64 = 0x0400_0000;
+    /// Freeze on an enabled condition or event.
+    pub const FCECE: u64 = 0x0200_0000;
+    /// Transitions of a bit of TB are events.
+    pub const TBEE: u64 = 0x0040_0000;
+    /// Alerts are for event-based branches.
+    pub const EBE: u64 = 0x0010_0000;
+    /// What problem state may access.
+    pub const PMCC: u64 = 0x000c_0000;
+    /// Extends PMCC (ISA 3.1).
+    pub const PMCCEXT: u64 = 0x200;
+    /// PMC1 alerts when it is negative.
+    pub const PMC1CE: u64 = 0x8000;
+    /// PMC2 to PMC6 alert when they are negative.
+    pub const PMCJCE: u64 = 0x4000;
+    /// PMC2 to PMC6 wait for PMC1.
+    pub const TRIGGER: u64 = 0x2000;
+    /// FCP distinguishes problem state of the hypervisor.
+    pub const FCPC: u64 = 0x1000;
+    /// PMC5 and PMC6 count whatever the run latch says.
+    pub const CC56RUN: u64 = 0x100;
+    /// An alert has occurred.
+    pub const PMAO: u64 = 0x80;
+    /// Freeze PMC5 and PMC6.
+    pub const FC56: u64 = 0x10;
+    /// Freeze while the run latch is 0.
+    pub const FCWAIT: u64 = 2;
+    /// Freeze in hypervisor state.
+    pub const FCHV: u64 = 1;
+    /// All that depend on MSR.
+    pub const BY_STATE: u64 = FCS | FCP | FCM1 | FCM0 | FCPC | FCHV;
+}
+
+/// Branch event status and control (II 6.2.1).
+pub mod bescr {
+    /// Event-based branches are enabled.
+    pub const GE: u64 = 1 << 63;
+    /// Those of the performance monitor are.
+    pub const PME: u64 = 1 << 32;
+    /// An external one has occurred.
+    pub const EEO: u64 = 2;
+    /// One of the performance monitor has occurred.
+    pub const PMEO: u64 = 1;
+}
+
 /// Processor stop status and control (III 3.2.3).
 pub mod psscr {
     /// Exit criterion: what LPCR[PECE] lets, through the system reset vector.

@@ -91,7 +91,7 @@ impl Vector {
 
 /// What could interrupt a vCPU, enabled or not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Pending(u32);
+pub struct Pending(pub(crate) u32);
 
 impl Pending {
     const SYSTEM_RESET: u32 = 1;
@@ -101,8 +101,13 @@ impl Pending {
     const HYPERVISOR_DECREMENTER: u32 = 16;
     const HYPERVISOR_DOORBELL: u32 = 32;
     const VIRTUALIZATION: u32 = 64;
+    const PERFORMANCE_MONITOR: u32 = 128;
+    /// An event-based branch, which problem state takes.
+    const EVENT: u32 = 256;
+    /// No interrupt: the run is to end.
+    pub(crate) const LOOK: u32 = 512;
     /// Those that MSR[EE] enables.
-    const BY_EE: u32 = Self::EXTERNAL | Self::DECREMENTER | Self::DOORBELL;
+    const BY_EE: u32 = Self::EXTERNAL | Self::DECREMENTER | Self::DOORBELL | Self::PERFORMANCE_MONITOR;
     /// Those that MSR[EE] or leaving hypervisor state enables.
     const BY_EE_OR_GUEST: u32 =
         Self::HYPERVISOR_DECREMENTER | Self::HYPERVISOR_DOORBELL | Self::VIRTUALIZATION;
@@ -118,6 +123,7 @@ fn bit_of(vector: Vector) -> u32 {
         DirectedPrivilegedDoorbell => Pending::DOORBELL,
         HypervisorDecrementer => Pending::HYPERVISOR_DECREMENTER,
         DirectedHypervisorDoorbell => Pending::HYPERVISOR_DOORBELL,
+        PerformanceMonitor => Pending::PERFORMANCE_MONITOR,
         _ => 0,
     }
 }
@@ -129,6 +135,7 @@ impl Vcpu {
     /// Looks at everything that could interrupt at `now`. To be called whenever time or a line may have moved.
     pub fn look(&mut self, now: Instant) {
         self.latch_hdec(now);
+        self.look_at_counters(now);
         let mut pending = 0;
         let mut add = |condition, bit| pending |= if condition { bit } else { 0 };
         add(self.system_reset, Pending::SYSTEM_RESET);
@@ -138,6 +145,8 @@ impl Vcpu {
         add(self.hdec_latched && self.spr.lpcr & lpcr::HDICE != 0, Pending::HYPERVISOR_DECREMENTER);
         add(self.hypervisor_doorbell, Pending::HYPERVISOR_DOORBELL);
         add(self.virtualization, Pending::VIRTUALIZATION);
+        add(self.performance_exception(), Pending::PERFORMANCE_MONITOR);
+        add(self.event_pending(), Pending::EVENT);
         self.pending = Pending(pending);
     }
 
@@ -148,7 +157,7 @@ impl Vcpu {
     }
 
     fn enabled(&self) -> u32 {
-        let mut enabled = Pending::SYSTEM_RESET;
+        let mut enabled = Pending::SYSTEM_RESET | Pending::LOOK;
         let ee = self.regs.msr & msr::EE != 0;
         if ee {
             enabled |= Pending::BY_EE;
@@ -158,6 +167,9 @@ impl Vcpu {
             if self.spr.lpcr & lpcr::HVICE == 0 {
                 enabled &= !Pending::VIRTUALIZATION;
             }
+        }
+        if self.problem() && self.events_available() {
+            enabled |= Pending::EVENT;
         }
         self.pending.0 & enabled
     }
@@ -175,7 +187,7 @@ impl Vcpu {
     /// What ends a rest.
     fn exits(&self) -> u32 {
         if !self.stops_to_reset() {
-            return u32::MAX;
+            return !(Pending::EVENT | Pending::LOOK);
         }
         let by = |bit, pending| if self.spr.lpcr & bit != 0 { pending } else { 0 };
         Pending::SYSTEM_RESET
@@ -232,6 +244,8 @@ impl Vcpu {
             External
         } else if has(Pending::DECREMENTER) {
             Decrementer
+        } else if has(Pending::PERFORMANCE_MONITOR) {
+            PerformanceMonitor
         } else if has(Pending::DOORBELL) {
             self.doorbell = false;
             DirectedPrivilegedDoorbell
@@ -239,6 +253,10 @@ impl Vcpu {
             self.hypervisor_doorbell = false;
             DirectedHypervisorDoorbell
         } else {
+            if has(Pending::EVENT) {
+                self.pending.0 &= !Pending::EVENT;
+                self.branch_by_event();
+            }
             return None;
         };
         self.pending.0 &= !(enabled & delivered & bit_of(vector));
@@ -263,6 +281,12 @@ impl Vcpu {
     /// `prefixed`: it has two words.
     pub(crate) fn deliver(&mut self, trap: Trap, prefixed: bool) -> Vector {
         let here = self.regs.cia;
+        if !matches!(
+            trap,
+            Trap::SystemCall { .. } | Trap::SystemCallVectored { .. } | Trap::FpEnabledByMsr { .. }
+        ) {
+            self.not_completed();
+        }
         let prefix = if prefixed { srr1::PREFIXED } else { 0 };
         let program = |cause| (Program, cause);
         let (vector, cause) = match trap {

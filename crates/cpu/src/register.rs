@@ -2,7 +2,7 @@
 //! instruction would have.
 
 use crate::Vcpu;
-use crate::spr;
+use crate::{pmu, spr};
 use core::fmt;
 use timebase_state::Instant;
 
@@ -129,6 +129,11 @@ impl fmt::Display for Register {
 impl Vcpu {
     /// The value of a register at `now`; None if this CPU has no such SPR.
     pub fn register(&self, register: Register, now: Instant) -> Option<u128> {
+        if let Register::Spr(number) = register
+            && let Some(n) = pmu::counter_number(number.into())
+        {
+            return Some(self.counter_at(n, now).into());
+        }
         let time = match register {
             Register::Spr(22) => self.dec(now),
             Register::Spr(268) => self.tb(now),
@@ -201,6 +206,7 @@ impl Vcpu {
             Register::Spr(number) => {
                 let row = spr::row(number as u64).filter(|row| row.since <= self.model.level());
                 let Some(row) = row.filter(|row| row.write != spr::Privilege::N) else { return false };
+                self.hold_counters(now);
                 *(row.get)(&mut self.spr) = word & row.mask;
                 self.context_changed();
             }

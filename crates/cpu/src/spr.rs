@@ -1,9 +1,10 @@
 //! Special purpose registers: number, privilege and implemented bits of each (Power ISA Book III 5.4.4, "Move
 //! To/From System Register"), and what `mtspr` and `mfspr` do with those that are more than storage.
 
-use crate::bits::{lpcr, msr};
+use crate::bits::{lpcr, mmcr0, msr};
 use crate::interpreter::Core;
 use crate::observe::Observation;
+use crate::pmu;
 use crate::{Exit, Model, Vcpu};
 use timebase_isa::{Ops, Trap};
 use timebase_state::State;
@@ -280,6 +281,7 @@ pub(crate) mod facility {
     pub const SCV: u8 = 12;
     pub const PREFIX: u8 = 13;
     pub const DSCR: u8 = 2;
+    pub const PERFORMANCE_MONITOR: u8 = 3;
     pub const EBB: u8 = 7;
     pub const TAR: u8 = 8;
 }
@@ -293,6 +295,9 @@ fn needs(number: u64) -> Option<u8> {
         _ => None,
     }
 }
+
+/// The run latch.
+const CTRL: u64 = 152;
 
 impl Core<'_, '_, '_> {
     /// An access to a number that does not exist, or not for this privilege (III 5.4.4).
@@ -325,6 +330,37 @@ impl Core<'_, '_, '_> {
     fn row(&self, number: u64) -> Option<Row> {
         let level = self.cpu.model.level();
         row(number).filter(|row| row.since <= level && !(level >= 310 && matches!(number, 128..=130)))
+    }
+
+    /// Attempts of this run before this one.
+    fn attempts(&self) -> u64 {
+        self.count - self.run.world.count
+    }
+
+    /// Which bits of a register of the performance monitor problem state may read, or write (III 9.4.4, MMCR0[PMCC]).
+    fn performance_access(&self, number: u64, write: bool) -> Result<u64, Trap> {
+        const MMCR0_BITS: u64 = mmcr0::FC | mmcr0::PMAE | mmcr0::PMAO;
+        /// FCnP0 of all counters.
+        const MMCR2_BITS: u64 = 0x4020_1008_0402_0000;
+        if !self.cpu.problem() || !matches!(number, 736..=738 | 768..=782) {
+            return Ok(ALL);
+        }
+        let unavailable = Err(Trap::Facility(facility::PERFORMANCE_MONITOR));
+        let controls = matches!(number, 769 | 770 | 779);
+        let allowed = match ((self.cpu.spr.mmcr0 & mmcr0::PMCC) >> 18, number) {
+            (0, _) if write => return Err(Trap::Illegal),
+            // ISA 3.1 lets PMCCEXT take reading away, too.
+            (0, _) => self.cpu.model == Model::Power9 || self.cpu.spr.mmcr0 & mmcr0::PMCCEXT == 0,
+            (1, _) => false,
+            (2, _) => controls || matches!(number, 771..=776),
+            (_, _) => controls || matches!(number, 771..=774),
+        };
+        match number {
+            _ if !allowed => unavailable,
+            769 => Ok(MMCR2_BITS),
+            779 => Ok(MMCR0_BITS),
+            _ => Ok(ALL),
+        }
     }
 
     fn check_facility(&self, number: u64) -> Result<(), Trap> {
@@ -386,7 +422,12 @@ impl Core<'_, '_, '_> {
         match self.row(number) {
             Some(row) if self.allowed(row.read) => {
                 self.check_facility(number)?;
-                self.cpu.regs.gpr[i.t as usize] = *(row.get)(&mut self.cpu.spr);
+                let access = self.performance_access(number, false)?;
+                let value = match pmu::counter_number(number) {
+                    Some(n) => self.cpu.counter_within(n, self.attempts(), now),
+                    None => (row.value)(&self.cpu.spr),
+                };
+                self.cpu.regs.gpr[i.t as usize] = value & access;
                 Ok(())
             }
             _ => self.no_such_spr(number),
@@ -427,10 +468,15 @@ impl Core<'_, '_, '_> {
                     cpu.doorbell = value & 1 != 0;
                     self.run.exit(Exit::Look);
                 }
-                800 => cpu.spr.bescr |= value,
-                801 => cpu.spr.bescr |= value << 32,
-                802 => cpu.spr.bescr &= !value,
-                803 => cpu.spr.bescr &= !(value << 32),
+                800..=803 => {
+                    cpu.spr.bescr = match number {
+                        800 => cpu.spr.bescr | value,
+                        801 => cpu.spr.bescr | value << 32,
+                        802 => cpu.spr.bescr & !value,
+                        _ => cpu.spr.bescr & !(value << 32),
+                    };
+                    self.run.exit(Exit::Look);
+                }
                 815 => cpu.regs.tar = value,
                 849 => cpu.vtb_zero = timebase_state::Instant::from_ticks(now.ticks().wrapping_sub(value)),
                 _ => cpu.spr.ppr = value << 32 & 0x001c_0000_0000_0000,
@@ -440,14 +486,26 @@ impl Core<'_, '_, '_> {
         match self.row(number) {
             Some(row) if self.allowed(row.write) => {
                 self.check_facility(number)?;
-                let value = self.permitted(number, value & row.mask);
+                let access = self.performance_access(number, true)?;
+                let old = (row.value)(&self.cpu.spr);
+                let value = self.permitted(number, (old & !access | value & access) & row.mask);
+                let frozen = self.cpu.spr.mmcr0 & mmcr0::FC != 0;
+                let counts = pmu::is_affected_by(number) && !(frozen && number == CTRL);
+                if counts {
+                    // The instruction itself counts as it would have counted before.
+                    self.cpu.count_run(self.attempts() + 1);
+                    self.cpu.hold_counters(now);
+                }
                 *(row.get)(&mut self.cpu.spr) = value;
                 match number {
                     13 | 29 | 48 | 61 | 313 | 318 | 319 | 464 => self.cpu.context_changed(),
                     _ => {}
                 }
+                if counts {
+                    self.cpu.let_count(now);
+                }
                 // LPCR, and HID0, which the threads of a core share.
-                if number == 318 || number == 1008 {
+                if number == 318 || number == 1008 || counts {
                     self.run.exit(Exit::Look);
                 }
                 Ok(())

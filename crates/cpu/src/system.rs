@@ -183,6 +183,7 @@ fn return_from_event(core: &mut Core, i: &Ops) -> Outcome {
     core.cpu.spr.bescr = core.cpu.spr.bescr & !enable | if i.t != 0 { enable } else { 0 };
     let address = core.cpu.spr.ebbrr;
     go_to(core, address);
+    core.run.exit(Exit::Look);
     Ok(())
 }
 

@@ -87,6 +87,7 @@ impl Vcpu {
     /// The next instant after `now` at which a timer changes what is pending.
     pub fn deadline(&self, now: Instant) -> Instant {
         let dec = self.dec_deadline(now);
+        let dec = self.counter_deadline().map_or(dec, |counter| counter.min(dec));
         if !self.has_hypervisor || !self.hdec_armed {
             return dec;
         }

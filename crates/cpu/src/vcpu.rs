@@ -2,6 +2,7 @@
 
 use crate::interrupt::Pending;
 use crate::mmu::{Partition, Slb};
+use crate::pmu::Pmu;
 use crate::spr::Sprs;
 use crate::{bits::msr, interpreter::Fast};
 use timebase_isa::Regs;
@@ -79,6 +80,8 @@ pub struct Vcpu {
     /// What can interrupt now, enabled or not: from the fields above and the time.
     #[cache("made by `look` before each run")]
     pub(crate) pending: Pending,
+    /// The performance monitor, as far as it is no register.
+    pub(crate) pmu: Pmu,
     /// Random numbers drawn by `darn`.
     pub random: u64,
     /// A paste buffer holds a copied block.
@@ -120,6 +123,7 @@ impl Vcpu {
             doorbell: false,
             hypervisor_doorbell: false,
             pending: Pending::default(),
+            pmu: Pmu::default(),
             random: seed ^ (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             copy_pending: false,
             index,
@@ -159,6 +163,7 @@ impl Vcpu {
         if (self.regs.msr ^ value) & CONTEXT != 0 {
             self.context_changed();
         }
+        self.state_changes(self.regs.msr, value);
         self.regs.msr = value;
     }
 

@@ -282,12 +282,14 @@ impl<B: Board> Chassis<B> {
     fn run_slice(&mut self, limit: InstructionCount) {
         let n = self.current() as usize;
         let before = self.position();
+        let now = self.now();
+        let counters = self.board.parts().cpu[n].vcpu_mut().begin_counting(now);
         let due = self.deadline();
         let Parts { memory, cpu, clock, schedule, devices, count, .. } = self.board.parts();
         let due = due.map_or(u64::MAX, |deadline| clock.count_of(deadline));
         // A guest that idles for centuries makes time wrap around: then the next event may seem to be past.
         let left = limit.min(due).saturating_sub(*count);
-        let budget = left.min(schedule.left).min(self.quantum).max(1);
+        let budget = left.min(schedule.left).min(self.quantum).min(counters).max(1);
         let mut world = World {
             memory,
             bus: devices,
@@ -297,6 +299,7 @@ impl<B: Board> Chassis<B> {
             observed: self.observer.in_run(),
         };
         let outcome = self.engine.run(cpu[n].vcpu_mut(), &mut world, budget);
+        cpu[n].vcpu_mut().count_run(outcome.executed);
         self.debugger.ran(n as u32, before, outcome.executed);
         let board = &self.board;
         let meaning = |address, bytes, store| board.meaning(address, bytes, store);

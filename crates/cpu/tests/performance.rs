@@ -1,0 +1,362 @@
+//! The performance monitor: exact counts, alerts on their instruction, freezing, event-based branches; the same whatever
+//! the quanta are.
+
+use timebase_cpu::bits::{bescr, mmcr0, msr};
+use timebase_cpu::{
+    Bus, BusError, CYCLES_PER_TICK, Clock, Engine, Interpreter, Model, Register, Vcpu, Vector, World,
+};
+use timebase_memory::{Memory, Writer};
+use timebase_state::Instant;
+
+struct NoDevices;
+impl Bus for NoDevices {
+    fn load(&mut self, _: u32, _: u64, _: u8, _: Instant, _: &mut Memory) -> Result<u64, BusError> {
+        Err(BusError)
+    }
+    fn store(&mut self, _: u32, _: u64, _: u8, _: u64, _: Instant, _: &mut Memory) -> Result<(), BusError> {
+        Err(BusError)
+    }
+}
+
+const CODE: u64 = 0x1_0000;
+/// nop; b .-4*n; sc; rfid; illegal word
+const NOP: u32 = 0x6000_0000;
+const SC: u32 = 0x4400_0002;
+const RFID: u32 = 0x4c00_0024;
+const ILLEGAL: u32 = 0;
+const NEGATIVE: u64 = 1 << 31;
+const INSTRUCTIONS_PER_TICK: u64 = 2;
+
+fn branch_back(words: i32) -> u32 {
+    0x4800_0000 | (-4 * words) as u32 & 0x03ff_fffc
+}
+
+fn mtspr(spr: u32, register: u32) -> u32 {
+    31 << 26 | register << 21 | (spr & 31) << 16 | (spr >> 5) << 11 | 467 << 1
+}
+
+fn mfspr(spr: u32, register: u32) -> u32 {
+    31 << 26 | register << 21 | (spr & 31) << 16 | (spr >> 5) << 11 | 339 << 1
+}
+
+/// A CPU run as a machine runs it.
+struct Bench {
+    cpu: Vcpu,
+    memory: Memory,
+    engine: Interpreter,
+    clock: Clock,
+    count: u64,
+    quantum: u64,
+    /// Interrupts taken: vector, and the count at which.
+    taken: Vec<(Vector, u64)>,
+}
+
+impl Bench {
+    fn new(words: &[u32]) -> Bench {
+        let mut bench = Bench {
+            cpu: Vcpu::cold(0, Model::Power9, false, 0, Instant::default()),
+            memory: Memory::new(1 << 20, 1),
+            engine: Interpreter::new(Model::Power9),
+            clock: Clock::cold(INSTRUCTIONS_PER_TICK as u32, 1, 0, Instant::default()),
+            count: 0,
+            quantum: u64::MAX,
+            taken: Vec::new(),
+        };
+        bench.load(CODE, words);
+        bench.cpu.regs.nia = CODE;
+        bench.cpu.spr.mmcr0 = mmcr0::CC56RUN;
+        bench
+    }
+
+    fn load(&mut self, address: u64, words: &[u32]) {
+        for (n, word) in words.iter().enumerate() {
+            self.memory.store_u32(address + 4 * n as u64, *word, Writer::Other).expect("RAM");
+        }
+    }
+
+    fn now(&self) -> Instant {
+        self.clock.at(self.count)
+    }
+
+    fn run(&mut self, instructions: u64) {
+        let limit = self.count + instructions;
+        loop {
+            let now = self.now();
+            self.cpu.look(now);
+            while let Some(vector) = self.cpu.take_interrupt() {
+                self.taken.push((vector, self.count));
+            }
+            if self.count == limit {
+                return;
+            }
+            let counters = self.cpu.begin_counting(now);
+            let due = self.clock.count_of(self.cpu.deadline(now)).saturating_sub(self.count);
+            let budget = (limit - self.count).min(counters).min(due).min(self.quantum).max(1);
+            let mut world = World {
+                observed: None,
+                memory: &mut self.memory,
+                bus: &mut NoDevices,
+                clock: self.clock,
+                count: self.count,
+                passed: None,
+            };
+            let outcome = self.engine.run(&mut self.cpu, &mut world, budget);
+            self.cpu.count_run(outcome.executed);
+            self.count += outcome.executed;
+        }
+    }
+
+    fn pmc(&self, n: u16) -> u64 {
+        self.cpu.register(Register::Spr(786 + n), self.now()).expect("there is one") as u64
+    }
+}
+
+const QUANTA: [u64; 4] = [1, 3, 7, u64::MAX];
+
+#[test]
+fn instructions_and_cycles_are_counted_exactly_in_any_quanta() {
+    for quantum in QUANTA {
+        let mut bench = Bench::new(&[NOP, NOP, NOP, branch_back(3)]);
+        bench.quantum = quantum;
+        // Selectors: instructions, cycles, nothing that is known, instructions by PMC4's own number.
+        bench.cpu.spr.mmcr1 = 0x021e_77fa;
+        bench.run(1003);
+        assert_eq!(bench.pmc(5), 1003);
+        assert_eq!(bench.pmc(1), 1003);
+        assert_eq!(bench.pmc(4), 1003);
+        assert_eq!(bench.pmc(3), 0);
+        let cycles = 1003 * CYCLES_PER_TICK / INSTRUCTIONS_PER_TICK;
+        assert_eq!((bench.pmc(6), bench.pmc(2)), (cycles, cycles));
+        bench.cpu.spr.mmcr0 |= mmcr0::FC;
+        bench.run(100);
+        assert_eq!((bench.pmc(5), bench.pmc(6)), (1003, cycles));
+    }
+}
+
+#[test]
+fn an_attempt_that_completes_nothing_is_no_instruction() {
+    for quantum in QUANTA {
+        let mut bench = Bench::new(&[NOP, ILLEGAL]);
+        bench.load(0x700, &[NOP, NOP, branch_back(2)]);
+        bench.quantum = quantum;
+        bench.run(100);
+        assert_eq!(bench.pmc(5), 99);
+    }
+}
+
+#[test]
+fn a_counter_reads_what_was_before_the_read() {
+    for quantum in QUANTA {
+        let mut bench = Bench::new(&[mtspr(791, 3), NOP, mfspr(791, 4), NOP, mfspr(791, 5), mfspr(792, 6)]);
+        bench.quantum = quantum;
+        bench.cpu.regs.gpr[3] = 1000;
+        bench.run(6);
+        assert_eq!(bench.cpu.regs.gpr[4..6], [1001, 1003]);
+        assert_eq!(bench.cpu.regs.gpr[6], 5 * CYCLES_PER_TICK / INSTRUCTIONS_PER_TICK);
+    }
+}
+
+#[test]
+fn an_alert_comes_right_after_the_instruction_that_makes_a_counter_negative() {
+    for quantum in QUANTA {
+        let mut bench = Bench::new(&[NOP, NOP, NOP, NOP, NOP, NOP, NOP, branch_back(7)]);
+        bench.load(0xf00, &[branch_back(0)]);
+        bench.quantum = quantum;
+        bench.cpu.set_msr(bench.cpu.regs.msr | msr::EE);
+        bench.cpu.spr.mmcr0 = mmcr0::CC56RUN | mmcr0::PMAE | mmcr0::PMCJCE | mmcr0::FCECE;
+        bench.cpu.spr.pmc5 = NEGATIVE - 101;
+        bench.run(200);
+        assert_eq!(bench.taken, [(Vector::PerformanceMonitor, 101)]);
+        assert_eq!(bench.cpu.spr.srr0, CODE + 4 * (101 % 8));
+        assert_eq!(bench.cpu.spr.siar, CODE + 4 * (101 % 8));
+        assert_eq!(bench.pmc(5), NEGATIVE, "FCECE froze it");
+        let (on, off) = (mmcr0::FC | mmcr0::PMAO, mmcr0::PMAE);
+        assert_eq!(bench.cpu.spr.mmcr0 & (on | off), on);
+        // Cycles: on the first instruction at or after the time.
+        let mut bench = Bench::new(&[NOP, branch_back(1)]);
+        bench.load(0xf00, &[branch_back(0)]);
+        bench.quantum = quantum;
+        bench.cpu.set_msr(bench.cpu.regs.msr | msr::EE);
+        bench.cpu.spr.mmcr0 = mmcr0::CC56RUN | mmcr0::PMAE | mmcr0::PMCJCE;
+        bench.cpu.spr.pmc6 = NEGATIVE - 51 * CYCLES_PER_TICK;
+        bench.run(200);
+        assert_eq!(bench.taken, [(Vector::PerformanceMonitor, 51 * INSTRUCTIONS_PER_TICK)]);
+        assert_eq!(bench.cpu.spr.sier & 0x40_0000, 0x40_0000);
+    }
+}
+
+#[test]
+fn nobody_is_alerted_who_did_not_ask() {
+    for control in [0, mmcr0::PMAE, mmcr0::PMCJCE, mmcr0::PMAE | mmcr0::PMC1CE] {
+        let mut bench = Bench::new(&[NOP, branch_back(1)]);
+        bench.cpu.set_msr(bench.cpu.regs.msr | msr::EE);
+        bench.cpu.spr.mmcr0 = mmcr0::CC56RUN | control;
+        bench.cpu.spr.pmc5 = NEGATIVE - 10;
+        bench.run(100);
+        assert_eq!(bench.taken, []);
+        assert_eq!(bench.pmc(5), NEGATIVE + 90);
+    }
+}
+
+#[test]
+fn an_alert_waits_until_interrupts_are_enabled() {
+    let mut bench = Bench::new(&[NOP, branch_back(1)]);
+    bench.cpu.spr.mmcr0 = mmcr0::CC56RUN | mmcr0::PMAE | mmcr0::PMCJCE;
+    bench.cpu.spr.pmc5 = NEGATIVE - 10;
+    bench.run(100);
+    assert_eq!(bench.taken, []);
+    assert_ne!(bench.cpu.spr.mmcr0 & mmcr0::PMAO, 0);
+    bench.cpu.set_msr(bench.cpu.regs.msr | msr::EE);
+    bench.run(0);
+    assert_eq!(bench.taken, [(Vector::PerformanceMonitor, 100)]);
+}
+
+/// Problem state: four instructions and `sc`; its handler: two instructions and `rfid`.
+fn two_states(control: u64, quantum: u64) -> Bench {
+    let mut bench = Bench::new(&[NOP, NOP, NOP, NOP, SC, branch_back(5)]);
+    bench.load(0xc00, &[NOP, NOP, RFID]);
+    bench.quantum = quantum;
+    // The bench has no translation: problem state in real mode.
+    bench.cpu.set_msr(msr::SF | msr::ME | msr::PR);
+    bench.cpu.spr.mmcr0 = mmcr0::CC56RUN | control;
+    bench
+}
+
+#[test]
+fn counters_freeze_by_state() {
+    for quantum in QUANTA {
+        // A round is six instructions of problem state and three of the handler.
+        for (control, instructions) in [
+            (0, 9),
+            (mmcr0::FCS, 6),
+            (mmcr0::FCP, 3),
+            (mmcr0::FCS | mmcr0::FCP, 0),
+            (mmcr0::FCHV, 9),
+            (mmcr0::FCPC, 3),
+            (mmcr0::FCPC | mmcr0::FCP, 9),
+            (mmcr0::FCM1, 9),
+            (mmcr0::FCM0, 0),
+            (mmcr0::FC56, 0),
+        ] {
+            let mut bench = two_states(control, quantum);
+            bench.cpu.set_msr(msr::SF | msr::ME | msr::PR);
+            for _ in 0..10 {
+                bench.run(5);
+                assert_eq!(bench.cpu.regs.nia, 0xc00, "{control:#x}");
+                bench.run(3);
+                // Where `rfid` would lead, but without the translation that it implies for problem state.
+                bench.cpu.set_msr(msr::SF | msr::ME | msr::PR);
+                bench.cpu.regs.nia = CODE + 20;
+                bench.run(1);
+                assert_eq!(bench.cpu.regs.nia, CODE);
+            }
+            assert_eq!(bench.pmc(5), 10 * instructions, "{control:#x}, quanta of {quantum}");
+        }
+    }
+}
+
+#[test]
+fn each_counter_has_its_own_freezing() {
+    let mut bench = two_states(0, u64::MAX);
+    bench.cpu.spr.mmcr1 = 0x0202_0202;
+    // PMC1 not in problem state, PMC2 not in privileged state, PMC3 not without the run latch.
+    bench.cpu.spr.mmcr2 = 1 << 62 | 1 << (63 - 9) | 1 << (63 - 18 - 5);
+    bench.run(7);
+    assert_eq!((bench.pmc(1), bench.pmc(2), bench.pmc(3), bench.pmc(4)), (2, 5, 7, 7));
+    bench.cpu.spr.ctrl = 0;
+    bench.cpu.regs.nia = 0xc00;
+    bench.run(2);
+    assert_eq!((bench.pmc(1), bench.pmc(2), bench.pmc(3), bench.pmc(4)), (4, 5, 7, 9));
+}
+
+#[test]
+fn the_run_latch_stops_pmc5_and_pmc6_unless_told_otherwise() {
+    let mut bench = Bench::new(&[NOP, branch_back(1)]);
+    bench.cpu.spr.mmcr0 = 0;
+    bench.run(10);
+    bench.cpu.spr.ctrl = 0;
+    bench.run(10);
+    assert_eq!(bench.pmc(5), 10);
+    bench.cpu.spr.mmcr0 = mmcr0::CC56RUN;
+    bench.run(10);
+    assert_eq!(bench.pmc(5), 20);
+}
+
+#[test]
+fn a_trigger_lets_the_others_begin() {
+    let mut bench = Bench::new(&[NOP, branch_back(1)]);
+    bench.cpu.spr.mmcr0 = mmcr0::TRIGGER | mmcr0::PMC1CE | mmcr0::FCECE | mmcr0::CC56RUN;
+    bench.cpu.spr.mmcr1 = 0x0202_0202;
+    bench.cpu.spr.pmc1 = NEGATIVE - 30;
+    bench.run(30);
+    assert_eq!((bench.pmc(1), bench.pmc(2), bench.pmc(5)), (NEGATIVE, 0, 0));
+    assert_eq!(
+        bench.cpu.spr.mmcr0 & (mmcr0::TRIGGER | mmcr0::FC),
+        0,
+        "FCECE does not count while it triggers"
+    );
+}
+
+#[test]
+fn a_bit_of_the_time_base_is_an_event() {
+    let mut bench = Bench::new(&[NOP, branch_back(1)]);
+    bench.cpu.set_msr(bench.cpu.regs.msr | msr::EE);
+    bench.load(0xf00, &[branch_back(0)]);
+    // TB bit 55: 256 ticks.
+    bench.cpu.spr.mmcr0 = mmcr0::TBEE | mmcr0::PMAE | 1 << 23;
+    bench.run(1000);
+    assert_eq!(bench.taken, [(Vector::PerformanceMonitor, 256 * INSTRUCTIONS_PER_TICK)]);
+}
+
+#[test]
+fn problem_state_branches_to_its_handler_on_an_event() {
+    for quantum in QUANTA {
+        let mut bench = Bench::new(&[NOP, NOP, NOP, branch_back(3)]);
+        bench.quantum = quantum;
+        bench.load(CODE + 0x100, &[NOP, 0x4c00_0924]);
+        bench.cpu.set_msr(msr::SF | msr::ME | msr::PR);
+        bench.cpu.spr.fscr = 1 << 7;
+        bench.cpu.spr.mmcr0 = mmcr0::CC56RUN | mmcr0::PMAE | mmcr0::PMCJCE | mmcr0::EBE;
+        bench.cpu.spr.bescr = bescr::GE | bescr::PME;
+        bench.cpu.spr.ebbhr = CODE + 0x100;
+        bench.cpu.spr.pmc5 = NEGATIVE - 5;
+        bench.run(5);
+        assert_eq!((bench.cpu.regs.nia, bench.cpu.spr.ebbrr), (CODE + 0x100, CODE + 4));
+        assert_eq!(bench.cpu.spr.bescr, bescr::PMEO);
+        assert_eq!(bench.taken, []);
+        // rfebb 1, with the exception still there: the branch is taken again, before the next instruction.
+        bench.run(2);
+        assert_eq!((bench.cpu.regs.nia, bench.cpu.spr.ebbrr), (CODE + 0x100, CODE + 4));
+    }
+}
+
+#[test]
+fn problem_state_may_what_pmcc_says() {
+    // (PMCC, SPR, write): what comes of it.
+    for (pmcc, spr, write, vector) in [
+        (0, 771, false, None),
+        (0, 771, true, Some(Vector::Program)),
+        (1, 771, false, Some(Vector::FacilityUnavailable)),
+        (1, 779, true, Some(Vector::FacilityUnavailable)),
+        (2, 775, true, None),
+        (2, 780, false, Some(Vector::FacilityUnavailable)),
+        (3, 774, true, None),
+        (3, 775, false, Some(Vector::FacilityUnavailable)),
+        (3, 769, true, None),
+    ] {
+        let mut bench = Bench::new(&[if write { mtspr(spr, 3) } else { mfspr(spr, 3) }]);
+        bench.cpu.set_msr(msr::SF | msr::ME | msr::PR);
+        bench.cpu.spr.mmcr0 = mmcr0::FC | pmcc << 18;
+        bench.run(1);
+        assert_eq!(bench.cpu.regs.nia, vector.map_or(CODE + 4, Vector::offset), "{pmcc} {spr} {write}");
+    }
+    // Of MMCR0 it sees and changes three bits.
+    let mut bench = Bench::new(&[mfspr(779, 4), mtspr(779, 3)]);
+    bench.cpu.set_msr(msr::SF | msr::ME | msr::PR);
+    let before = mmcr0::FC | mmcr0::FCHV | 2 << 18;
+    bench.cpu.spr.mmcr0 = before;
+    bench.cpu.regs.gpr[3] = mmcr0::PMAO | mmcr0::FCS;
+    bench.run(2);
+    assert_eq!(bench.cpu.regs.gpr[4], mmcr0::FC);
+    assert_eq!(bench.cpu.spr.mmcr0, before & !mmcr0::FC | mmcr0::PMAO);
+}
