@@ -1,10 +1,11 @@
 //! A baseboard management controller behind the IPMI block transfer interface (IPMI specification 2.0, section 11 for
 //! the interface, 20 to 35 for the commands). It answers at once, within the instruction that sends the request.
 //!
-//! Left out: sensors beyond taking what is written to them, the inventory, watchdog expiry, messages of its own accord,
-//! and flash access (hiomap, an OEM command): such commands are refused as invalid.
+//! Behind it is the flash of the host's firmware, by an OEM command ([`Flash`]).
+//!
+//! Left out: sensors beyond taking what is written to them, the inventory, watchdog expiry, messages of its own accord.
 
-use crate::Rtc;
+use crate::{Flash, Rtc};
 use alloc::{collections::VecDeque, vec, vec::Vec};
 use timebase_state::{Instant, State};
 
@@ -39,7 +40,7 @@ pub enum Power {
 }
 
 /// The controller with its interface.
-#[derive(State, Clone, Debug, PartialEq, Eq)]
+#[derive(State, Clone)]
 pub struct Bmc {
     request: Vec<u8>,
     response: VecDeque<u8>,
@@ -55,6 +56,8 @@ pub struct Bmc {
     pub log: VecDeque<[u8; 16]>,
     /// Number of the next entry.
     pub next: u16,
+    /// The flash. Its contents survive a reset.
+    pub flash: Flash,
 }
 
 /// Completion codes (section 5.2).
@@ -65,8 +68,8 @@ const NOT_PRESENT: u8 = 0xcb;
 const NO_DATA: u8 = 0x80;
 
 impl Bmc {
-    /// As after power-on, with the clock and the log that survived.
-    pub fn cold(clock: Rtc, log: VecDeque<[u8; 16]>, next: u16) -> Bmc {
+    /// As after power-on, with this clock.
+    pub fn cold(clock: Rtc) -> Bmc {
         Bmc {
             request: Vec::new(),
             response: VecDeque::new(),
@@ -76,9 +79,16 @@ impl Bmc {
             enables: 0,
             power: Power::Stay,
             clock,
-            log,
-            next,
+            log: VecDeque::new(),
+            next: 0,
+            flash: Flash::cold(),
         }
+    }
+
+    /// As after a reset: the clock, the log and what is in the flash survive.
+    pub fn after_reset(&self) -> Bmc {
+        let Bmc { clock, log, next, flash, .. } = self.clone();
+        Bmc { log, next, flash: flash.after_reset(), ..Bmc::cold(clock) }
     }
 
     /// Takes what the host asked of the chassis.
@@ -154,6 +164,7 @@ impl Bmc {
             (0x04, 0x2d) => vec![NOT_PRESENT],
             (0x06, _) => self.application(command, data),
             (0x0a, _) => self.storage(command, data, now),
+            (0x3a, 0x5a) => self.flash.command(data),
             _ => vec![INVALID_COMMAND],
         }
     }
@@ -287,7 +298,7 @@ mod tests {
     }
 
     fn bmc() -> Bmc {
-        Bmc::cold(Rtc::cold(1000, Instant::default()), VecDeque::new(), 0)
+        Bmc::cold(Rtc::cold(1000, Instant::default()))
     }
 
     #[test]
@@ -299,7 +310,7 @@ mod tests {
         assert_eq!(bmc.take_power(), Power::Off);
         ask(&mut bmc, &[0, 9, 2, 3]);
         assert_eq!(bmc.take_power(), Power::Reset);
-        assert_eq!(ask(&mut bmc, &[0xe8, 9, 0x5a, 1])[3], INVALID_COMMAND);
+        assert_eq!(ask(&mut bmc, &[0xe8, 9, 0x5b, 1])[3], INVALID_COMMAND);
     }
 
     #[test]

@@ -7,10 +7,12 @@ extern crate alloc;
 
 pub mod bmc;
 mod controller;
+pub mod flash;
 pub mod lpc;
 pub mod nvram;
 pub mod psi;
 pub mod rtc;
+pub mod sbe;
 pub mod uart;
 pub mod vty;
 pub mod xics;
@@ -19,10 +21,12 @@ pub mod xive_native;
 
 pub use bmc::Bmc;
 pub use controller::{Controller, Routed};
+pub use flash::Flash;
 pub use lpc::Lpc;
 pub use nvram::Nvram;
 pub use psi::Psi;
 pub use rtc::Rtc;
+pub use sbe::Sbe;
 pub use uart::Uart;
 pub use vty::Vty;
 pub use xics::Xics;

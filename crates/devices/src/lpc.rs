@@ -6,7 +6,9 @@
 //!
 //! A cycle that nobody answers reads as all ones and is an error in the status of the host controller.
 //!
-//! Left out: FW space with its flash, memory space, DMA.
+//! FW space shows what the management controller maps of the flash.
+//!
+//! Left out: memory space, DMA.
 
 use crate::{Bmc, Uart, bmc};
 use timebase_state::{Instant, State};
@@ -16,6 +18,7 @@ pub const UART_PORT: u32 = 0x3f8;
 const UART_IRQ: u32 = 4;
 
 const IO: u32 = 0xd001_0000;
+const FIRMWARE: u32 = 0xf000_0000;
 const CONTROLLER: u32 = 0xc001_2000;
 const MASTER: u32 = 0xc001_0000;
 
@@ -23,7 +26,7 @@ const MASTER: u32 = 0xc001_0000;
 const SERIAL: u32 = 0xffff_8000;
 
 /// The bus of one chip.
-#[derive(State, Clone, Debug, PartialEq, Eq)]
+#[derive(State, Clone)]
 pub struct Lpc {
     /// The serial port.
     pub uart: Uart,
@@ -118,6 +121,7 @@ impl Lpc {
 
     fn read_answered(&mut self, address: u32, bytes: u8) -> Option<u32> {
         match (address, bytes) {
+            (FIRMWARE.., 1 | 2 | 4) => self.read_firmware(address - FIRMWARE, bytes as usize),
             (IO..0xd002_0000, 1) => self.read_port(address - IO).map(u32::from),
             (CONTROLLER..0xc001_2100, 4) => Some(match address - CONTROLLER {
                 0x24 => self.segment,
@@ -150,6 +154,7 @@ impl Lpc {
 
     fn write_answered(&mut self, address: u32, bytes: u8, value: u32, now: Instant) -> Option<()> {
         match (address, bytes) {
+            (FIRMWARE.., 1 | 2 | 4) => self.write_firmware(address - FIRMWARE, bytes as usize, value),
             (IO..0xd002_0000, 1) => self.write_port(address - IO, value as u8, now),
             (CONTROLLER..0xc001_2100, 4) => {
                 match address - CONTROLLER {
@@ -177,6 +182,22 @@ impl Lpc {
         }
     }
 
+    /// Where an offset of firmware space is in the flash's address space: the segment says the upper four bits.
+    fn firmware_address(&self, offset: u32) -> u64 {
+        ((self.segment & 15) << 28 | offset) as u64
+    }
+
+    fn read_firmware(&mut self, offset: u32, bytes: usize) -> Option<u32> {
+        let mut out = [0; 4];
+        self.bmc.flash.read(self.firmware_address(offset), &mut out[4 - bytes..])?;
+        Some(u32::from_be_bytes(out))
+    }
+
+    fn write_firmware(&mut self, offset: u32, bytes: usize, value: u32) -> Option<()> {
+        let address = self.firmware_address(offset);
+        self.bmc.flash.write(address, &value.to_be_bytes()[4 - bytes..])
+    }
+
     fn read_port(&mut self, port: u32) -> Option<u8> {
         match port {
             UART_PORT..0x400 => Some(self.uart.read((port - UART_PORT) as u8)),
@@ -201,10 +222,9 @@ impl Lpc {
 mod tests {
     use super::*;
     use crate::Rtc;
-    use alloc::collections::VecDeque;
 
     fn lpc() -> Lpc {
-        Lpc::cold(Bmc::cold(Rtc::cold(0, Instant::default()), VecDeque::new(), 0))
+        Lpc::cold(Bmc::cold(Rtc::cold(0, Instant::default())))
     }
 
     #[test]

@@ -10,8 +10,8 @@ pub const BYTES: u64 = 64 * 1024;
 
 /// Partitions consist of blocks of 16 bytes; the first is the header.
 const BLOCK: u64 = 16;
-const SYSTEM: u8 = 0x70;
-const FREE: u8 = 0x7f;
+pub(crate) const SYSTEM: u8 = 0x70;
+pub(crate) const FREE: u8 = 0x7f;
 /// Bytes of the system partition.
 const SYSTEM_BYTES: u64 = 4096;
 
@@ -22,7 +22,7 @@ pub struct Nvram {
 }
 
 /// A partition's header: signature, checksum, length in blocks, name.
-fn header(signature: u8, bytes: u64, name: &[u8; 12]) -> [u8; 16] {
+pub(crate) fn header(signature: u8, bytes: u64, name: &[u8; 12]) -> [u8; 16] {
     let mut header = [0; 16];
     header[0] = signature;
     header[2..4].copy_from_slice(&((bytes / BLOCK) as u16).to_be_bytes());

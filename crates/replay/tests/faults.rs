@@ -246,8 +246,8 @@ fn leaves(guest: &Guest, count: u64) -> Vec<(u64, String)> {
     chosen
 }
 
-/// A bit of each component whose path begins with `under` is flipped before the instruction after `count`: the fields and the instruction are found.
-/// At most one in `unseen_in` is in no digest. Gives the paths of what was flipped.
+/// A bit of each component whose path begins with `under` is flipped before the instruction after `count`: the fields
+/// and the instruction are found. At most one in `unseen_in` is in no digest. Gives the paths of what was flipped.
 fn flipped(guest: &Guest, under: &str, interval: u64, count: u64, unseen_in: usize) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.tb");

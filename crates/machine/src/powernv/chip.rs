@@ -8,7 +8,7 @@ use super::topology::Topology;
 use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec::Vec};
 use timebase_cpu::{Bus, BusError, Model};
 use timebase_devices::xive_native::Generation;
-use timebase_devices::{Bmc, Lpc, Psi, XiveNative, psi};
+use timebase_devices::{Bmc, Lpc, Psi, Sbe, XiveNative, psi, sbe};
 use timebase_memory::Memory;
 use timebase_state::{Instant, State};
 
@@ -44,6 +44,8 @@ pub(crate) struct Devices {
     pub xive: XiveNative,
     /// Of each chip.
     pub psi: Box<[Psi]>,
+    /// Of each chip.
+    pub sbe: Box<[Sbe]>,
     pub scoms: Scoms,
     /// What HMER of the vCPU that made the last access gains; the machine brings it there before the next instruction.
     pub hmer: Option<(u32, u64)>,
@@ -70,6 +72,7 @@ impl Devices {
                 (0..topology.cpus()).map(|n| topology.pir(n)).collect(),
             ),
             psi: (0..topology.chips).map(|_| Psi::cold()).collect(),
+            sbe: (0..topology.chips).map(|_| Sbe::default()).collect(),
             scoms: Scoms::default(),
             hmer: None,
             topology,
@@ -79,7 +82,11 @@ impl Devices {
     }
 
     /// Brings the lines of devices to the interrupt controller.
-    pub fn settle(&mut self, memory: &mut Memory) {
+    pub fn settle(&mut self, now: Instant, memory: &mut Memory) {
+        for (sbe, psi) in self.sbe.iter_mut().zip(&mut self.psi) {
+            sbe.look(now);
+            psi.set_line(psi::SELF_BOOT_ENGINE, sbe.line());
+        }
         for (n, on) in (psi::LPC_SERIAL..).zip(self.lpc.lines()) {
             self.psi[0].set_line(n, on);
         }
@@ -89,6 +96,11 @@ impl Devices {
                 self.xive.route(number >> 28, number & 0x0fff_ffff, memory);
             }
         }
+    }
+
+    /// When a device does something by itself.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.sbe.iter().filter_map(Sbe::deadline).min()
     }
 
     /// Takes what was sent to the console.
@@ -123,8 +135,9 @@ impl Devices {
         self.done(cpu, value).unwrap_or(u64::MAX)
     }
 
-    fn xscom_write(&mut self, cpu: u32, chip: u32, register: u32, value: u64, memory: &mut Memory) {
-        let answer = self.set_scom(chip, register, value, memory);
+    fn xscom_write(&mut self, cpu: u32, at: (u32, u32), value: u64, now: Instant, memory: &mut Memory) {
+        let register = at.1;
+        let answer = self.set_scom(at, value, now, memory);
         if answer.is_none() {
             self.unanswered(format!("xscom store {register:#x}"));
         }
@@ -142,6 +155,9 @@ impl Devices {
             },
             // Status of the XSCOM engine itself.
             0x9_0012 | 0x9_0013 | 0x9_0018 => 0,
+            _ if register.wrapping_sub(SBE) < sbe::NUMBERS => {
+                return self.sbe[chip as usize].read(register - SBE);
+            }
             _ if register.wrapping_sub(first.xive) < XIVE_NUMBERS => {
                 return self.xive.scom(chip, register - first.xive, memory);
             }
@@ -153,10 +169,19 @@ impl Devices {
     }
 
     /// Stores an XSCOM register of a chip.
-    fn set_scom(&mut self, chip: u32, register: u32, value: u64, memory: &mut Memory) -> Option<()> {
+    fn set_scom(
+        &mut self,
+        (chip, register): (u32, u32),
+        value: u64,
+        now: Instant,
+        memory: &mut Memory,
+    ) -> Option<()> {
         let first = self.first();
         match register {
             0x9_0012 | 0x9_0013 | 0x9_0018 => Some(()),
+            _ if register.wrapping_sub(SBE) < sbe::NUMBERS => {
+                self.sbe[chip as usize].write(register - SBE, value, now)
+            }
             _ if register.wrapping_sub(first.xive) < XIVE_NUMBERS => {
                 self.xive.set_scom(chip, register - first.xive, value, memory)
             }
@@ -180,6 +205,8 @@ struct First {
     psi: u32,
     xive: u32,
 }
+/// The mailbox of the self-boot engine is at the same place in all chips.
+const SBE: u32 = 0xd_0050;
 const PSI_NUMBERS: u32 = 0x100;
 const XIVE_NUMBERS: u32 = 0x400;
 
@@ -229,7 +256,7 @@ impl Bus for Devices {
         if let Some((chip, offset)) = self.window(address, XSCOM, XSCOM_BYTES)
             && bytes == 8
         {
-            self.xscom_write(cpu, chip, (offset >> 3) as u32, value, memory);
+            self.xscom_write(cpu, (chip, (offset >> 3) as u32), value, now, memory);
             return Ok(());
         }
         let answer = match self.window(address, LPC, LPC_BYTES) {

@@ -11,7 +11,7 @@ mod topology;
 use crate::chassis::{self, Activity, CONSOLE, Chassis, Request};
 use crate::schedule::Schedule;
 use crate::{Config, ConfigError, Images, InstructionCount};
-use alloc::{boxed::Box, collections::VecDeque, format, string::String, vec::Vec};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 use chip::Devices;
 use timebase_cpu::{Clock, Exit, Model, Vcpu};
 use timebase_devices::bmc::Power;
@@ -145,8 +145,7 @@ impl chassis::Board for Board {
 
     fn cold(config: &Config, model: Model) -> Result<Board, ConfigError> {
         let clock = Rtc::cold(config.rtc_seconds, Instant::default());
-        let bmc = Bmc::cold(clock, VecDeque::new(), 0);
-        Ok(Board::power_on(config, model, bmc, 0, Instant::default()))
+        Ok(Board::power_on(config, model, Bmc::cold(clock), 0, Instant::default()))
     }
 
     fn after_reset(
@@ -156,8 +155,7 @@ impl chassis::Board for Board {
         count: InstructionCount,
         now: Instant,
     ) -> Result<Board, ConfigError> {
-        let Bmc { clock, log, next, .. } = self.devices.lpc.bmc.clone();
-        let bmc = Bmc::cold(clock, log, next);
+        let bmc = self.devices.lpc.bmc.after_reset();
         Ok(Board { output: self.output, ..Board::power_on(config, model, bmc, count, now) })
     }
 
@@ -199,7 +197,7 @@ impl chassis::Board for Board {
             slot.vcpu.spr.hmer |= bits;
         }
         self.share_core_registers();
-        self.devices.settle(&mut self.memory);
+        self.devices.settle(now, &mut self.memory);
         match self.devices.lpc.bmc.take_power() {
             Power::Stay => {}
             Power::Off => self.request = Request::PowerOff,
@@ -213,6 +211,10 @@ impl chassis::Board for Board {
                 slot.vcpu.leave_stop();
             }
         }
+    }
+
+    fn device_deadline(&self) -> Option<Instant> {
+        self.devices.deadline()
     }
 
     fn take_emitted(&mut self) -> Option<(&'static str, Vec<u8>)> {

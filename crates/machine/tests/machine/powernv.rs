@@ -57,11 +57,13 @@ fn boots_linux_which_asks_the_management_controller_for_a_reset() {
         "64-bit LE kernel discovered",
         "radix-mmu: Initializing Radix MMU",
         "xive: Interrupt handling initialized with native backend",
+        "HIOMAP: Negotiated hiomap protocol v2",
+        "OPAL nvram setup, 262144 bytes",
     ];
     for text in expected {
         assert!(console.contains(text), "`{text}` is missing in:\n{console}");
     }
-    for bad in ["Oops", "WARNING: CPU", "BUG:", "XIVE: ERR"] {
+    for bad in ["Oops", "WARNING: CPU", "BUG:", "XIVE: ERR", "SBE: ", "NVRAM: ", "FFS: "] {
         assert!(!console.contains(bad), "`{bad}` in:\n{console}");
     }
     loop {
