@@ -77,27 +77,6 @@ pub(crate) trait Slot: State + Send {
     }
 }
 
-/// Writes [`Slot`] for a struct with the fields `vcpu` and `activity`.
-macro_rules! slot {
-    ($slot:ty) => {
-        impl $crate::chassis::Slot for $slot {
-            fn vcpu(&self) -> &Vcpu {
-                &self.vcpu
-            }
-            fn vcpu_mut(&mut self) -> &mut Vcpu {
-                &mut self.vcpu
-            }
-            fn activity(&self) -> Activity {
-                self.activity
-            }
-            fn activity_mut(&mut self) -> &mut Activity {
-                &mut self.activity
-            }
-        }
-    };
-}
-pub(crate) use slot;
-
 /// The parts of a board that all machines have, to look at.
 pub(crate) struct View<'a, S> {
     pub memory: &'a Memory,

@@ -3,6 +3,7 @@
 //!
 //! What nobody answers reads as all ones; over XSCOM it is an error in HMER. Both are counted for the report.
 
+use super::control::Controls;
 use super::scom::Scoms;
 use super::topology::Topology;
 use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec::Vec};
@@ -46,6 +47,7 @@ pub(crate) struct Devices {
     pub psi: Box<[Psi]>,
     /// Of each chip.
     pub sbe: Box<[Sbe]>,
+    pub controls: Controls,
     pub scoms: Scoms,
     /// What HMER of the vCPU that made the last access gains; the machine brings it there before the next instruction.
     pub hmer: Option<(u32, u64)>,
@@ -73,6 +75,7 @@ impl Devices {
             ),
             psi: (0..topology.chips).map(|_| Psi::cold()).collect(),
             sbe: (0..topology.chips).map(|_| Sbe::default()).collect(),
+            controls: Controls::cold(topology),
             scoms: Scoms::default(),
             hmer: None,
             topology,
@@ -164,7 +167,10 @@ impl Devices {
             _ if register.wrapping_sub(first.psi) < PSI_NUMBERS => {
                 return self.psi[chip as usize].scom(register - first.psi);
             }
-            _ => return self.scoms.read(self.model, chip, register),
+            _ => {
+                let controls = self.controls.read(self.model, chip, register);
+                return controls.or_else(|| self.scoms.read(self.model, chip, register));
+            }
         })
     }
 
@@ -188,7 +194,10 @@ impl Devices {
             _ if register.wrapping_sub(first.psi) < PSI_NUMBERS => {
                 self.psi[chip as usize].set_scom(register - first.psi, value)
             }
-            _ => self.scoms.write(self.model, chip, register, value),
+            _ => {
+                let controls = self.controls.write(self.model, chip, register, value);
+                controls.or_else(|| self.scoms.write(self.model, chip, register, value))
+            }
         }
     }
 

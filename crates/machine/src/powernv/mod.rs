@@ -4,6 +4,7 @@
 //! All threads enter the firmware at once with the flattened tree in r3, as the chips' self-boot engine leaves them.
 
 mod chip;
+mod control;
 mod describe;
 mod scom;
 mod topology;
@@ -13,6 +14,7 @@ use crate::schedule::Schedule;
 use crate::{Config, ConfigError, Images, InstructionCount};
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use chip::Devices;
+use control::{Order, Seen};
 use timebase_cpu::{Clock, Exit, Model, Vcpu};
 use timebase_devices::bmc::Power;
 use timebase_devices::{Bmc, Rtc};
@@ -32,9 +34,24 @@ const INITRD: u64 = 0x2800_0000;
 pub(crate) struct Slot {
     vcpu: Vcpu,
     activity: Activity,
+    /// Stopped by direct control, in whatever it does.
+    held: bool,
 }
 
-chassis::slot!(Slot);
+impl chassis::Slot for Slot {
+    fn vcpu(&self) -> &Vcpu {
+        &self.vcpu
+    }
+    fn vcpu_mut(&mut self) -> &mut Vcpu {
+        &mut self.vcpu
+    }
+    fn activity(&self) -> Activity {
+        if self.held { Activity::Stopped } else { self.activity }
+    }
+    fn activity_mut(&mut self) -> &mut Activity {
+        &mut self.activity
+    }
+}
 
 /// All state of the machine.
 #[derive(State)]
@@ -74,7 +91,7 @@ impl Board {
                 let mut vcpu = Vcpu::cold(n, model, true, config.seed, now);
                 vcpu.spr.pir = topology.pir(n) as u64;
                 vcpu.spr.tir = topology.place(n).2 as u64;
-                Slot { vcpu, activity: Activity::Running }
+                Slot { vcpu, activity: Activity::Running, held: false }
             })
             .collect();
         Board {
@@ -203,13 +220,16 @@ impl chassis::Board for Board {
             Power::Off => self.request = Request::PowerOff,
             Power::Reset => self.request = Request::Reset,
         }
+        self.carry_out_orders();
         for (n, slot) in self.cpu.iter_mut().enumerate() {
             (slot.vcpu.virtualization, slot.vcpu.external) = self.devices.xive.lines(n as u32);
             slot.vcpu.look(now);
-            if slot.activity == Activity::Idle && slot.vcpu.wakes() {
+            if !slot.held && slot.activity == Activity::Idle && slot.vcpu.wakes() {
                 slot.activity = Activity::Running;
                 slot.vcpu.leave_stop();
             }
+            let resting = slot.activity == Activity::Idle;
+            self.devices.controls.seen[n] = Seen { held: slot.held, resting };
         }
     }
 
@@ -258,6 +278,15 @@ impl Board {
         let hid0 = self.cpu[current].vcpu.spr.hid0;
         for slot in self.cpu.chunks_mut(threads).nth(current / threads).into_iter().flatten() {
             slot.vcpu.spr.hid0 = hid0;
+        }
+    }
+
+    /// Does what was ordered by direct controls.
+    fn carry_out_orders(&mut self) {
+        for (cpu, order) in self.devices.controls.take_orders() {
+            let Some(slot) = self.cpu.get_mut(cpu as usize) else { continue };
+            slot.held = order == Order::Stop;
+            slot.vcpu.system_reset |= order == Order::Reset;
         }
     }
 

@@ -61,8 +61,6 @@ fn kind(model: Model, chip: u32, register: u32) -> Option<Kind> {
 fn core_9(register: u32) -> Option<Kind> {
     let (chiplet, offset) = (register >> 24, register & 0xff_ffff);
     match (chiplet, offset) {
-        // State of the core's threads: all run.
-        (0x20..=0x37, 0x01_0ab3) => Some(Fixed(0)),
         // Special wake-up, of which nothing ever sleeps: done.
         (0x20..=0x37, 0x0f_0114) | (0x10..=0x15, 0x0f_0114) => Some(Fixed(1 << 62)),
         (0x20..=0x37, 0x0f_010a..=0x0f_010d) | (0x10..=0x15, 0x0f_010a..=0x0f_010d) => Some(Kept(0)),
@@ -81,9 +79,7 @@ fn core_10(register: u32) -> Option<Kind> {
         return None;
     }
     match offset & 0xff_0fff {
-        // Thread state, direct controls, status: all run, all stops are done.
-        0x02_0412 | 0x02_0413 | 0x02_0454 => Some(Fixed(0)),
-        0x02_0445 | 0x02_0449 => Some(Kept(0)),
+        0x02_0445 => Some(Kept(0)),
         // Special wake-up by the hypervisor, firmware, others; and its status: done.
         0x0e_082c => Some(Fixed(1 << 62)),
         0x0e_0814..=0x0e_083f => Some(Kept(0)),

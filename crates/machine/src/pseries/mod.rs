@@ -138,7 +138,20 @@ impl Pseries {
     }
 }
 
-chassis::slot!(Slot);
+impl chassis::Slot for Slot {
+    fn vcpu(&self) -> &Vcpu {
+        &self.vcpu
+    }
+    fn vcpu_mut(&mut self) -> &mut Vcpu {
+        &mut self.vcpu
+    }
+    fn activity(&self) -> Activity {
+        self.activity
+    }
+    fn activity_mut(&mut self) -> &mut Activity {
+        &mut self.activity
+    }
+}
 
 impl chassis::Board for Board {
     type Slot = Slot;

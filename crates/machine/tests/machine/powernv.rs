@@ -95,6 +95,36 @@ fn boots_with_hash_translation() {
     }
 }
 
+/// A kernel that panics has the firmware stop the other threads: by direct controls it quiesces them one by one, and
+/// resets them.
+#[test]
+fn a_thread_stops_and_resets_another_by_direct_controls() {
+    let mut machine = machine(Some(read("vmlinux")), |c| {
+        c.machine = "powernv10".into();
+        c.append = "console=hvc0".into();
+        (c.cpus, c.threads) = (4, 2);
+    });
+    until(&mut machine, PANIC, 8_000_000_000);
+    let (mut stopped, end) = ([false; 4], machine.position().count + 100_000_000);
+    while machine.position().count < end {
+        let limit = machine.position().count + 500;
+        match machine.run(limit) {
+            Stop::Output => _ = machine.take_output(),
+            Stop::Idle { deadline: Some(_) } => machine.end_idle(),
+            _ => {}
+        }
+        for cpu in 0..4 {
+            stopped[cpu as usize] |= machine.activity(cpu) == "stopped";
+        }
+    }
+    assert_eq!(stopped.iter().filter(|&&stopped| stopped).count(), 3);
+    // The others were resting, and left that through the same vector.
+    assert_eq!(machine.statistics().interrupts.get("system-reset"), Some(&1));
+    for cpu in 0..4 {
+        assert_ne!(machine.activity(cpu), "stopped");
+    }
+}
+
 #[test]
 fn boots_four_cpus() {
     let mut machine = machine(Some(read("vmlinux")), |c| c.cpus = 4);
