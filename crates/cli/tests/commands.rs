@@ -379,6 +379,42 @@ fn flipped_bytes_are_corrupt_with_their_offset() {
 
 /// The Debian installer, typed at: recorded and replayed. The guest is the package
 /// debian-installer-12-netboot-ppc64el.
+/// Linux on bare metal is typed at, reboots and powers off, all by way of the firmware and the management controller.
+#[test]
+fn s13_s14_a_reboot_and_a_power_off_of_bare_metal_are_in_its_recording() {
+    let guest = "/usr/lib/debian-installer/images/12/ppc64el/text/debian-installer/ppc64el";
+    let (kernel, initrd) = (format!("{guest}/vmlinux"), format!("{guest}/initrd.gz"));
+    let place = Place::new();
+    let tb = place.name("bare.tb");
+    let arguments = [
+        &[
+            "record",
+            "-o",
+            &tb,
+            "--machine",
+            "powernv9",
+            "--cpus",
+            "2",
+            "--kernel",
+            &kernel,
+            "--initrd",
+            &initrd,
+        ][..],
+        &["--append", "console=hvc0 rdinit=/bin/sh quiet", "--until-count", "12000000000"],
+        &["--send", r"~ # =echo $((6*7)); reboot -f\n", "--send", r"Starting kernel=\n"],
+        &["--send", r"turned off=poweroff -f\n"],
+    ];
+    let record = say(&arguments.concat());
+    assert_eq!(record.status, Some(0), "{}\n{}", record.out, record.err);
+    assert!(record.err.contains("the guest powered off"), "{}", record.err);
+    assert!(record.out.contains("\n42"), "{}", record.out);
+    assert_eq!(record.out.matches("OPAL v").count(), 2, "{}", record.out);
+    let verify = say(&["verify", &tb]);
+    assert_eq!(verify.status, Some(0), "{}", verify.err);
+    let info: serde_json::Value = serde_json::from_str(&say(&["info", &tb, "--json"]).out).unwrap();
+    assert!(info["history_file_bytes"].as_u64() < Some(64 << 10), "{info}");
+}
+
 #[test]
 fn linux_with_typed_input_replays_exactly() {
     let guest = "/usr/lib/debian-installer/images/12/ppc64el/text/debian-installer/ppc64el";
