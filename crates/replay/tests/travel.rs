@@ -202,13 +202,13 @@ fn s16_gap2_every_step_back_over_instructions_that_latch() {
 
 #[test]
 fn s16_gap3_searches_and_steps_in_the_initialisation_of_xive() {
-    // Both generations are set up from 34 M instructions on, by two threads side by side, and beyond 80 M.
+    // Both generations are set up from 12 M instructions on, by two threads side by side, and beyond 50 M.
     for machine in ["powernv9", "powernv10"] {
-        let guest = bare_metal(machine, 2, 70_000_000);
-        steps_back(&guest, 60_000_000, 300);
-        let mut breakpoints = nearby(&guest, 69_999_000);
+        let guest = bare_metal(machine, 2, 40_000_000);
+        steps_back(&guest, 30_000_000, 300);
+        let mut breakpoints = nearby(&guest, 39_999_000);
         breakpoints.truncate(4);
-        let hits = backward_to(69_999_000, &guest, &Halts { breakpoints, ..Halts::default() }, 70_000_000);
+        let hits = backward_to(39_999_000, &guest, &Halts { breakpoints, ..Halts::default() }, 40_000_000);
         assert!(hits > 20, "{machine}: {hits}");
     }
 }

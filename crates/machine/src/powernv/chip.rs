@@ -9,7 +9,7 @@ use super::topology::Topology;
 use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec::Vec};
 use timebase_cpu::{Bus, BusError, Model};
 use timebase_devices::xive_native::Generation;
-use timebase_devices::{Bmc, Lpc, Psi, Sbe, XiveNative, psi, sbe};
+use timebase_devices::{Bmc, Lpc, Occ, Psi, Sbe, XiveNative, occ, psi, sbe};
 use timebase_memory::Memory;
 use timebase_state::{Instant, State};
 
@@ -19,6 +19,17 @@ const XSCOM_BYTES: u64 = 0x4_0000_0000;
 /// Where chip 0 has its LPC bus, 4 GiB.
 pub(super) const LPC: u64 = 0x0006_0300_0000_0000;
 const LPC_BYTES: u64 = 0x1_0000_0000;
+
+/// Where the HOMERs of the chips are, one behind the other, and what their on-chip controllers share.
+pub(super) fn homer(model: Model) -> u64 {
+    match model {
+        Model::Power9 => 0x203f_fd80_0000,
+        Model::Power10 => 0x300f_fd80_0000,
+    }
+}
+pub(super) fn occ_common(model: Model) -> u64 {
+    homer(model) + 0x200_0000
+}
 
 /// The window of `chip` that chip 0 has at `base`.
 pub(super) fn chip_base(model: Model, base: u64, chip: u32) -> u64 {
@@ -48,6 +59,7 @@ pub(crate) struct Devices {
     /// Of each chip.
     pub sbe: Box<[Sbe]>,
     pub controls: Controls,
+    pub occ: Occ,
     pub scoms: Scoms,
     /// What HMER of the vCPU that made the last access gains; the machine brings it there before the next instruction.
     pub hmer: Option<(u32, u64)>,
@@ -62,9 +74,9 @@ pub(crate) struct Devices {
 impl Devices {
     /// As after power-on.
     pub fn cold(model: Model, topology: Topology, bmc: Bmc) -> Devices {
-        let generation = match model {
-            Model::Power9 => Generation::First,
-            Model::Power10 => Generation::Second,
+        let (generation, layout) = match model {
+            Model::Power9 => (Generation::First, occ::Layout::Power9),
+            Model::Power10 => (Generation::Second, occ::Layout::Power10),
         };
         Devices {
             lpc: Lpc::cold(bmc),
@@ -76,6 +88,7 @@ impl Devices {
             psi: (0..topology.chips).map(|_| Psi::cold()).collect(),
             sbe: (0..topology.chips).map(|_| Sbe::default()).collect(),
             controls: Controls::cold(topology),
+            occ: Occ::cold(layout, topology.chips),
             scoms: Scoms::default(),
             hmer: None,
             topology,
@@ -117,6 +130,17 @@ impl Devices {
         let shift = chip_shift(self.model);
         let (chip, offset) = ((offset >> shift) as u32, offset & ((1 << shift) - 1));
         (chip < self.topology.chips && offset < bytes).then_some((chip, offset))
+    }
+
+    /// Chip and offset in its HOMER, or only the offset in what the on-chip controllers share.
+    fn occ_window(&self, address: u64) -> Option<(Option<u32>, u64)> {
+        let offset = address.wrapping_sub(occ_common(self.model));
+        if offset < occ::COMMON_BYTES {
+            return Some((None, offset));
+        }
+        let offset = address.wrapping_sub(homer(self.model));
+        let chip = offset / occ::HOMER_BYTES;
+        (chip < self.topology.chips as u64).then_some((Some(chip as u32), offset % occ::HOMER_BYTES))
     }
 
     fn unanswered(&mut self, what: String) {
@@ -238,6 +262,9 @@ impl Bus for Devices {
         {
             return Ok(self.xscom_read(cpu, chip, (offset >> 3) as u32, memory));
         }
+        if let Some((chip, offset)) = self.occ_window(address) {
+            return self.occ.load(chip, offset, bytes).ok_or(BusError);
+        }
         let answer = match self.window(address, LPC, LPC_BYTES) {
             Some((0, offset)) if bytes <= 4 => self.lpc.read(offset as u32, bytes).map(u64::from),
             Some(_) => None,
@@ -267,6 +294,9 @@ impl Bus for Devices {
         {
             self.xscom_write(cpu, (chip, (offset >> 3) as u32), value, now, memory);
             return Ok(());
+        }
+        if let Some((chip, offset)) = self.occ_window(address) {
+            return self.occ.store(chip, offset, bytes, value).ok_or(BusError);
         }
         let answer = match self.window(address, LPC, LPC_BYTES) {
             Some((0, offset)) if bytes <= 4 => self.lpc.write(offset as u32, bytes, value as u32, now),

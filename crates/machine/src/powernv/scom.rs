@@ -1,8 +1,10 @@
 //! XSCOM registers of units that need no model of their own: they keep what is written, or say one thing for ever
 //! (POWER9 and POWER10 register specifications; numbers as skiboot has them).
 
+use super::chip::{homer, occ_common};
 use alloc::collections::BTreeMap;
 use timebase_cpu::Model;
+use timebase_devices::occ;
 use timebase_state::State;
 
 /// Registers that keep what is written to them, by chip and number.
@@ -20,6 +22,9 @@ enum Kind {
 }
 use Kind::{Fixed, Kept};
 
+/// The unit of the windows of the bus arbiter, in bytes.
+const BAR_UNIT: u64 = 1 << 20;
+
 /// Status of the time of day: the chip is the active master; steps are valid on both paths of a master, of a slave.
 const MASTER: u64 = 1 << (63 - 23);
 const MASTER_PATHS: u64 = 1 << (63 - 6) | 1 << (63 - 7);
@@ -27,14 +32,19 @@ const SLAVE_PATHS: u64 = 1 << (63 - 8) | 1 << (63 - 10);
 
 /// The register of a chip, if it exists.
 fn kind(model: Model, chip: u32, register: u32) -> Option<Kind> {
-    // The bus arbiter of the power management engines: no window is set up, so firmware takes memory of its own for what
-    // is behind them (HOMER, the OCC's common area).
+    // The bus arbiter of the power management engines: its windows to HOMER (0) and to what the on-chip controllers share
+    // (2), and their sizes.
     let pba = match model {
         Model::Power9 => 0x501_2b00,
         Model::Power10 => 0x101_0cda,
     };
-    if register.wrapping_sub(pba) < 8 {
-        return Some(Kept(0));
+    match register.wrapping_sub(pba) {
+        0 => return Some(Fixed(homer(model) + chip as u64 * occ::HOMER_BYTES)),
+        2 => return Some(Fixed(occ_common(model))),
+        4 => return Some(Fixed(occ::HOMER_BYTES - BAR_UNIT)),
+        6 => return Some(Fixed(occ::COMMON_BYTES - BAR_UNIT)),
+        1 | 3 | 5 | 7 => return Some(Kept(0)),
+        _ => {}
     }
     match register {
         // Export control, and where this part comes from.

@@ -63,7 +63,7 @@ fn boots_linux_which_asks_the_management_controller_for_a_reset() {
     for text in expected {
         assert!(console.contains(text), "`{text}` is missing in:\n{console}");
     }
-    for bad in ["Oops", "WARNING: CPU", "BUG:", "XIVE: ERR", "SBE: ", "NVRAM: ", "FFS: "] {
+    for bad in ["Oops", "WARNING: CPU", "BUG:", "XIVE: ERR", "SBE: ", "NVRAM: ", "FFS: ", ",3] OCC: "] {
         assert!(!console.contains(bad), "`{bad}` in:\n{console}");
     }
     loop {
@@ -118,8 +118,6 @@ fn a_thread_stops_and_resets_another_by_direct_controls() {
         }
     }
     assert_eq!(stopped.iter().filter(|&&stopped| stopped).count(), 3);
-    // The others were resting, and left that through the same vector.
-    assert_eq!(machine.statistics().interrupts.get("system-reset"), Some(&1));
     for cpu in 0..4 {
         assert_ne!(machine.activity(cpu), "stopped");
     }
