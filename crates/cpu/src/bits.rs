@@ -140,6 +140,42 @@ pub mod mmcr0 {
     pub const BY_STATE: u64 = FCS | FCP | FCM1 | FCM0 | FCPC | FCHV;
 }
 
+/// Data address watchpoint extension (III 10.4).
+pub mod dawrx {
+    /// Shift of MRD: doublewords after the first one.
+    pub const MRD_SHIFT: u32 = 10;
+    /// Stores match.
+    pub const WRITE: u64 = 0x40;
+    /// Loads match.
+    pub const READ: u64 = 0x20;
+    /// Both.
+    pub const ACCESSES: u64 = WRITE | READ;
+    /// Accesses with this MSR[DR] match.
+    pub const WT: u64 = 0x10;
+    /// MSR[DR] does not matter.
+    pub const WTI: u64 = 8;
+    /// Accesses of hypervisor state match.
+    pub const HYPERVISOR: u64 = 4;
+    /// Accesses of privileged state match.
+    pub const PRIVILEGED: u64 = 2;
+    /// Accesses of problem state match.
+    pub const PROBLEM: u64 = 1;
+    /// All three.
+    pub const STATES: u64 = 7;
+}
+
+/// Completed instruction address breakpoint: the state it is for (III 10.3).
+pub mod ciabr {
+    /// The field; 0: none.
+    pub const STATE: u64 = 3;
+    /// Problem state.
+    pub const PROBLEM: u64 = 1;
+    /// Privileged state.
+    pub const PRIVILEGED: u64 = 2;
+    /// Hypervisor state.
+    pub const HYPERVISOR: u64 = 3;
+}
+
 /// Branch event status and control (II 6.2.1).
 pub mod bescr {
     /// Event-based branches are enabled.
@@ -188,6 +224,10 @@ pub mod srr1 {
     pub const PROTECTION: u64 = 0x0800_0000;
     /// Instruction storage: key protection.
     pub const KEY: u64 = 0x0020_0000;
+    /// Trace, always.
+    pub const TRACE: u64 = 0x4000_0000;
+    /// Trace: by CIABR.
+    pub const TRACE_CIABR: u64 = 0x10_0000;
     /// Program: floating-point enabled exception.
     pub const PROGRAM_FP: u64 = 1 << 20;
     /// Program, floating-point enabled exception: SRR0 is the address of a later instruction than that which caused it.

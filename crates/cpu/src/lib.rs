@@ -6,6 +6,7 @@
 extern crate alloc;
 
 pub mod bits;
+mod breakpoint;
 mod clock;
 pub mod compiled;
 mod engine;

@@ -498,14 +498,16 @@ impl Core<'_, '_, '_> {
                 }
                 *(row.get)(&mut self.cpu.spr) = value;
                 match number {
-                    13 | 29 | 48 | 61 | 313 | 318 | 319 | 464 => self.cpu.context_changed(),
+                    13 | 29 | 48 | 61 | 180 | 181 | 188 | 189 | 313 | 318 | 319 | 464 => {
+                        self.cpu.context_changed()
+                    }
                     _ => {}
                 }
                 if counts {
                     self.cpu.let_count(now);
                 }
-                // LPCR, and HID0, which the threads of a core share.
-                if number == 318 || number == 1008 || counts {
+                // LPCR, CIABR, and HID0, which the threads of a core share.
+                if number == 318 || number == 1008 || number == 187 || counts {
                     self.run.exit(Exit::Look);
                 }
                 Ok(())

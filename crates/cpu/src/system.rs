@@ -516,6 +516,7 @@ fn store_string(core: &mut Core, i: &Ops) -> Outcome {
 fn zero_block(core: &mut Core, i: &Ops) -> Outcome {
     let ea = core.mode_address(core.ea_x(i).0);
     let real = core.real(ea, Access::Store)? & !(GRANULE - 1);
+    core.check_watchpoints(ea & !(GRANULE - 1), GRANULE as usize, Access::Store)?;
     let writer = Writer::Cpu(core.cpu.index);
     core.run.world.memory.zero(real, GRANULE, writer).map_err(|_| Trap::Alignment { ea })?;
     core.tell(ea & !(GRANULE - 1), [(real, GRANULE as usize), (0, 0)], true);

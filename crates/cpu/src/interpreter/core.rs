@@ -4,7 +4,7 @@ use super::blocks::Op;
 use super::fast::order;
 use super::thread::{CROSSING_PREFIX, Full};
 use super::tlb::{Real, Tlb};
-use crate::bits::msr;
+use crate::bits::{dsisr, msr};
 use crate::mmu::{Access, PAGE};
 use crate::observe::Observation;
 use crate::spr::facility;
@@ -107,10 +107,22 @@ impl Core<'_, '_, '_> {
         let first = ((PAGE - ea % PAGE) as usize).min(bytes);
         let start = self.real(ea, access)?;
         if first == bytes {
+            self.check_watchpoints(ea, bytes, access)?;
             return Ok([(start, bytes), (0, 0)]);
         }
         let next = self.real(self.effective(ea.wrapping_add(first as u64)), access)?;
+        self.check_watchpoints(ea, bytes, access)?;
         Ok([(start, first), (next, bytes - first)])
+    }
+
+    /// A data storage interrupt where a data address watchpoint matches.
+    #[inline]
+    pub fn check_watchpoints(&self, ea: u64, bytes: usize, access: Access) -> Result<(), Trap> {
+        if !self.cpu.is_watched(ea, bytes, access) {
+            return Ok(());
+        }
+        let store = if access == Access::Store { dsisr::STORE } else { 0 };
+        Err(Trap::DataStorage { ea, dsisr: dsisr::DAWR | store })
     }
 
     /// Reads up to 16 bytes in address order.

@@ -13,7 +13,7 @@ pub use blocks::{Decoded, Op, Source};
 pub use calls::CALLS;
 pub(crate) use fast::Fast;
 
-use crate::bits::msr;
+use crate::bits::{ciabr, msr, srr1};
 use crate::compiled::{Compiler, JUMPS, Jump, Leave};
 use crate::interrupt::Vector;
 use crate::mmu::{Access, PAGE};
@@ -189,19 +189,20 @@ impl Interpreter {
             end_count: 0,
             slow: &mut self.slow,
         };
-        let stepping = cpu.regs.msr & msr::TE != 0;
+        let stepping = cpu.traces();
+        let breaks = cpu.spr.ciabr & ciabr::STATE != 0 && cpu.breaks();
         let executed = if block.count as u64 <= left && !stepping {
             // SAFETY: `start` is the first instruction of a block that ends with a terminator.
             unsafe { ((*start).thread)(cpu, start, &mut run).offset_from(start) as u64 }
         } else {
             Self::step_block(cpu, &mut run, block, if stepping { 1 } else { left })
         };
-        let (trap, mut exit) = (run.trap, run.exit);
+        let (trap, exit) = (run.trap, run.exit);
         let last = world.count + done + executed.saturating_sub(1);
         if let Some((trap, prefixed)) = trap {
             self.deliver(cpu, world, last, trap, prefixed);
         } else if stepping {
-            exit = self.trace(cpu, world, last, block, exit);
+            self.trace(cpu, world, last, block, breaks);
         }
         (executed, exit)
     }
@@ -224,27 +225,38 @@ impl Interpreter {
     }
 
     /// The trace interrupt after a completed instruction (III 7.5.15): single step, or a branch.
-    fn trace(
-        &mut self,
-        cpu: &mut Vcpu,
-        world: &mut World,
-        count: u64,
-        block: &Block,
-        exit: Option<Exit>,
-    ) -> Option<Exit> {
+    fn trace(&mut self, cpu: &mut Vcpu, world: &mut World, count: u64, block: &Block, breaks: bool) {
         let op = &block.ops[0];
         let flow = self.decoder.flow(&op.ops);
         let name = self.decoder.entries()[op.ops.op as usize].name;
         let untraced = matches!(name, "rfid" | "hrfid" | "rfscv" | "sc" | "scv" | "stop");
         let branch = flow == timebase_isa::Flow::Branch;
-        if !untraced && (cpu.regs.msr & msr::SE != 0 || branch && cpu.regs.msr & msr::BE != 0) {
+        let by_msr = cpu.regs.msr & msr::SE != 0 || branch && cpu.regs.msr & msr::BE != 0;
+        if !untraced && (by_msr || breaks) {
             let resume = cpu.regs.nia;
             cpu.spr.siar = cpu.regs.cia;
-            cpu.enter(Vector::Trace, resume, 0);
+            let cause = srr1::TRACE | if breaks { srr1::TRACE_CIABR } else { 0 };
+            cpu.enter(Vector::Trace, resume, cause);
             self.exceptions[Vector::Trace as usize] += 1;
             world.observe(count, || cpu.interrupted_by(Vector::Trace));
         }
-        exit
+    }
+
+    /// The instruction that CIABR names begins a block.
+    fn cut_at_breakpoint(&mut self, cpu: &Vcpu, memory: &mut Memory) {
+        let cuts = self.cuts.with(&[cpu.spr.ciabr & !ciabr::STATE]);
+        if cpu.spr.ciabr & ciabr::STATE != 0 && cuts != self.cuts {
+            self.set_cuts(cuts, memory);
+        }
+    }
+
+    fn set_cuts(&mut self, cuts: Cuts, memory: &mut Memory) {
+        self.cuts = cuts;
+        self.blocks.flush(memory);
+        self.blocks.free_dropped();
+        self.forget_compiled();
+        // Jumps lead to blocks that have gone.
+        self.tlb.renew_all();
     }
 }
 
@@ -255,6 +267,7 @@ impl Engine for Interpreter {
 
     fn run(&mut self, cpu: &mut Vcpu, world: &mut World, budget: u64) -> Outcome {
         self.runs += 1;
+        self.cut_at_breakpoint(cpu, world.memory);
         self.blocks.free_dropped();
         self.settle(world.memory);
         // Another vCPU may have made its contexts resident where this one's were.
@@ -286,11 +299,8 @@ impl Engine for Interpreter {
             if block.stops && world.passed != Some(world.count + executed) && self.halts.at_breakpoint(cpu) {
                 return outcome(executed, Exit::Breakpoint);
             }
-            let entry = if interpret || cpu.regs.msr & msr::TE != 0 {
-                ptr::null()
-            } else {
-                self.entry(cpu, world.memory, block)
-            };
+            let entry =
+                if interpret || cpu.traces() { ptr::null() } else { self.entry(cpu, world.memory, block) };
             let left = budget - executed;
             let (count, exit) = if entry.is_null() {
                 interpret = false;
@@ -322,10 +332,7 @@ impl Engine for Interpreter {
         let cuts = self.cuts.with(&halts.breakpoints);
         self.halts = halts;
         if cuts != self.cuts {
-            self.cuts = cuts;
-            self.blocks.flush(memory);
-            self.blocks.free_dropped();
-            self.forget_compiled();
+            self.set_cuts(cuts, memory);
         }
         self.settle(memory);
         self.tlb.flush(memory);

@@ -253,14 +253,23 @@ impl Tlb {
         let found = cpu.translate_and_update(memory, ea, access)?;
         // The update may have dropped what was derived from the line it changed.
         self.apply(memory);
-        self.insert(memory, context, ea, access, &found);
+        let watched = cpu.has_watched(ea);
+        self.insert(memory, context, ea, access, &found, watched);
         Ok(Real(found.page | ea & (PAGE - 1)))
     }
 
-    fn insert(&mut self, memory: &mut Memory, context: u32, ea: u64, access: Access, found: &Translation) {
+    fn insert(
+        &mut self,
+        memory: &mut Memory,
+        context: u32,
+        ea: u64,
+        access: Access,
+        found: &Translation,
+        watched: bool,
+    ) {
         let Some(read) = memory.page_for_read(found.page) else { return };
         let tag = ea & !(PAGE - 1);
-        let spied = memory.has_watchpoints() && memory.watches_page(tag, found.page);
+        let spied = watched || memory.has_watchpoints() && memory.watches_page(tag, found.page);
         let write = if access == Access::Store && found.write && !spied {
             memory.page_for_write(found.page)
         } else {

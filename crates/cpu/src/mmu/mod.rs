@@ -13,6 +13,7 @@ pub use slb::{Slb, SlbEntry};
 
 use crate::Vcpu;
 use crate::bits::{dsisr, lpcr, msr, srr1};
+use crate::breakpoint::Watchpoint;
 use timebase_isa::Trap;
 use timebase_memory::{Memory, Writer};
 use timebase_state::State;
@@ -219,6 +220,8 @@ pub struct Context {
     ptcr: u64,
     /// What is added to real addresses of hypervisor state.
     hrmor: u64,
+    /// Watchpoints of data accesses.
+    watchpoints: [Watchpoint; 2],
     /// All segments, for data.
     slb: Option<alloc::boxed::Box<Slb>>,
     /// The segment of NIA, for instructions.
@@ -263,6 +266,7 @@ impl Vcpu {
             },
             ptcr: self.spr.ptcr,
             hrmor: if relocate { 0 } else { self.spr.hrmor },
+            watchpoints: if fetch { Default::default() } else { self.watchpoints() },
             slb: (hash && !fetch).then(|| alloc::boxed::Box::new(self.slb.clone())),
             segment: if hash && fetch { self.slb.find(self.regs.nia).copied() } else { None },
         }

@@ -1,20 +1,11 @@
 //! Translation in two levels, for a guest of the guest: radix trees and the virtual real mode area, each kind of fault,
 //! R and C of both levels, and that changed tables count at once.
 
+use crate::bench::NoDevices;
 use timebase_cpu::bits::{dsisr, lpcr, msr};
-use timebase_cpu::{Bus, BusError, Clock, Engine, Interpreter, Model, Vcpu, Vector, World};
+use timebase_cpu::{Clock, Engine, Interpreter, Model, Vcpu, Vector, World};
 use timebase_memory::{Memory, Writer};
 use timebase_state::Instant;
-
-struct NoDevices;
-impl Bus for NoDevices {
-    fn load(&mut self, _: u32, _: u64, _: u8, _: Instant, _: &mut Memory) -> Result<u64, BusError> {
-        Err(BusError)
-    }
-    fn store(&mut self, _: u32, _: u64, _: u8, _: u64, _: Instant, _: &mut Memory) -> Result<(), BusError> {
-        Err(BusError)
-    }
-}
 
 const RAM: u64 = 8 << 20;
 const LPID: u64 = 1;

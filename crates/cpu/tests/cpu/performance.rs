@@ -1,117 +1,12 @@
 //! The performance monitor: exact counts, alerts on their instruction, freezing, event-based branches; the same whatever
 //! the quanta are.
 
+use crate::bench::{Bench, CODE, INSTRUCTIONS_PER_TICK, NOP, QUANTA, RFID, SC, branch_back, mfspr, mtspr};
 use timebase_cpu::bits::{bescr, mmcr0, msr};
-use timebase_cpu::{
-    Bus, BusError, CYCLES_PER_TICK, Clock, Engine, Interpreter, Model, Register, Vcpu, Vector, World,
-};
-use timebase_memory::{Memory, Writer};
-use timebase_state::Instant;
+use timebase_cpu::{CYCLES_PER_TICK, Vector};
 
-struct NoDevices;
-impl Bus for NoDevices {
-    fn load(&mut self, _: u32, _: u64, _: u8, _: Instant, _: &mut Memory) -> Result<u64, BusError> {
-        Err(BusError)
-    }
-    fn store(&mut self, _: u32, _: u64, _: u8, _: u64, _: Instant, _: &mut Memory) -> Result<(), BusError> {
-        Err(BusError)
-    }
-}
-
-const CODE: u64 = 0x1_0000;
-/// nop; b .-4*n; sc; rfid; illegal word
-const NOP: u32 = 0x6000_0000;
-const SC: u32 = 0x4400_0002;
-const RFID: u32 = 0x4c00_0024;
 const ILLEGAL: u32 = 0;
 const NEGATIVE: u64 = 1 << 31;
-const INSTRUCTIONS_PER_TICK: u64 = 2;
-
-fn branch_back(words: i32) -> u32 {
-    0x4800_0000 | (-4 * words) as u32 & 0x03ff_fffc
-}
-
-fn mtspr(spr: u32, register: u32) -> u32 {
-    31 << 26 | register << 21 | (spr & 31) << 16 | (spr >> 5) << 11 | 467 << 1
-}
-
-fn mfspr(spr: u32, register: u32) -> u32 {
-    31 << 26 | register << 21 | (spr & 31) << 16 | (spr >> 5) << 11 | 339 << 1
-}
-
-/// A CPU run as a machine runs it.
-struct Bench {
-    cpu: Vcpu,
-    memory: Memory,
-    engine: Interpreter,
-    clock: Clock,
-    count: u64,
-    quantum: u64,
-    /// Interrupts taken: vector, and the count at which.
-    taken: Vec<(Vector, u64)>,
-}
-
-impl Bench {
-    fn new(words: &[u32]) -> Bench {
-        let mut bench = Bench {
-            cpu: Vcpu::cold(0, Model::Power9, false, 0, Instant::default()),
-            memory: Memory::new(1 << 20, 1),
-            engine: Interpreter::new(Model::Power9),
-            clock: Clock::cold(INSTRUCTIONS_PER_TICK as u32, 1, 0, Instant::default()),
-            count: 0,
-            quantum: u64::MAX,
-            taken: Vec::new(),
-        };
-        bench.load(CODE, words);
-        bench.cpu.regs.nia = CODE;
-        bench.cpu.spr.mmcr0 = mmcr0::CC56RUN;
-        bench
-    }
-
-    fn load(&mut self, address: u64, words: &[u32]) {
-        for (n, word) in words.iter().enumerate() {
-            self.memory.store_u32(address + 4 * n as u64, *word, Writer::Other).expect("RAM");
-        }
-    }
-
-    fn now(&self) -> Instant {
-        self.clock.at(self.count)
-    }
-
-    fn run(&mut self, instructions: u64) {
-        let limit = self.count + instructions;
-        loop {
-            let now = self.now();
-            self.cpu.look(now);
-            while let Some(vector) = self.cpu.take_interrupt() {
-                self.taken.push((vector, self.count));
-            }
-            if self.count == limit {
-                return;
-            }
-            let counters = self.cpu.begin_counting(now);
-            let due = self.clock.count_of(self.cpu.deadline(now)).saturating_sub(self.count);
-            let budget = (limit - self.count).min(counters).min(due).min(self.quantum).max(1);
-            let mut world = World {
-                observed: None,
-                memory: &mut self.memory,
-                bus: &mut NoDevices,
-                clock: self.clock,
-                count: self.count,
-                passed: None,
-            };
-            let outcome = self.engine.run(&mut self.cpu, &mut world, budget);
-            self.cpu.count_run(outcome.executed);
-            self.count += outcome.executed;
-        }
-    }
-
-    fn pmc(&self, n: u16) -> u64 {
-        self.cpu.register(Register::Spr(786 + n), self.now()).expect("there is one") as u64
-    }
-}
-
-const QUANTA: [u64; 4] = [1, 3, 7, u64::MAX];
 
 #[test]
 fn instructions_and_cycles_are_counted_exactly_in_any_quanta() {

@@ -1,0 +1,6 @@
+//! What a bare CPU does beside executing instructions, on a bench that runs it as a machine does.
+
+mod bench;
+mod breakpoints;
+mod performance;
+mod translation;
