@@ -78,6 +78,8 @@ pub mod lpcr {
     pub const PECE_EXTERNAL: u64 = 1 << 14;
     /// Exit from `stop` by both decrementers.
     pub const PECE_DECREMENTER: u64 = 1 << 13;
+    /// Exit from `stop` by hypervisor maintenance interrupts.
+    pub const PECE_MAINTENANCE: u64 = 1 << 12;
     /// Power-saving exit enables: all five of the low halfword and the hypervisor ones.
     pub const PECE: u64 = 0x1f << 12;
     /// Mediated external exception request.
@@ -196,6 +198,8 @@ pub mod psscr {
 
 /// Data storage interrupt status (III 7.5.3).
 pub mod dsisr {
+    /// Machine check (POWER9 user's manual): a load or store at a real address that nothing answers.
+    pub const BAD_REAL_ADDRESS: u32 = 0x40;
     /// No translation.
     pub const NO_TRANSLATION: u32 = 0x4000_0000;
     /// Not permitted.
@@ -224,6 +228,10 @@ pub mod srr1 {
     pub const PROTECTION: u64 = 0x0800_0000;
     /// Instruction storage: key protection.
     pub const KEY: u64 = 0x0020_0000;
+    /// Machine check (POWER9 user's manual): DSISR says the cause.
+    pub const BY_DSISR: u64 = 1 << 21;
+    /// Machine check: a fetch at a real address that nothing answers.
+    pub const BAD_REAL_FETCH: u64 = 0x080c_0000;
     /// Trace, always.
     pub const TRACE: u64 = 0x4000_0000;
     /// Trace: by CIABR.

@@ -3,7 +3,7 @@
 //! An asynchronous interrupt is taken between two instructions and counts as none. What POWER9 does and the book
 //! leaves open: an interrupt leaves no trace of a prefixed instruction but SRR1[34].
 
-use crate::bits::{lpcr, msr, psscr, srr1};
+use crate::bits::{dsisr, lpcr, msr, psscr, srr1};
 use crate::observe::Observation;
 use crate::{Model, Vcpu};
 use timebase_isa::Trap;
@@ -55,6 +55,7 @@ vectors! {
     HypervisorDataStorage "hypervisor-data-storage" 0xe00;
     HypervisorInstructionStorage "hypervisor-instruction-storage" 0xe20;
     HypervisorEmulationAssistance "hypervisor-emulation-assistance" 0xe40;
+    HypervisorMaintenance "hypervisor-maintenance" 0xe60;
     DirectedHypervisorDoorbell "directed-hypervisor-doorbell" 0xe80;
     HypervisorVirtualization "hypervisor-virtualization" 0xea0;
     PerformanceMonitor "performance-monitor" 0xf00;
@@ -77,6 +78,7 @@ impl Vector {
                 | HypervisorDataStorage
                 | HypervisorInstructionStorage
                 | HypervisorEmulationAssistance
+                | HypervisorMaintenance
                 | DirectedHypervisorDoorbell
                 | HypervisorVirtualization
                 | HypervisorFacilityUnavailable
@@ -104,13 +106,14 @@ impl Pending {
     const PERFORMANCE_MONITOR: u32 = 128;
     /// An event-based branch, which problem state takes.
     const EVENT: u32 = 256;
+    const MAINTENANCE: u32 = 1024;
     /// No interrupt: the run is to end.
     pub(crate) const LOOK: u32 = 512;
     /// Those that MSR[EE] enables.
     const BY_EE: u32 = Self::EXTERNAL | Self::DECREMENTER | Self::DOORBELL | Self::PERFORMANCE_MONITOR;
     /// Those that MSR[EE] or leaving hypervisor state enables.
     const BY_EE_OR_GUEST: u32 =
-        Self::HYPERVISOR_DECREMENTER | Self::HYPERVISOR_DOORBELL | Self::VIRTUALIZATION;
+        Self::HYPERVISOR_DECREMENTER | Self::HYPERVISOR_DOORBELL | Self::VIRTUALIZATION | Self::MAINTENANCE;
 }
 
 /// The bit of an asynchronous interrupt.
@@ -124,6 +127,7 @@ fn bit_of(vector: Vector) -> u32 {
         HypervisorDecrementer => Pending::HYPERVISOR_DECREMENTER,
         DirectedHypervisorDoorbell => Pending::HYPERVISOR_DOORBELL,
         PerformanceMonitor => Pending::PERFORMANCE_MONITOR,
+        HypervisorMaintenance => Pending::MAINTENANCE,
         _ => 0,
     }
 }
@@ -147,6 +151,7 @@ impl Vcpu {
         add(self.virtualization, Pending::VIRTUALIZATION);
         add(self.performance_exception(), Pending::PERFORMANCE_MONITOR);
         add(self.event_pending(), Pending::EVENT);
+        add(self.has_hypervisor && self.spr.hmer & self.spr.hmeer != 0, Pending::MAINTENANCE);
         self.pending = Pending(pending);
     }
 
@@ -194,6 +199,7 @@ impl Vcpu {
             | by(lpcr::PECE_VIRTUALIZATION, Pending::VIRTUALIZATION)
             | by(lpcr::PECE_DOORBELL, Pending::DOORBELL)
             | by(lpcr::PECE_HYPERVISOR_DOORBELL, Pending::HYPERVISOR_DOORBELL)
+            | by(lpcr::PECE_MAINTENANCE, Pending::MAINTENANCE)
             | by(lpcr::PECE_EXTERNAL, Pending::EXTERNAL)
             | by(lpcr::PECE_DECREMENTER, Pending::DECREMENTER | Pending::HYPERVISOR_DECREMENTER)
     }
@@ -208,6 +214,7 @@ impl Vcpu {
         let pending = self.pending.0 & self.exits();
         let reasons = [
             (Pending::SYSTEM_RESET, 0b0100),
+            (Pending::MAINTENANCE, 0b1010),
             (Pending::VIRTUALIZATION, 0b1001),
             (Pending::EXTERNAL, 0b1000),
             (Pending::DECREMENTER | Pending::HYPERVISOR_DECREMENTER, 0b0110),
@@ -235,6 +242,8 @@ impl Vcpu {
         let vector = if has(Pending::SYSTEM_RESET) {
             self.system_reset = false;
             SystemReset
+        } else if has(Pending::MAINTENANCE) {
+            HypervisorMaintenance
         } else if has(Pending::HYPERVISOR_DECREMENTER) {
             self.hdec_latched = false;
             HypervisorDecrementer
@@ -342,9 +351,9 @@ impl Vcpu {
             Trap::MachineCheck { ea, fetch } => {
                 if !fetch {
                     self.spr.dar = ea;
-                    self.spr.dsisr = 0x8000;
+                    self.spr.dsisr = dsisr::BAD_REAL_ADDRESS as u64;
                 }
-                (MachineCheck, if fetch { 0x8_0000 } else { 1 << 21 })
+                (MachineCheck, if fetch { srr1::BAD_REAL_FETCH } else { srr1::BY_DSISR })
             }
         };
         let resume = match trap {

@@ -506,8 +506,8 @@ impl Core<'_, '_, '_> {
                 if counts {
                     self.cpu.let_count(now);
                 }
-                // LPCR, CIABR, and HID0, which the threads of a core share.
-                if number == 318 || number == 1008 || number == 187 || counts {
+                // LPCR, CIABR, HMER, HMEER, and HID0, which the threads of a core share.
+                if number == 318 || number == 1008 || matches!(number, 187 | 336 | 337) || counts {
                     self.run.exit(Exit::Look);
                 }
                 Ok(())

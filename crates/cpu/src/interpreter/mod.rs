@@ -162,9 +162,25 @@ impl Interpreter {
 
     /// Delivers what the attempt after `count` others raised.
     fn deliver(&mut self, cpu: &mut Vcpu, world: &mut World, count: u64, trap: Trap, prefixed: bool) {
+        if trap == Trap::Illegal && cpu.has_hypervisor {
+            cpu.spr.heir = Self::image(cpu, world.memory, prefixed);
+        }
         let vector = cpu.deliver(trap, prefixed);
         self.exceptions[vector as usize] += 1;
         world.observe(count, || cpu.interrupted_by(vector));
+    }
+
+    /// The instruction at CIA as HEIR shows it: one word, or prefix and suffix (III 7.5.18).
+    fn image(cpu: &Vcpu, memory: &Memory, prefixed: bool) -> u64 {
+        let cia = cpu.regs.cia;
+        // It was fetched a moment ago.
+        let Ok(found) = cpu.translate(memory, cia, Access::Fetch) else { return 0 };
+        let word = |address: u64| {
+            let word = memory.read_u32(address).unwrap_or_default();
+            u64::from(if cpu.little_endian() { word.swap_bytes() } else { word })
+        };
+        let real = found.page | cia & (PAGE - 1);
+        if prefixed { word(real) << 32 | word(real + 4) } else { word(real) }
     }
 
     /// Runs at most `left` instructions of a block; all of them if there is room, one by one otherwise.

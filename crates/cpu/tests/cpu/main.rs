@@ -2,5 +2,6 @@
 
 mod bench;
 mod breakpoints;
+mod maintenance;
 mod performance;
 mod translation;
