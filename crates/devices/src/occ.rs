@@ -68,14 +68,14 @@ impl Occ {
     /// Loads up to 8 bytes, big-endian, from a chip's HOMER or from what all share. None: they are not all inside.
     pub fn load(&mut self, chip: Option<u32>, offset: u64, bytes: u8) -> Option<u64> {
         let mut out = [0; 8];
-        let read = self.area(chip)?.read(offset, out.get_mut(8 - bytes as usize..)?);
+        let read = self.area(chip)?.read(offset, &mut out[8usize.checked_sub(bytes.into())?..]);
         read.then(|| u64::from_be_bytes(out))
     }
 
     /// Stores them.
     pub fn store(&mut self, chip: Option<u32>, offset: u64, bytes: u8, value: u64) -> Option<()> {
         let value = value.to_be_bytes();
-        self.area(chip)?.write(offset, value.get(8 - bytes as usize..)?).then_some(())
+        self.area(chip)?.write(offset, &value[8usize.checked_sub(bytes.into())?..]).then_some(())
     }
 }
 
