@@ -301,12 +301,13 @@ const CTRL: u64 = 152;
 
 impl Core<'_, '_, '_> {
     /// An access to a number that does not exist, or not for this privilege (III 5.4.4).
-    fn no_such_spr(&self, number: u64) -> Result<(), Trap> {
+    fn no_such_spr(&self, number: u64, write: bool) -> Result<(), Trap> {
         if self.cpu.problem() {
             return Err(if number & 16 != 0 { Trap::Privileged } else { Trap::Illegal });
         }
         match number {
-            0 | 4 | 5 | 6 => Err(Trap::Illegal),
+            0 => Err(Trap::Illegal),
+            4..=6 if !write => Err(Trap::Illegal),
             _ if self.cpu.spr.lpcr & lpcr::EVIRT != 0
                 && self.cpu.has_hypervisor
                 && !self.cpu.hypervisor() =>
@@ -398,7 +399,7 @@ impl Core<'_, '_, '_> {
         let now = self.now();
         if let Some((read, _)) = self.special(number) {
             if !self.allowed(read) {
-                return self.no_such_spr(number);
+                return self.no_such_spr(number, false);
             }
             self.check_facility(number)?;
             let cpu = &mut *self.cpu;
@@ -430,7 +431,7 @@ impl Core<'_, '_, '_> {
                 self.cpu.regs.gpr[i.t as usize] = value & access;
                 Ok(())
             }
-            _ => self.no_such_spr(number),
+            _ => self.no_such_spr(number, false),
         }
     }
 
@@ -441,7 +442,7 @@ impl Core<'_, '_, '_> {
         let now = self.now();
         if let Some((_, write)) = self.special(number) {
             if !self.allowed(write) {
-                return self.no_such_spr(number);
+                return self.no_such_spr(number, true);
             }
             self.check_facility(number)?;
             let cpu = &mut *self.cpu;
@@ -512,7 +513,7 @@ impl Core<'_, '_, '_> {
                 }
                 Ok(())
             }
-            _ => self.no_such_spr(number),
+            _ => self.no_such_spr(number, true),
         }
     }
 

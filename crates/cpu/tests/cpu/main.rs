@@ -4,4 +4,5 @@ mod bench;
 mod breakpoints;
 mod maintenance;
 mod performance;
+mod registers;
 mod translation;
