@@ -86,6 +86,8 @@ pub mod lpcr {
     pub const MER: u64 = 1 << 11;
     /// Guest translation shootdown enabled.
     pub const GTSE: u64 = 1 << 10;
+    /// Secondary page table entry groups are not searched (hash).
+    pub const TC: u64 = 1 << 9;
     /// Hypervisor external interrupt control.
     pub const HEIC: u64 = 1 << 4;
     /// Logical partitioning environment selector.

@@ -84,9 +84,9 @@ pub(crate) fn counter_number(spr: u64) -> Option<usize> {
     }
 }
 
-/// A write to this SPR may change what counts or what is pending: PMCs, MMCRs, CTRL, BESCR.
+/// A write to this SPR may change what counts or what is pending: PMCs, MMCRs, CTRL, BESCR, IC.
 pub(crate) fn is_affected_by(spr: u64) -> bool {
-    matches!(spr, 152 | 738 | 754 | 769..=776 | 779 | 782 | 785..=792 | 795 | 798 | 800..=803 | 806)
+    matches!(spr, 152 | 848 | 738 | 754 | 769..=776 | 779 | 782 | 785..=792 | 795 | 798 | 800..=803 | 806)
 }
 
 impl Vcpu {
@@ -150,6 +150,11 @@ impl Vcpu {
         self.counter_at(n, now).wrapping_add(more) & 0xffff_ffff
     }
 
+    /// What IC reads after `attempts` of this run.
+    pub(crate) fn instructions_within(&self, attempts: u64) -> u64 {
+        self.spr.ic.wrapping_add(self.completed(attempts))
+    }
+
     /// Instructions that completed up to `attempts` of this run and are not counted yet.
     fn completed(&self, attempts: u64) -> u64 {
         attempts.saturating_sub(self.pmu.accounted + self.pmu.incomplete)
@@ -159,6 +164,7 @@ impl Vcpu {
     pub fn count_run(&mut self, attempts: u64) {
         let completed = self.completed(attempts);
         (self.pmu.accounted, self.pmu.incomplete) = (attempts, 0);
+        self.spr.ic = self.spr.ic.wrapping_add(completed);
         if self.pmu.instructions != 0 {
             for n in 0..COUNTERS {
                 if self.pmu.instructions >> n & 1 != 0 {
@@ -316,8 +322,7 @@ impl Vcpu {
 
     /// The facility of event-based branches is there.
     pub(crate) fn events_available(&self) -> bool {
-        self.spr.fscr >> facility::EBB & 1 != 0
-            && (!self.has_hypervisor || self.spr.hfscr >> facility::EBB & 1 != 0)
+        self.available(facility::EBB).is_ok()
     }
 
     /// Takes an event-based branch at the boundary before NIA.

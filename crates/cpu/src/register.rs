@@ -2,7 +2,8 @@
 //! instruction would have.
 
 use crate::Vcpu;
-use crate::{pmu, spr};
+use crate::pmu;
+use crate::spr::{self, Kept, Place, Privilege};
 use core::fmt;
 use timebase_state::Instant;
 
@@ -39,19 +40,6 @@ pub enum Register {
     Spr(u16),
 }
 
-/// SPR numbers of registers that are more than storage: name, number.
-const SPECIAL: [(&str, u16); 9] = [
-    ("dec", 22),
-    ("cfar", 28),
-    ("tb", 268),
-    ("purr", 308),
-    ("spurr", 309),
-    ("hdec", 310),
-    ("dpdes", 176),
-    ("tar", 815),
-    ("vtb", 849),
-];
-
 impl Register {
     /// The register of this name: `r3`, `f1`, `v2`, `vs34`, `cr`, `lr`, `ctr`, `xer`, `msr`, `pc` (or `nip`, `nia`),
     /// `fpscr`, `vscr`, `vrsave`, or an SPR by the ISA's name.
@@ -82,10 +70,7 @@ impl Register {
             "fpscr" => Register::Fpscr,
             "vscr" => Register::Vscr,
             "vrsave" => Register::Vrsave,
-            _ => {
-                let special = SPECIAL.iter().find(|(special, _)| *special == name).map(|&(_, number)| number);
-                Register::Spr(special.or_else(|| spr::number(name))?)
-            }
+            _ => Register::Spr(spr::number(name)?),
         })
     }
 
@@ -115,13 +100,10 @@ impl fmt::Display for Register {
             Register::Fpscr => f.write_str("fpscr"),
             Register::Vscr => f.write_str("vscr"),
             Register::Vrsave => f.write_str("vrsave"),
-            Register::Spr(number) => {
-                let special = SPECIAL.iter().find(|(_, special)| special == number).map(|&(name, _)| name);
-                match special.or_else(|| spr::name(*number)) {
-                    Some(name) => f.write_str(name),
-                    None => write!(f, "spr{number}"),
-                }
-            }
+            Register::Spr(number) => match spr::name(*number) {
+                Some(name) => f.write_str(name),
+                None => write!(f, "spr{number}"),
+            },
         }
     }
 }
@@ -129,20 +111,20 @@ impl fmt::Display for Register {
 impl Vcpu {
     /// The value of a register at `now`; None if this CPU has no such SPR.
     pub fn register(&self, register: Register, now: Instant) -> Option<u128> {
-        if let Register::Spr(number) = register
-            && let Some(n) = pmu::counter_number(number.into())
-        {
+        let Register::Spr(number) = register else { return self.stored(register) };
+        if let Some(n) = pmu::counter_number(number.into()) {
             return Some(self.counter_at(n, now).into());
         }
-        let time = match register {
-            Register::Spr(22) => self.dec(now),
-            Register::Spr(268) => self.tb(now),
-            Register::Spr(308 | 309) => self.purr(now),
-            Register::Spr(310) => self.hdec(now),
-            Register::Spr(849) => self.vtb(now),
-            _ => return self.stored(register),
-        };
-        Some(time as u128)
+        match self.spr_place(number)?.0 {
+            Place::Kept(kept) => Some(self.kept(kept, now).into()),
+            Place::Stored(_) => self.stored(register),
+        }
+    }
+
+    /// Where an SPR's content is, if this CPU has a register of its own by that number, and its implemented bits.
+    fn spr_place(&self, number: u16) -> Option<(Place, u64)> {
+        let row = spr::row(number.into())?;
+        Some((row.place, row.bits(self.model)?)).filter(|_| row.is_whole())
     }
 
     /// What is stored of a register: its value, or for a register that follows time the tick at which it reads 0. It
@@ -163,18 +145,17 @@ impl Vcpu {
             Register::Fpscr => regs.fpscr,
             Register::Vscr => regs.vscr,
             Register::Vrsave => regs.vrsave,
-            Register::Spr(22) => self.dec_zero.ticks(),
-            Register::Spr(28) => regs.cfar,
-            Register::Spr(268) => self.tb_zero.ticks(),
-            Register::Spr(308 | 309) => self.purr_zero.ticks(),
-            Register::Spr(310) => self.hdec_zero.ticks(),
-            Register::Spr(176) => self.doorbell as u64,
-            Register::Spr(815) => regs.tar,
-            Register::Spr(849) => self.vtb_zero.ticks(),
-            Register::Spr(number) => {
-                let row = spr::row(number as u64).filter(|row| row.since <= self.model.level())?;
-                (row.value)(&self.spr)
-            }
+            Register::Spr(number) => match self.spr_place(number)?.0 {
+                Place::Stored(stored) => (stored.value)(&self.spr),
+                Place::Kept(Kept::Dec) => self.dec_zero.ticks(),
+                Place::Kept(Kept::Hdec) => self.hdec_zero.ticks(),
+                Place::Kept(Kept::Tb) => self.tb_zero.ticks(),
+                Place::Kept(Kept::Vtb) => self.vtb_zero.ticks(),
+                Place::Kept(Kept::Purr) => self.purr_zero.ticks(),
+                Place::Kept(Kept::Spurr) => self.spurr_zero.ticks(),
+                // The others do not follow time.
+                Place::Kept(kept) => self.kept(kept, Instant::default()),
+            },
         };
         Some(word as u128)
     }
@@ -198,16 +179,26 @@ impl Vcpu {
             Register::Fpscr => regs.fpscr = word,
             Register::Vscr => regs.vscr = word & 0x1_0001,
             Register::Vrsave => regs.vrsave = word & 0xffff_ffff,
-            Register::Spr(22) => self.set_dec(word, now),
-            Register::Spr(28) => regs.cfar = word,
-            Register::Spr(268) => self.set_tb(word, now),
-            Register::Spr(310) => self.set_hdec(word, now),
-            Register::Spr(815) => regs.tar = word,
-            Register::Spr(number) => {
-                let row = spr::row(number as u64).filter(|row| row.since <= self.model.level());
-                let Some(row) = row.filter(|row| row.write != spr::Privilege::N) else { return false };
+            Register::Spr(number) => return self.set_spr(number, word, now),
+        }
+        true
+    }
+
+    fn set_spr(&mut self, number: u16, word: u64, now: Instant) -> bool {
+        let Some((place, bits)) = self.spr_place(number) else { return false };
+        match place {
+            Place::Kept(Kept::Dec) => self.set_dec(word, now),
+            Place::Kept(Kept::Hdec) => self.set_hdec(word, now),
+            Place::Kept(Kept::Tb) => self.set_tb(word, now),
+            Place::Kept(Kept::Cfar) => self.regs.cfar = word,
+            Place::Kept(Kept::Tar) => self.regs.tar = word,
+            Place::Kept(_) => return false,
+            Place::Stored(stored) => {
+                if spr::row(number.into()).is_none_or(|row| row.write == Privilege::N) {
+                    return false;
+                }
                 self.hold_counters(now);
-                *(row.get)(&mut self.spr) = word & row.mask;
+                *(stored.get)(&mut self.spr) = word & bits;
                 self.context_changed();
             }
         }

@@ -176,9 +176,7 @@ fn return_from_vectored(core: &mut Core) -> Outcome {
 }
 
 fn return_from_event(core: &mut Core, i: &Ops) -> Outcome {
-    if !core.cpu.facility(7) {
-        return Err(Trap::Facility(7));
-    }
+    core.cpu.available(facility::EBB)?;
     let enable = 1u64 << 63;
     core.cpu.spr.bescr = core.cpu.spr.bescr & !enable | if i.t != 0 { enable } else { 0 };
     let address = core.cpu.spr.ebbrr;
@@ -196,9 +194,7 @@ fn system_call(core: &mut Core, i: &Ops) -> Outcome {
 }
 
 fn system_call_vectored(core: &mut Core, i: &Ops) -> Outcome {
-    if !core.cpu.facility(facility::SCV) {
-        return Err(Trap::Facility(facility::SCV));
-    }
+    core.cpu.available(facility::SCV)?;
     Err(Trap::SystemCallVectored { lev: i.t })
 }
 
@@ -208,7 +204,7 @@ fn transaction(core: &mut Core, op: SystemOp, i: &Ops) -> Outcome {
     if op == SystemOp::TransactionState {
         core.privileged()?;
     }
-    core.cpu.transactions_available()?;
+    core.cpu.available(facility::TM)?;
     /// Failure is persistent, for a reason of the implementation.
     const REASON: u64 = 1 << (63 - 7) | 1 << (63 - 15);
     /// There is a summary, and TFIAR is exact.

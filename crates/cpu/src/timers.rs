@@ -31,6 +31,11 @@ impl Vcpu {
         now.ticks().wrapping_sub(self.purr_zero.ticks())
     }
 
+    /// Scaled processor utilisation of resources register at `now`.
+    pub fn spurr(&self, now: Instant) -> u64 {
+        now.ticks().wrapping_sub(self.spurr_zero.ticks())
+    }
+
     /// Bits of DEC that are implemented now.
     fn dec_bits(&self) -> u32 {
         if self.spr.lpcr & lpcr::LD != 0 { LARGE } else { 32 }

@@ -65,8 +65,10 @@ pub struct Vcpu {
     pub hdec_armed: bool,
     /// When VTB read 0; a whole tick.
     pub vtb_zero: Instant,
-    /// When PURR and SPURR read 0; a whole tick.
+    /// When PURR read 0; a whole tick.
     pub purr_zero: Instant,
+    /// When SPURR read 0; a whole tick.
+    pub spurr_zero: Instant,
     /// The external interrupt line.
     pub external: bool,
     /// The line of hypervisor virtualization interrupts.
@@ -117,6 +119,7 @@ impl Vcpu {
             hdec_armed: true,
             vtb_zero: now,
             purr_zero: now,
+            spurr_zero: now,
             external: false,
             virtualization: false,
             system_reset: false,
@@ -155,6 +158,11 @@ impl Vcpu {
     #[inline(always)]
     pub fn little_endian(&self) -> bool {
         self.regs.msr & msr::LE != 0
+    }
+
+    /// MSR bits that the model has.
+    pub(crate) fn implemented_msr(&self) -> u64 {
+        msr::ALL | if self.model == Model::Power9 { msr::TM } else { 0 }
     }
 
     /// Writes MSR as it is, with all consequences for translation.

@@ -57,8 +57,8 @@ impl Run<'_, '_> {
         let next = cpu.regs.cia.wrapping_add(op.length as u64);
         let next = if cpu.regs.msr & msr::SF != 0 { next } else { next & 0xffff_ffff };
         cpu.regs.nia = next;
-        if op.length == 8 && !cpu.facility(facility::PREFIX) {
-            return Err(Trap::Facility(facility::PREFIX));
+        if op.length == 8 {
+            cpu.available(facility::PREFIX)?;
         }
         // SAFETY: `op` is in the block that runs, and `full` has a function for every decoded instruction number.
         let (count, full) = unsafe {
@@ -299,7 +299,7 @@ impl Semantics for Core<'_, '_, '_> {
             Facility::Vsx => (msr::VSX, Trap::VsxUnavailable),
             Facility::Prefix | Facility::Tar => {
                 let bit = if facility == Facility::Tar { facility::TAR } else { facility::PREFIX };
-                return if self.cpu.facility(bit) { Ok(()) } else { Err(Trap::Facility(bit)) };
+                return self.cpu.available(bit);
             }
         };
         if self.cpu.regs.msr & bit != 0 { Ok(()) } else { Err(trap) }

@@ -76,6 +76,13 @@ impl Bench {
         bench
     }
 
+    /// The same memory and engine, with a CPU that was just turned on and other code: a new bench costs more.
+    pub fn turn_on(&mut self, hypervisor: bool, words: &[u32]) {
+        self.cpu = Vcpu::cold(0, self.cpu.model, hypervisor, 0, self.now());
+        self.load(CODE, words);
+        self.cpu.regs.nia = CODE;
+    }
+
     pub fn load(&mut self, address: u64, words: &[u32]) {
         for (n, word) in words.iter().enumerate() {
             self.memory.store_u32(address + 4 * n as u64, *word, Writer::Other).expect("RAM");

@@ -72,13 +72,13 @@ fn arguments(random: &mut Random, number: u64, config: &Config) -> Arguments {
     arguments
 }
 
-/// Whether a path of the state may differ after a call of `number` by vCPU 0: time has passed by an instruction, the
-/// result is in r3 to r12, and what the call is there for.
+/// Whether a path of the state may differ after a call of `number` by vCPU 0: time has passed by an instruction, which
+/// IC has counted, the result is in r3 to r12, and what the call is there for.
 fn may_change(path: &str, number: u64) -> bool {
     let Some(of_cpu) = path.strip_prefix("cpu[0].") else { return true };
     let name = of_cpu.strip_prefix("vcpu.").unwrap_or(of_cpu);
     let result = (3..=12).any(|n| name == format!("regs.gpr[{n}]"));
-    let time = name.ends_with("_zero");
+    let time = name.ends_with("_zero") || name == "spr.ic";
     let here = matches!(name, "regs.cia" | "regs.nia");
     let own = REGISTER_CALLS.iter().find(|call| call.0 == number).map_or(&[][..], |call| call.1);
     let registered =
