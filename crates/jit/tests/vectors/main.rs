@@ -155,8 +155,8 @@ fn all(rounds: std::ops::Range<u64>, every: usize) -> usize {
                     before.regs.msr = before.regs.msr & !SF | mode;
                     let mut after = before.clone();
                     executor.execute(&mut after, case.word).expect("it did");
-                    if mode == 0 && after.memory != before.memory || mode == 0 && entry.syntax.contains("RA")
-                    {
+                    let storage = after.memory != before.memory || entry.syntax.contains("RA");
+                    if mode == 0 && storage {
                         continue;
                     }
                     engines.check(entry, case.word, &before, &after, little);
