@@ -79,7 +79,7 @@ pub enum Command {
 
 const EXIT: &str = "\
 Exit status: 0 done, 1 environment or input file, 2 usage, 3 the guest did not reach --until,
-4 divergence, 5 corrupt or incompatible recording, 6 guest idle forever.
+4 divergence, 5 corrupt or incompatible recording, 6 guest idle forever, 7 no kernel for the firmware.
 On a terminal: Ctrl-A x quits, Ctrl-A b holds the guest and shows where it is, Ctrl-A n sends the
 system reset interrupt, Ctrl-A h helps. All other keys, Ctrl-C too, go to the guest.";
 
@@ -303,9 +303,9 @@ pub struct Guest {
     /// Machine: pseries, powernv9, powernv10 (powernv is powernv10)
     #[arg(long, default_value = "pseries", value_name = "NAME")]
     pub machine: String,
-    /// CPU of pseries: power9 or power10
-    #[arg(long, default_value = "power9", value_name = "NAME")]
-    pub cpu: String,
+    /// CPU of pseries: power9 or power10 [default: power9]
+    #[arg(long, value_name = "NAME")]
+    pub cpu: Option<String>,
     /// Number of virtual CPUs; of powernv also threads of a core, cores of a socket, and sockets
     #[arg(long, default_value = "1", value_name = "N[,threads=N][,cores=N][,sockets=N]", value_parser = cpus)]
     pub cpus: Cpus,
@@ -398,15 +398,19 @@ fn cpus(text: &str) -> Result<Cpus, String> {
     let number = |text: &str| text.parse().map_err(|_| format!("`{text}` is no number"));
     let mut words = text.split(',');
     let count = number(words.next().unwrap_or(""))?;
-    let (mut threads, mut cores, mut sockets) = (1, None, 1);
+    let (mut threads, mut cores, mut sockets) = (None, None, None);
     for word in words {
-        match word.split_once('=') {
-            Some(("threads", value)) => threads = number(value)?,
-            Some(("cores", value)) => cores = Some(number(value)?),
-            Some(("sockets", value)) => sockets = number(value)?,
+        let (what, value) = match word.split_once('=') {
+            Some(("threads", value)) => (&mut threads, value),
+            Some(("cores", value)) => (&mut cores, value),
+            Some(("sockets", value)) => (&mut sockets, value),
             _ => return Err(format!("`{word}`: give threads=N, cores=N or sockets=N")),
+        };
+        if what.replace(number(value)?).is_some() {
+            return Err(format!("`{word}`: it is given twice"));
         }
     }
+    let (threads, sockets) = (threads.unwrap_or(1), sockets.unwrap_or(1));
     let product = |cores: u32| cores.checked_mul(threads)?.checked_mul(sockets);
     match cores {
         Some(cores) if product(cores) != Some(count) => {
@@ -487,9 +491,15 @@ mod tests {
         let two = Ok(Cpus { count: 16, threads: 4, sockets: 2 });
         assert_eq!(cpus("16,threads=4,cores=2,sockets=2"), two);
         assert_eq!(cpus("16,threads=4,sockets=2"), two);
-        for wrong in
-            ["", "x", "4,threads", "4,chips=2", "4,threads=4,cores=2", "4,cores=4294967295,threads=9"]
-        {
+        for wrong in [
+            "",
+            "x",
+            "4,threads",
+            "4,chips=2",
+            "4,threads=4,cores=2",
+            "4,cores=4294967295,threads=9",
+            "4,sockets=2,sockets=1",
+        ] {
             assert!(cpus(wrong).is_err(), "{wrong}");
         }
     }

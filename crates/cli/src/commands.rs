@@ -51,9 +51,11 @@ struct Target {
 }
 
 fn live(run: args::Run, target: Option<Target>) -> Answer {
-    let args::Run { guest, live, end, debug } = run;
+    let args::Run { guest, live, mut end, debug } = run;
     let images = read_images(&guest)?;
-    let config = config(guest);
+    // Firmware that finds nothing to start gives up and asks for a reset, again and again: the first one is the end.
+    let nothing_to_start = is_powernv(&guest) && images.kernel.is_none();
+    let config = config(guest)?;
     let mut machine = build(&config, images.clone())?;
     let signals = catch_signals()?;
     let recorder = match &target {
@@ -68,7 +70,8 @@ fn live(run: args::Run, target: Option<Target>) -> Answer {
         return debugger::live(machine, Live::journaled(recorder), images, operator, address, signals);
     }
     drop(images);
-    let rules = rules(&end, OnPanic::Stop);
+    let mut rules = rules(&end, OnPanic::Stop);
+    rules.reboot &= !nothing_to_start;
     let mut operator = operator(live, &end, signals)?;
     let mut history = match (recorder, &target) {
         (Some(recorder), Some(target)) => {
@@ -83,6 +86,12 @@ fn live(run: args::Run, target: Option<Target>) -> Answer {
         eprintln!("timebase: {error}");
     }
     let outcome = outcome.map_err(|error| Status::Environment.because(error))?;
+    if nothing_to_start && outcome.ended == Ended::Reset && end.until.is_none() {
+        end.quiet = true;
+        conclude(&*machine, &outcome, None, &operator.onlooker, &end)?;
+        let text = "no kernel: the firmware found nothing to start and asked for a reset; give --kernel FILE";
+        return Err(Status::NoKernel.because(text));
+    }
     conclude(&*machine, &outcome, None, &operator.onlooker, &end)
 }
 
@@ -389,15 +398,22 @@ fn skiboot() -> Result<PathBuf, Complaint> {
     Err(Status::Environment.because(text))
 }
 
-fn config(guest: args::Guest) -> Config {
+fn config(guest: args::Guest) -> Result<Config, Complaint> {
     let powernv = is_powernv(&guest);
-    // The machine decides which CPU it has; the recording says so.
-    let (machine, cpu) = match guest.machine.as_str() {
-        "powernv9" => ("powernv9".into(), "power9".into()),
-        "powernv" | "powernv10" => ("powernv10".into(), "power10".into()),
-        _ => (guest.machine, guest.cpu),
+    // A bare-metal machine decides which CPU it has; the recording says so.
+    let (machine, own) = match guest.machine.as_str() {
+        "powernv9" => ("powernv9".into(), Some("power9")),
+        "powernv" | "powernv10" => ("powernv10".into(), Some("power10")),
+        _ => (guest.machine, None),
     };
-    Config {
+    let cpu = match (own, guest.cpu) {
+        (Some(own), Some(cpu)) if cpu != own => {
+            return Err(Status::Usage.because(format!("--cpu {cpu}: the CPUs of {machine} are {own}")));
+        }
+        (Some(own), _) => own.into(),
+        (None, cpu) => cpu.unwrap_or_else(|| "power9".into()),
+    };
+    Ok(Config {
         machine,
         cpu,
         memory_bytes: guest.memory,
@@ -416,7 +432,7 @@ fn config(guest: args::Guest) -> Config {
         rate_denominator: 1,
         threads: guest.cpus.threads,
         sockets: guest.cpus.sockets,
-    }
+    })
 }
 
 /// A machine. What is wrong with an image is told by its name in front, all else is a matter of flags.

@@ -20,6 +20,8 @@ pub enum Status {
     BadRecording = 5,
     /// The guest is idle forever.
     IdleForever = 6,
+    /// The firmware found no kernel.
+    NoKernel = 7,
 }
 
 impl From<Status> for ExitCode {

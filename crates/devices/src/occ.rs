@@ -2,6 +2,10 @@
 //! performance states and the controller's state, in the common area readings of sensors ("OCC/OpenPOWER firmware
 //! interfaces", versions 0x90 and 0xa0; offsets are those that skiboot reads). The areas lie outside main memory.
 //!
+//! HOMER also has the region from which cores are restored when they leave a deep stop state ("POWER9 and POWER10 stop
+//! API", memory map of the CPMR region): the host writes into it which registers get what. It is empty at first, and
+//! nothing is ever restored from it, for no core loses its state here.
+//!
 //! This machine has no frequencies and no heat: the states are there for the host to choose among, without effect, and
 //! the one sensor of each chip always reads the same.
 //!
@@ -23,6 +27,15 @@ const DYNAMIC: u64 = TABLE + 0xb80;
 const FREQUENCIES: [u32; 3] = [1_000_000, 900_000, 800_000];
 /// State of a controller that works.
 const ACTIVE: u8 = 3;
+
+/// The region for restoring cores, in HOMER: a header, code, then an area for each core that a chip can have.
+const RESTORE: u64 = 0x20_0000;
+const RESTORE_CORES: u64 = RESTORE + 0x2400;
+const RESTORE_CORE_BYTES: u64 = 0x1000;
+/// In a core's area, where the registers of its four threads are listed, and those that the threads share.
+const RESTORE_LISTS: [u64; 5] = [0, 0x200, 0x400, 0x600, 0xc00];
+/// What ends a list: `blr`, for a list consists of instructions.
+const END_OF_LIST: [u8; 4] = 0x4e80_0020u32.to_be_bytes();
 
 /// Sensors, in the common area: blocks of the chips; in each, names and two buffers of readings.
 const SENSORS: u64 = 0x58_0000;
@@ -95,7 +108,25 @@ fn homer(layout: Layout) -> Paged {
         homer.write(STATES + 8 * number as u64, &[number as u8, 1, 0, 0, a, b, c, d]);
     }
     homer.write(DYNAMIC, &[ACTIVE]);
+    restore_nothing(&mut homer, layout);
     homer
+}
+
+/// The region for restoring cores, with empty lists: its name, version of the lists (1: as below), of the interface, and
+/// that cores are not fused in pairs.
+fn restore_nothing(homer: &mut Paged, layout: Layout) {
+    const NOT_FUSED: u8 = 0xaa;
+    let cores = match layout {
+        Layout::Power9 => 24,
+        Layout::Power10 => 32,
+    };
+    homer.write(RESTORE + 8, b"CPMR_1.0");
+    homer.write(RESTORE + 0x1c, &[1, 1, 0, NOT_FUSED]);
+    for core in (0..cores).map(|core| RESTORE_CORES + core * RESTORE_CORE_BYTES) {
+        for list in RESTORE_LISTS {
+            homer.write(core + list, &END_OF_LIST);
+        }
+    }
 }
 
 /// A block of sensors with one in it: the temperature of the nest, 40 degrees Celsius.
@@ -134,6 +165,22 @@ mod tests {
         assert_eq!(occ.load(None, 0x5a_5800, 4), Some(0x0101_0001));
         assert_eq!(occ.load(None, 0x58_0000 + 0x400, 8), Some(u64::from_be_bytes(*b"TEMPNEST")));
         assert_eq!(occ.load(None, 0x58_0000 + 0xdc00 + 8 + 10, 2), Some(40));
+    }
+
+    #[test]
+    fn every_core_that_a_chip_can_have_has_empty_lists_of_registers_to_restore() {
+        for (layout, cores) in [(Layout::Power9, 24), (Layout::Power10, 32)] {
+            let mut occ = Occ::cold(layout, 1);
+            assert_eq!(occ.load(Some(0), 0x20_0008, 4), Some(u64::from(u32::from_be_bytes(*b"CPMR"))));
+            assert_eq!(occ.load(Some(0), 0x20_001f, 1), Some(0xaa));
+            let mut end = |core: u64, list| occ.load(Some(0), 0x20_2400 + core * 0x1000 + list, 4);
+            for core in 0..cores {
+                for list in [0, 0x200, 0x400, 0x600, 0xc00] {
+                    assert_eq!(end(core, list), Some(0x4e80_0020));
+                }
+            }
+            assert_eq!(end(cores, 0), Some(0));
+        }
     }
 
     #[test]

@@ -11,13 +11,14 @@ mod topology;
 
 use crate::chassis::{self, Activity, CONSOLE, Chassis, Request};
 use crate::schedule::Schedule;
-use crate::{Config, ConfigError, Images, InstructionCount};
+use crate::{Config, ConfigError, Images, InstructionCount, image};
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use chip::Devices;
 use control::{Order, Seen};
 use timebase_cpu::{Clock, Exit, Model, Vcpu};
 use timebase_devices::bmc::Power;
 use timebase_devices::{Bmc, Rtc};
+use timebase_isa::decode::Decoder;
 use timebase_memory::{Memory, Writer};
 use timebase_state::{Instant, State};
 use topology::Topology;
@@ -81,6 +82,28 @@ pub(crate) type Powernv = Chassis<Board>;
 fn topology(config: &Config) -> Topology {
     let (chips, threads) = (config.sockets.max(1), config.threads.max(1));
     Topology { chips, cores: config.cpus / (chips * threads), threads }
+}
+
+/// Whether this may be what threads find at address 0: it is no file of another kind, and has an instruction where they
+/// enter.
+fn may_be_firmware(firmware: &[u8], model: Model) -> bool {
+    let entry = ENTRY as usize;
+    let Some(head @ [.., a, b, c, d]) = firmware.get(..entry + 4) else { return false };
+    let is_text = head.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+    let decoder = Decoder::new(model.level());
+    let ops = decoder.decode(u32::from_be_bytes([*a, *b, *c, *d]).into());
+    !firmware.starts_with(b"\x7fELF") && !is_text && decoder.entries()[ops.op as usize].name != "illegal"
+}
+
+/// Refuses what the firmware would start as if it were code. It knows ELF; anything else is code from its first byte.
+fn may_be_kernel(kernel: &[u8]) -> Result<(), String> {
+    if kernel.starts_with(b"\x7fELF") {
+        return image::parse(kernel).map(|_| ());
+    }
+    if kernel.starts_with(&[0x1f, 0x8b]) {
+        return Err("it is compressed by gzip, which the firmware does not undo; give a vmlinux".into());
+    }
+    Ok(())
 }
 
 impl Board {
@@ -179,7 +202,7 @@ impl chassis::Board for Board {
     fn load(&mut self, config: &Config, images: &Images) -> Result<(), ConfigError> {
         let firmware = images.firmware.as_ref();
         let firmware = firmware.ok_or_else(|| ConfigError("no firmware: give --firmware FILE".into()))?;
-        if firmware.starts_with(b"\x7fELF") || firmware.len() < 0x100 {
+        if !may_be_firmware(firmware, self.model) {
             return Err(ConfigError(
                 "firmware: it is no boot image that begins at address 0; give skiboot's skiboot.lid".into(),
             ));
@@ -189,6 +212,7 @@ impl chassis::Board for Board {
         }
         self.place("firmware", 0, firmware)?;
         if let Some(kernel) = &images.kernel {
+            may_be_kernel(kernel).map_err(|why| ConfigError(format!("kernel: {why}")))?;
             if images.initrd.is_some() && kernel.len() as u64 > INITRD - KERNEL {
                 return Err(ConfigError("kernel: it is so large that no initrd fits behind it".into()));
             }
