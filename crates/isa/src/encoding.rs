@@ -47,6 +47,10 @@ impl Encoding {
         let mask = ((1 << width) - 1) << shift;
         Encoding { mask: self.mask | mask, bits: self.bits & !mask | value << shift & mask, ..self }
     }
+    /// The same, with bit 31 fixed: an instruction that always records. Without it there is none.
+    pub const fn recording(self) -> Encoding {
+        self.field(0, 1, 1)
+    }
     /// The same, with other operands.
     pub const fn operands(self, operands: fn(u64) -> Ops) -> Encoding {
         Encoding { operands, ..self }
@@ -172,9 +176,13 @@ pub const fn x(po: u64, xo: u64) -> Encoding {
 pub const fn xo(po: u64, xo: u64) -> Encoding {
     form(PO | 0x3fe, po << 26 | xo << 1, |w| Ops { oe: w >> 10 & 1 != 0, ..tab(w) })
 }
-/// XO-form whose OE bit is part of the extended opcode (`mulhd` ...).
+/// XO-form whose OE bit is part of the extended opcode (`modsw` ...).
 pub const fn xo_no_oe(po: u64, xo: u64) -> Encoding {
     form(PO | 0x7fe, po << 26 | xo << 1, tab)
+}
+/// XO-form whose OE bit is reserved (`mulhd` ...).
+pub const fn xo_reserved_oe(po: u64, xo: u64) -> Encoding {
+    form(PO | 0x3fe, po << 26 | xo << 1, tab)
 }
 /// XS-form: RA, RS, a 6-bit shift in `b`.
 pub const fn xs(po: u64, xo: u64) -> Encoding {

@@ -27,6 +27,7 @@ pub mod storage;
 pub mod system;
 pub mod trap;
 pub mod vector;
+pub mod version;
 pub mod vsx;
 
 pub use decode::Decoder;

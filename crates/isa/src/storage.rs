@@ -40,8 +40,8 @@ instructions! {
     dcbst = x0(31, 54), "dcbst RA,RB", |s, i| { s.system(SystemOp::Dcbst, i)?; }
     dcbf = x0(31, 86), "dcbf RA,RB,L", |s, i| { s.system(SystemOp::Dcbst, i)?; }
     "II 4.4";
-    copy = x0(31, 774), "copy RA,RB", |s, i| { s.system(SystemOp::Copy, i)?; }
-    paste_ = x0(31, 902), "paste. RA,RB,L", |s, i| { s.system(SystemOp::Paste, i)?; }
+    copy = x0(31, 774).field(21, 1, 1), "copy RA,RB", |s, i| { s.system(SystemOp::Copy, i)?; }
+    paste_ = x0(31, 902).recording(), "paste. RA,RB,L", |s, i| { s.system(SystemOp::Paste, i)?; }
     cpabort = x(31, 838), "cpabort", |s, i| { s.system(SystemOp::CpAbort, i)?; }
     "II 4.5";
     lwat = x0(31, 582).operands(|w| Ops { imm: 4, c: f(w, 11, 5), ..tab0(w) }), "lwat RT,RA,FC", |s, i| { s.system(SystemOp::LoadAtomic, i)?; }
@@ -56,11 +56,11 @@ instructions! {
     lwarx = sized(31, 20, size!(4)), "lwarx RT,RA,RB,EH", |s, i| { s.system(SystemOp::LoadReserve, i)?; }
     ldarx = sized(31, 84, size!(8)), "ldarx RT,RA,RB,EH", |s, i| { s.system(SystemOp::LoadReserve, i)?; }
     lqarx = sized(31, 276, size!(16)), "lqarx RTp,RA,RB,EH", |s, i| { s.system(SystemOp::LoadReserve, i)?; }
-    stbcx_ = sized(31, 694, size!(1)), "stbcx. RS,RA,RB", |s, i| { s.system(SystemOp::StoreConditional, i)?; }
-    sthcx_ = sized(31, 726, size!(2)), "sthcx. RS,RA,RB", |s, i| { s.system(SystemOp::StoreConditional, i)?; }
-    stwcx_ = sized(31, 150, size!(4)), "stwcx. RS,RA,RB", |s, i| { s.system(SystemOp::StoreConditional, i)?; }
-    stdcx_ = sized(31, 214, size!(8)), "stdcx. RS,RA,RB", |s, i| { s.system(SystemOp::StoreConditional, i)?; }
-    stqcx_ = sized(31, 182, size!(16)), "stqcx. RSp,RA,RB", |s, i| { s.system(SystemOp::StoreConditional, i)?; }
+    stbcx_ = sized(31, 694, size!(1)).recording(), "stbcx. RS,RA,RB", |s, i| { s.system(SystemOp::StoreConditional, i)?; }
+    sthcx_ = sized(31, 726, size!(2)).recording(), "sthcx. RS,RA,RB", |s, i| { s.system(SystemOp::StoreConditional, i)?; }
+    stwcx_ = sized(31, 150, size!(4)).recording(), "stwcx. RS,RA,RB", |s, i| { s.system(SystemOp::StoreConditional, i)?; }
+    stdcx_ = sized(31, 214, size!(8)).recording(), "stdcx. RS,RA,RB", |s, i| { s.system(SystemOp::StoreConditional, i)?; }
+    stqcx_ = sized(31, 182, size!(16)).recording(), "stqcx. RSp,RA,RB", |s, i| { s.system(SystemOp::StoreConditional, i)?; }
     "II 4.6.3";
     sync = x(31, 598), "sync L,SC", |s, i| { nothing!(s, i) }
     eieio = x(31, 854), "eieio", |s, i| { nothing!(s, i) }

@@ -199,7 +199,7 @@ instructions! {
     slbmte = mt(402), "slbmte RS,RB", |s, i| { system!(s, i, Slbmte); }
     slbmfev = x(31, 851), "slbmfev RT,RB", |s, i| { system!(s, i, Slbmfev); }
     slbmfee = x(31, 915), "slbmfee RT,RB", |s, i| { system!(s, i, Slbmfee); }
-    slbfee_ = x(31, 979), "slbfee. RT,RB", |s, i| { system!(s, i, Slbfee); }
+    slbfee_ = x(31, 979).recording(), "slbfee. RT,RB", |s, i| { system!(s, i, Slbfee); }
     slbsync = x(31, 338), "slbsync", |s, i| { system!(s, i, PrivilegedNothing); }
     tlbie = mt(306).operands(tlbi), "tlbie RB,RS,RIC,PRS,R", |s, i| { system!(s, i, Tlbie); }
     tlbiel = mt(274).operands(tlbi), "tlbiel RB,RS,RIC,PRS,R", |s, i| { system!(s, i, Tlbiel); }
@@ -216,17 +216,17 @@ instructions! {
     clrbhrb = x(31, 430), "clrbhrb", |s, i| { system!(s, i, Clrbhrb); }
     mfbhrbe = x(31, 302).operands(|w| Ops { imm: w >> 11 & 1023, ..tab(w) }), "mfbhrbe RT,BHRBE", |s, i| { system!(s, i, Mfbhrbe); }
     "II 5 (3.0)";
-    tbegin_ = mt(654).until30(), "tbegin. A,R", |s, i| { system!(s, i, Tbegin); }
-    tend_ = mt(686).until30(), "tend. A", |s, i| { system!(s, i, Transaction); }
-    tabort_ = mt(910).until30(), "tabort. RA", |s, i| { system!(s, i, Transaction); }
-    tabortwc_ = mt(782).until30(), "tabortwc. TO,RA,RB", |s, i| { system!(s, i, Transaction); }
-    tabortwci_ = mt(846).until30(), "tabortwci. TO,RA,SI", |s, i| { system!(s, i, Transaction); }
-    tabortdc_ = mt(814).until30(), "tabortdc. TO,RA,RB", |s, i| { system!(s, i, Transaction); }
-    tabortdci_ = mt(878).until30(), "tabortdci. TO,RA,SI", |s, i| { system!(s, i, Transaction); }
-    tsr_ = mt(750).until30(), "tsr. L", |s, i| { system!(s, i, Transaction); }
+    tbegin_ = mt(654).recording().until30(), "tbegin. A,R", |s, i| { system!(s, i, Tbegin); }
+    tend_ = mt(686).recording().until30(), "tend. A", |s, i| { system!(s, i, Transaction); }
+    tabort_ = mt(910).recording().until30(), "tabort. RA", |s, i| { system!(s, i, Transaction); }
+    tabortwc_ = mt(782).recording().until30(), "tabortwc. TO,RA,RB", |s, i| { system!(s, i, Transaction); }
+    tabortwci_ = mt(846).recording().until30(), "tabortwci. TO,RA,SI", |s, i| { system!(s, i, Transaction); }
+    tabortdc_ = mt(814).recording().until30(), "tabortdc. TO,RA,RB", |s, i| { system!(s, i, Transaction); }
+    tabortdci_ = mt(878).recording().until30(), "tabortdci. TO,RA,SI", |s, i| { system!(s, i, Transaction); }
+    tsr_ = mt(750).recording().until30(), "tsr. L", |s, i| { system!(s, i, Transaction); }
     tcheck = mt(718).operands(|w| Ops { t: f(w, 23, 3), ..tab(w) }).until30(), "tcheck BF", |s, i| { system!(s, i, Tcheck); }
-    treclaim_ = mt(942).until30(), "treclaim. RA", |s, i| { system!(s, i, TransactionState); }
-    trechkpt_ = mt(1006).until30(), "trechkpt.", |s, i| { system!(s, i, TransactionState); }
+    treclaim_ = mt(942).recording().until30(), "treclaim. RA", |s, i| { system!(s, i, TransactionState); }
+    trechkpt_ = mt(1006).recording().until30(), "trechkpt.", |s, i| { system!(s, i, TransactionState); }
     "III 11";
     attn = Encoding::new(PO | 0x7fe, 256 << 1, tab).context(), "attn", |s, i| { system!(s, i, Attn); }
     "I 1.9.2";

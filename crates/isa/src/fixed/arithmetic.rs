@@ -185,12 +185,12 @@ instructions! { "I 3.3.9";
         }
         s.result(i, product);
     }
-    mulhw = xo_no_oe(31, 75), "mulhw[.] RT,RA,RB", |s, i| {
+    mulhw = xo_reserved_oe(31, 75), "mulhw[.] RT,RA,RB", |s, i| {
         // The upper word of RT is undefined; POWER9 repeats the result there.
         let high = (s.gpr(i.a).sext(32) * s.gpr(i.b).sext(32)) >> 32;
         s.result(i, high | high << 32);
     }
-    mulhwu = xo_no_oe(31, 11), "mulhwu[.] RT,RA,RB", |s, i| {
+    mulhwu = xo_reserved_oe(31, 11), "mulhwu[.] RT,RA,RB", |s, i| {
         let high = (s.gpr(i.a).zext32() * s.gpr(i.b).zext32()) >> 32;
         s.result(i, high | high << 32);
     }
@@ -236,11 +236,11 @@ instructions! { "I 3.3.9";
         }
         s.result(i, product);
     }
-    mulhd = xo_no_oe(31, 73), "mulhd[.] RT,RA,RB", |s, i| {
+    mulhd = xo_reserved_oe(31, 73), "mulhd[.] RT,RA,RB", |s, i| {
         let v = s.gpr(i.a).binary(Binary::MulHs, s.gpr(i.b));
         s.result(i, v);
     }
-    mulhdu = xo_no_oe(31, 9), "mulhdu[.] RT,RA,RB", |s, i| {
+    mulhdu = xo_reserved_oe(31, 9), "mulhdu[.] RT,RA,RB", |s, i| {
         let v = s.gpr(i.a).binary(Binary::MulHu, s.gpr(i.b));
         s.result(i, v);
     }
@@ -283,7 +283,7 @@ instructions! { "I 3.3.9";
         let v = b.eq(s.imm(0)).select(s.imm(0), r);
         s.set_gpr(i.t, v);
     }
-    addg6s = x(31, 74), "addg6s RT,RA,RB", |s, i| { s.compute(add_generate_sixes, i)?; }
+    addg6s = xo_reserved_oe(31, 74), "addg6s RT,RA,RB", |s, i| { s.compute(add_generate_sixes, i)?; }
     darn = x(31, 755).operands(|w| Ops { b: f(w, 16, 2), rc: false, ..tab(w) }), "darn RT,L", |s, i| {
         s.system(SystemOp::Darn, i)?;
     }

@@ -23,7 +23,7 @@ fn store<S: Semantics>(s: &mut S, i: &Ops, mem: Mem) -> Done<S> {
 const fn prefixed_nop() -> Encoding {
     // Prefix type 3, subtype 0; the suffix may be any word but a branch, rfebb, context-synchronizing or
     // undefined one, which boundedly misbehave: they are ignored.
-    Encoding::new(63 << 58 | 3 << 56 | 0xf << 52 | 0xffff << 34 | 3 << 32, 1 << 58 | 3 << 56, |_| {
+    Encoding::new(63 << 58 | 3 << 56 | 0xf << 52 | 0x1_ffff << 33, 1 << 58 | 3 << 56, |_| {
         Ops::default_const()
     })
     .v31()
