@@ -114,6 +114,8 @@ pub mod mmcr0 {
     pub const PMAE: u64 = 0x0400_0000;
     /// Freeze on an enabled condition or event.
     pub const FCECE: u64 = 0x0200_0000;
+    /// Problem state may use the history of branches.
+    pub const BHRBA: u64 = 0x0020_0000;
     /// Transitions of a bit of TB are events.
     pub const TBEE: u64 = 0x0040_0000;
     /// Alerts are for event-based branches.
@@ -142,6 +144,28 @@ pub mod mmcr0 {
     pub const FCHV: u64 = 1;
     /// All that depend on MSR.
     pub const BY_STATE: u64 = FCS | FCP | FCM1 | FCM0 | FCPC | FCHV;
+}
+
+/// Monitor mode control register A (III 9.4.6).
+pub mod mmcra {
+    /// The history of branches is not recorded (ISA 3.1).
+    pub const BHRBRD: u64 = 1 << 37;
+    /// Shift of IFM: which branches are recorded.
+    pub const IFM_SHIFT: u32 = 30;
+}
+
+/// Processor compatibility register (III 2.5).
+pub mod pcr {
+    /// Problem state is that of version 2.05.
+    pub const V2_05: u64 = 2;
+    /// Of version 2.06.
+    pub const V2_06: u64 = 4;
+    /// Of version 2.07.
+    pub const V2_07: u64 = 8;
+    /// Of version 3.0 (ISA 3.1).
+    pub const V3_00: u64 = 0x10;
+    /// The matrix-multiply assist is not there (ISA 3.1).
+    pub const MMA_DISABLE: u64 = 1 << 60;
 }
 
 /// Data address watchpoint extension (III 10.4).

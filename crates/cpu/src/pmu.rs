@@ -7,7 +7,7 @@
 //! that makes a counter negative, so an alert is at its exact place.
 //!
 //! SIAR is the instruction that comes next when the alert occurs. Left out: all other events, which count 0; SDAR, whose
-//! content SIER says not to be valid; random sampling, thresholding; the history of branches (BHRB), which is empty.
+//! content SIER says not to be valid; random sampling, thresholding.
 
 use crate::bits::{bescr, mmcr0, msr};
 use crate::interrupt::Pending;
@@ -47,7 +47,7 @@ pub(crate) struct Pmu {
     /// A bit for each counter of instructions.
     #[cache("made from the registers before each run")]
     instructions: u8,
-    /// What counts depends on MSR.
+    /// What counts, what is recorded or which instructions there are depends on MSR.
     #[cache("made from the registers before each run")]
     by_state: bool,
     /// Attempts of this run that the counters know of.
@@ -195,8 +195,9 @@ impl Vcpu {
     /// Lets those counters count that the registers let count from `now` on.
     pub(crate) fn let_count(&mut self, now: Instant) {
         let idle = self.spr.mmcr0 & mmcr0::FC != 0;
+        let by_state = self.history_depends_on_state() || self.spr.pcr != 0;
         if idle && self.pmu.instructions == 0 && self.pmu.cycles_from == [None; COUNTERS] {
-            self.pmu.by_state = false;
+            self.pmu.by_state = by_state;
             self.pmu.time_event = None;
             return;
         }
@@ -216,7 +217,8 @@ impl Vcpu {
                 _ => {}
             }
         }
-        self.pmu.by_state = !idle && (self.spr.mmcr0 & mmcr0::BY_STATE != 0 || self.spr.mmcr2 != 0);
+        let freezes = self.spr.mmcr0 & mmcr0::BY_STATE != 0 || self.spr.mmcr2 != 0;
+        self.pmu.by_state = by_state || !idle && freezes;
         if idle || self.spr.mmcr0 & mmcr0::TBEE == 0 || !self.alerts() {
             self.pmu.time_event = None;
         } else if self.pmu.time_event.is_none() {

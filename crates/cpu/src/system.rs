@@ -54,9 +54,10 @@ pub(crate) fn execute(core: &mut Core, op: SystemOp, i: &Ops) -> Outcome {
         LoadInhibited | StoreInhibited => inhibited(core, op, i),
         HashStore => hash_store(core, i),
         HashCheck => hash_check(core, i),
-        Clrbhrb => Ok(()),
+        Clrbhrb => core.cpu.available(facility::BHRB).map(|()| core.cpu.history.clear()),
         Mfbhrbe => {
-            core.cpu.regs.gpr[i.t as usize] = 0;
+            core.cpu.available(facility::BHRB)?;
+            core.cpu.regs.gpr[i.t as usize] = core.cpu.history.entry(i.imm);
             Ok(())
         }
         Tbegin | Transaction | Tcheck | TransactionState => transaction(core, op, i),

@@ -1,5 +1,6 @@
 //! One virtual CPU: all of its architected state.
 
+use crate::history::History;
 use crate::interrupt::Pending;
 use crate::mmu::{Partition, Slb};
 use crate::pmu::Pmu;
@@ -84,6 +85,8 @@ pub struct Vcpu {
     pub(crate) pending: Pending,
     /// The performance monitor, as far as it is no register.
     pub(crate) pmu: Pmu,
+    /// The history of branches.
+    pub(crate) history: History,
     /// Random numbers drawn by `darn`.
     pub random: u64,
     /// A paste buffer holds a copied block.
@@ -127,6 +130,7 @@ impl Vcpu {
             hypervisor_doorbell: false,
             pending: Pending::default(),
             pmu: Pmu::default(),
+            history: History::default(),
             random: seed ^ (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             copy_pending: false,
             index,

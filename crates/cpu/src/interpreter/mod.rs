@@ -14,6 +14,7 @@ pub use calls::CALLS;
 pub(crate) use fast::Fast;
 
 use crate::bits::{ciabr, msr, srr1};
+use crate::compatibility::Ages;
 use crate::compiled::{Compiler, JUMPS, Jump, Leave};
 use crate::interrupt::Vector;
 use crate::mmu::{Access, PAGE};
@@ -22,7 +23,7 @@ use ::core::ptr;
 use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec, vec::Vec};
 use blocks::{Block, Blocks, Cuts, Mode};
 use thread::Tables;
-use timebase_isa::{Decoder, Trap};
+use timebase_isa::{Decoder, Flow, Trap};
 use timebase_memory::Memory;
 use tlb::{Real, Tlb};
 
@@ -43,6 +44,8 @@ pub struct Interpreter {
     runs: u64,
     halts: Halts,
     cuts: Cuts,
+    /// Which instructions PCR takes away.
+    ages: Ages,
     /// The vCPU that runs is looked at after each instruction.
     single: bool,
     /// Turns hot blocks into host code.
@@ -62,6 +65,7 @@ impl Interpreter {
         let decoder = Decoder::new(model.level());
         Interpreter {
             slow: vec![0; decoder.entries().len()],
+            ages: Ages::gather(&decoder),
             decoder,
             tables: Tables::new(),
             tlb: Tlb::new(),
@@ -211,7 +215,10 @@ impl Interpreter {
             // SAFETY: `start` is the first instruction of a block that ends with a terminator.
             unsafe { ((*start).thread)(cpu, start, &mut run).offset_from(start) as u64 }
         } else {
-            Self::step_block(cpu, &mut run, block, if stepping { 1 } else { left })
+            match stepping {
+                true => Self::step_alone(&self.decoder, &self.ages, cpu, &mut run, block),
+                false => Self::step_block(cpu, &mut run, block, left),
+            }
         };
         let (trap, exit) = (run.trap, run.exit);
         let last = world.count + done + executed.saturating_sub(1);
@@ -221,6 +228,32 @@ impl Interpreter {
             self.trace(cpu, world, last, block, breaks);
         }
         (executed, exit)
+    }
+
+    /// The first instruction of a block, by the full reader, if PCR does not take it away; if it is a branch that is taken
+    /// it is recorded.
+    fn step_alone(decoder: &Decoder, ages: &Ages, cpu: &mut Vcpu, run: &mut Run, block: &Block) -> u64 {
+        /// No instruction is there: CFAR keeps it unless the branch is taken.
+        const NOWHERE: u64 = u64::MAX;
+        let op = &block.ops[0];
+        if ages.lacks(cpu, op.ops.op) {
+            cpu.regs.cia = cpu.regs.nia;
+            run.trap = Some((Trap::Illegal, op.length == 8));
+            return 1;
+        }
+        if decoder.entries().get(op.ops.op as usize).is_none() || decoder.flow(&op.ops) != Flow::Branch {
+            return Self::step_block(cpu, run, block, 1);
+        }
+        let records = cpu.records_branches();
+        let before = ::core::mem::replace(&mut cpu.regs.cfar, NOWHERE);
+        let executed = Self::step_block(cpu, run, block, 1);
+        if cpu.regs.cfar == NOWHERE {
+            cpu.regs.cfar = before;
+        } else if records {
+            let name = decoder.entries()[op.ops.op as usize].name;
+            cpu.record_branch(name, &op.ops, cpu.regs.cia, cpu.regs.nia);
+        }
+        executed
     }
 
     /// The first `left` instructions of a block, by the full reader.

@@ -1,7 +1,7 @@
 //! Facilities that the hypervisor and the operating system lend: HFSCR, FSCR and MSR[TM] (Power ISA 3.0B Book III 6.2.10
 //! and 6.2.11, 3.1 Book III 7.2.10 and 7.2.11). MSR[FP, VEC, VSX] are the instructions' own question, after HFSCR.
 
-use crate::bits::msr;
+use crate::bits::{mmcr0, msr};
 use crate::{Model, Vcpu};
 use timebase_isa::Trap;
 
@@ -60,6 +60,7 @@ impl Vcpu {
     pub(crate) fn available(&self, bit: u8) -> Result<(), Trap> {
         self.lent(bit)?;
         let available = match bit {
+            BHRB => !self.problem() || self.spr.mmcr0 & mmcr0::BHRBA != 0,
             TM => self.regs.msr & msr::TM != 0,
             DSCR | EBB | TAR | SCV | PREFIX => !self.problem() || self.spr.fscr >> bit & 1 != 0,
             // Of what problem state may do with the performance monitor MMCR0 says more; MSGP is privileged.

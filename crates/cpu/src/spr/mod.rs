@@ -143,8 +143,8 @@ impl Core<'_, '_, '_> {
         if counts {
             self.cpu.let_count(now);
         }
-        // LPCR, CIABR, HMER, HMEER, and HID0, which the threads of a core share.
-        if number == 318 || number == 1008 || matches!(number, 187 | 336 | 337) || counts {
+        // LPCR, CIABR, HMER, HMEER, PCR, and HID0, which the threads of a core share.
+        if matches!(number, 187 | 318 | 336 | 337 | 338 | 1008) || counts {
             self.run.exit(Exit::Look);
         }
     }

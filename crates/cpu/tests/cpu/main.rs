@@ -2,6 +2,8 @@
 
 mod bench;
 mod breakpoints;
+mod compatibility;
+mod history;
 mod maintenance;
 mod performance;
 mod registers;

@@ -15,6 +15,7 @@ mod host_float;
 #[expect(dead_code, reason = "tests of crates/isa need more")]
 #[path = "../../../isa/tests/instructions/reader.rs"]
 mod reader;
+mod recorded;
 
 use cases::{MEMORY, MEMORY_BYTES, more_cases, tried};
 use reader::{Executor, Machine};
@@ -189,6 +190,11 @@ fn host_floating_point_is_bit_equal_to_the_definitions() {
 #[ignore = "takes minutes"]
 fn host_floating_point_is_bit_equal_at_length() {
     host_float::all(50_000, 16);
+}
+
+#[test]
+fn the_history_of_branches_is_the_same_on_both_engines() {
+    [&[u64::MAX][..], &[1], &[3, 97], &[7, 1009, 2]].into_iter().for_each(recorded::compare);
 }
 
 /// Every definition has vectors: those that the peer has confirmed, or those of the books.
