@@ -85,9 +85,9 @@ impl Vector {
         )
     }
 
-    /// LPCR[AIL] moves it.
+    /// LPCR[AIL] or LPCR[HAIL] moves it.
     const fn relocatable(self) -> bool {
-        !matches!(self, SystemReset | MachineCheck)
+        !matches!(self, SystemReset | MachineCheck | HypervisorMaintenance)
     }
 }
 
@@ -296,7 +296,6 @@ impl Vcpu {
         ) {
             self.not_completed();
         }
-        let prefix = if prefixed { srr1::PREFIXED } else { 0 };
         let program = |cause| (Program, cause);
         let (vector, cause) = match trap {
             Trap::Illegal if self.has_hypervisor => (HypervisorEmulationAssistance, 0),
@@ -320,16 +319,16 @@ impl Vcpu {
             Trap::Alignment { ea } => {
                 self.spr.dar = ea;
                 self.spr.dsisr = 0;
-                (Alignment, prefix)
+                (Alignment, 0)
             }
             Trap::DataStorage { ea, dsisr } => {
                 self.spr.dar = ea;
                 self.spr.dsisr = dsisr as u64;
-                (DataStorage, prefix)
+                (DataStorage, 0)
             }
             Trap::DataSegment { ea } => {
                 self.spr.dar = ea;
-                (DataSegment, prefix)
+                (DataSegment, 0)
             }
             Trap::InstructionStorage { srr1 } => (InstructionStorage, srr1),
             Trap::InstructionSegment => (InstructionSegment, 0),
@@ -337,7 +336,7 @@ impl Vcpu {
                 self.spr.hdar = ea;
                 self.spr.hdsisr = hdsisr as u64;
                 self.spr.asdr = gra;
-                (HypervisorDataStorage, prefix)
+                (HypervisorDataStorage, 0)
             }
             Trap::HypervisorInstructionStorage { gra, hsrr1 } => {
                 self.spr.asdr = gra;
@@ -356,6 +355,15 @@ impl Vcpu {
                 (MachineCheck, if fetch { srr1::BAD_REAL_FETCH } else { srr1::BY_DSISR })
             }
         };
+        // Of all but fetches the book says whether a prefixed instruction was the cause (ISA 3.1 III 7.5).
+        let fetch = matches!(
+            trap,
+            Trap::InstructionStorage { .. }
+                | Trap::InstructionSegment
+                | Trap::HypervisorInstructionStorage { .. }
+                | Trap::MachineCheck { fetch: true, .. }
+        );
+        let cause = cause | if prefixed && !fetch { srr1::PREFIXED } else { 0 };
         let resume = match trap {
             Trap::SystemCall { .. } => self.regs.nia,
             Trap::FpEnabledByMsr { resume } => resume,
@@ -412,16 +420,28 @@ impl Vcpu {
         }
     }
 
-    /// Where the handlers are (LPCR[AIL], LPCR[HAIL]) and whether they run relocated.
+    /// Where the handlers are (LPCR[AIL], LPCR[HAIL]) and whether they run relocated (III 7.4 and the LPCR of each book):
+    /// AIL is for interrupts that find both relocations on. On POWER9 it does not count where a guest that hashes is
+    /// interrupted into hypervisor state. On POWER10 HAIL says it of all handlers in hypervisor state, whatever relocations
+    /// a guest had on, and AIL 2 is reserved.
     fn location(&self, vector: Vector, old: u64, new: u64) -> (u64, bool) {
-        let both = msr::IR | msr::DR;
-        if !vector.relocatable() || old & both != both || old & msr::HV != new & msr::HV {
+        if !vector.relocatable() {
             return (0, false);
         }
-        let ail = if self.model == Model::Power10 && new & msr::HV != 0 {
-            if self.spr.lpcr & lpcr::HAIL != 0 { 3 } else { 0 }
-        } else {
-            (self.spr.lpcr & lpcr::AIL) >> lpcr::AIL_SHIFT
+        let both = msr::IR | msr::DR;
+        let relocated = old & both == both;
+        let rises = old & msr::HV != new & msr::HV;
+        let lpcr = self.spr.lpcr;
+        let ail = (lpcr & lpcr::AIL) >> lpcr::AIL_SHIFT;
+        let ail = match self.model {
+            Model::Power10 if new & msr::HV != 0 => {
+                let counts = lpcr & lpcr::HAIL != 0 && (relocated || rises);
+                u64::from(counts) * 3
+            }
+            Model::Power10 if ail == 2 => 0,
+            Model::Power9 if rises && lpcr & lpcr::HR == 0 => 0,
+            _ if relocated => ail,
+            _ => 0,
         };
         match ail {
             2 => (0x1_8000, true),

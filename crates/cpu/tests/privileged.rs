@@ -175,11 +175,53 @@ impl Random {
     }
 }
 
+/// One interrupt at most has come, and then its handler is next. A word of no instruction has raised emulation
+/// assistance where there is a hypervisor, and the illegal instruction program interrupt elsewhere; returns whether it is one.
+fn check_outcome(
+    bench: &Bench,
+    decoder: &timebase_isa::Decoder,
+    code: [u32; 2],
+    before: &std::collections::BTreeMap<String, u64>,
+) -> bool {
+    let prefixed = decoder.is_prefix(code[0]);
+    let word = if prefixed { (code[0] as u64) << 32 | code[1] as u64 } else { code[0] as u64 };
+    let after = bench.engine.exceptions();
+    let taken: Vec<(&str, u64)> = after
+        .iter()
+        .map(|(name, count)| (name.as_str(), count - before.get(name).copied().unwrap_or(0)))
+        .filter(|(_, count)| *count != 0)
+        .collect();
+    let (cpu, decoded) = (&bench.cpu, decoder.entries()[decoder.decode(word).op as usize].name);
+    match taken[..] {
+        [] => {}
+        [("system-call-vectored", 1)] => assert_eq!(cpu.regs.nia & !0xfe0, 0x1_7000, "{word:x}"),
+        [(name, 1)] => {
+            let vector = Vector::ALL.iter().find(|vector| vector.name() == name).expect("one of them");
+            assert_eq!(cpu.regs.nia, vector.offset(), "{word:x} {decoded} {name}");
+        }
+        _ => panic!("{word:x} {decoded}: {taken:?}"),
+    }
+    if decoded != "illegal" {
+        return false;
+    }
+    // Prefixed ones ask first whether prefixes are lent.
+    let facility = prefixed && taken.iter().any(|(name, _)| name.ends_with("facility-unavailable"));
+    if !facility && cpu.has_hypervisor {
+        assert_eq!(taken, [("hypervisor-emulation-assistance", 1)], "{word:x}");
+        assert_eq!((cpu.spr.heir, cpu.spr.hsrr0), (word, CODE), "{word:x}");
+    } else if !facility {
+        assert_eq!(taken, [("program", 1)], "{word:x}");
+        assert_eq!((cpu.spr.srr0, cpu.spr.srr1 >> 16 & 0xf), (CODE, 8), "{word:x}");
+    }
+    !facility
+}
+
 /// Runs random words, each in a random state of the CPU: each executes or interrupts.
 fn words(model: Model, hypervisor: bool, count: u64, mut random: Random) {
     let decoder = timebase_isa::Decoder::new(model.level());
     let entries = decoder.entries();
     let mut bench = Bench::new(model, hypervisor, &[]);
+    let mut illegal = 0;
     for n in 0..count {
         // Half of the words are of some definition.
         let raw = random.next();
@@ -213,11 +255,19 @@ fn words(model: Model, hypervisor: bool, count: u64, mut random: Random) {
         let code =
             if word >> 32 != 0 { [(word >> 32) as u32, word as u32] } else { [word as u32, 0x6000_0000] };
         bench.load(&code.map(|w| if little { w.swap_bytes() } else { w }));
+        let before = bench.engine.exceptions();
+        let state = bench.cpu.regs.msr;
         bench.run(1);
+        // A guest of the hypervisor cannot fetch in this bench: nobody translates for it.
+        if !hypervisor || state & msr::HV != 0 {
+            illegal += check_outcome(&bench, &decoder, code, &before) as u64;
+        }
         // Translation is not the subject here.
         let real = bench.cpu.regs.msr & !(msr::IR | msr::DR);
         bench.cpu.set_msr(real);
     }
+    // The report counts them (and illegal forms of instructions that there are).
+    assert!(illegal > count / 10 && bench.engine.counters()["illegal_instructions"] >= illegal);
 }
 
 #[test]

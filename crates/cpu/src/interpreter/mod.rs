@@ -39,6 +39,8 @@ pub struct Interpreter {
     /// A bit per jump: something may be there.
     jumps_used: Vec<u64>,
     exceptions: [u64; Vector::COUNT],
+    /// Words of no instruction, or of one that is not there.
+    illegal: u64,
     /// Instructions that the full reader executed, by number.
     slow: Vec<u64>,
     runs: u64,
@@ -73,6 +75,7 @@ impl Interpreter {
             jumps: vec![NOWHERE; JUMPS],
             jumps_used: vec![0; JUMPS / 64],
             exceptions: [0; Vector::COUNT],
+            illegal: 0,
             runs: 0,
             halts: Halts::default(),
             cuts: Cuts::default(),
@@ -166,6 +169,7 @@ impl Interpreter {
 
     /// Delivers what the attempt after `count` others raised.
     fn deliver(&mut self, cpu: &mut Vcpu, world: &mut World, count: u64, trap: Trap, prefixed: bool) {
+        self.illegal += (trap == Trap::Illegal) as u64;
         if trap == Trap::Illegal && cpu.has_hypervisor {
             cpu.spr.heir = Self::image(cpu, world.memory, prefixed);
         }
@@ -284,7 +288,8 @@ impl Interpreter {
         if !untraced && (by_msr || breaks) {
             let resume = cpu.regs.nia;
             cpu.spr.siar = cpu.regs.cia;
-            let cause = srr1::TRACE | if breaks { srr1::TRACE_CIABR } else { 0 };
+            let prefixed = if op.length == 8 { srr1::PREFIXED } else { 0 };
+            let cause = srr1::TRACE | prefixed | if breaks { srr1::TRACE_CIABR } else { 0 };
             cpu.enter(Vector::Trace, resume, cause);
             self.exceptions[Vector::Trace as usize] += 1;
             world.observe(count, || cpu.interrupted_by(Vector::Trace));
@@ -418,6 +423,7 @@ impl Engine for Interpreter {
     fn counters(&self) -> BTreeMap<String, u64> {
         let own = [
             ("blocks_decoded", self.blocks.decoded),
+            ("illegal_instructions", self.illegal),
             ("slow_instructions", self.slow.iter().sum()),
             ("tlb_fills", self.tlb.fills),
             ("tlb_flushes", self.tlb.flushes),

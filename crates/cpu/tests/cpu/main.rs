@@ -4,6 +4,7 @@ mod bench;
 mod breakpoints;
 mod compatibility;
 mod history;
+mod interrupts;
 mod maintenance;
 mod performance;
 mod registers;
