@@ -260,6 +260,10 @@ pub mod srr1 {
     pub const BAD_REAL_FETCH: u64 = 0x080c_0000;
     /// Trace, always.
     pub const TRACE: u64 = 0x4000_0000;
+    /// Trace: the instruction loaded, or is treated as a load.
+    pub const TRACE_LOAD: u64 = 1 << 28;
+    /// Trace: the instruction stored, or is treated as a store.
+    pub const TRACE_STORE: u64 = 1 << 27;
     /// Trace: by CIABR.
     pub const TRACE_CIABR: u64 = 0x10_0000;
     /// Program: floating-point enabled exception.

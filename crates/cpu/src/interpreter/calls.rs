@@ -106,6 +106,7 @@ impl Interpreter {
             trap: None,
             exit: None,
             end_count: begin + left,
+            accessed: None,
             slow: &mut self.slow,
         };
         cpu.fast.frame.run = (&raw mut run).cast();

@@ -29,6 +29,9 @@ pub(crate) struct Run<'a, 'w> {
     pub exit: Option<Exit>,
     /// Instruction attempts when the budget of the compiled code that runs is used up.
     pub end_count: u64,
+    /// The storage that the last instruction accessed, by the full reader: where it begins, and how; if it also stores, as
+    /// a store.
+    pub accessed: Option<(u64, Access)>,
     /// Instructions that the full reader executed, by number, for the report.
     pub slow: &'a mut [u64],
 }
@@ -96,6 +99,10 @@ impl Core<'_, '_, '_> {
 
     /// Translates a data access, with all its effects.
     pub fn real(&mut self, ea: u64, access: Access) -> Result<u64, Trap> {
+        let first = self.run.accessed.map_or(ea, |(first, _)| first);
+        if self.run.accessed.is_none() || access == Access::Store {
+            self.run.accessed = Some((first, access));
+        }
         let context = self.run.tlb.data_context(self.cpu);
         let Real(real) = self.run.tlb.lookup_or_fill(self.cpu, self.run.world.memory, context, ea, access)?;
         Ok(real)

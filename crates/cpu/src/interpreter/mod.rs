@@ -211,6 +211,7 @@ impl Interpreter {
             trap: None,
             exit: None,
             end_count: 0,
+            accessed: None,
             slow: &mut self.slow,
         };
         let stepping = cpu.traces();
@@ -224,12 +225,12 @@ impl Interpreter {
                 false => Self::step_block(cpu, &mut run, block, left),
             }
         };
-        let (trap, exit) = (run.trap, run.exit);
+        let (trap, exit, accessed) = (run.trap, run.exit, run.accessed);
         let last = world.count + done + executed.saturating_sub(1);
         if let Some((trap, prefixed)) = trap {
             self.deliver(cpu, world, last, trap, prefixed);
         } else if stepping {
-            self.trace(cpu, world, last, block, breaks);
+            self.trace(cpu, world, last, block, breaks, accessed);
         }
         (executed, exit)
     }
@@ -277,8 +278,17 @@ impl Interpreter {
         executed
     }
 
-    /// The trace interrupt after a completed instruction (III 7.5.15): single step, or a branch.
-    fn trace(&mut self, cpu: &mut Vcpu, world: &mut World, count: u64, block: &Block, breaks: bool) {
+    /// The trace interrupt after a completed instruction (III 7.5.15): single step, or a branch. Of its storage access
+    /// SRR1[35:36] and SDAR tell.
+    fn trace(
+        &mut self,
+        cpu: &mut Vcpu,
+        world: &mut World,
+        count: u64,
+        block: &Block,
+        breaks: bool,
+        accessed: Option<(u64, Access)>,
+    ) {
         let op = &block.ops[0];
         let flow = self.decoder.flow(&op.ops);
         let name = self.decoder.entries()[op.ops.op as usize].name;
@@ -289,7 +299,12 @@ impl Interpreter {
             let resume = cpu.regs.nia;
             cpu.spr.siar = cpu.regs.cia;
             let prefixed = if op.length == 8 { srr1::PREFIXED } else { 0 };
-            let cause = srr1::TRACE | prefixed | if breaks { srr1::TRACE_CIABR } else { 0 };
+            let access = accessed.map_or(0, |(ea, access)| {
+                cpu.spr.sdar = ea;
+                if access == Access::Store { srr1::TRACE_STORE } else { srr1::TRACE_LOAD }
+            });
+            let by = if breaks { srr1::TRACE_CIABR } else { 0 };
+            let cause = srr1::TRACE | prefixed | access | by;
             cpu.enter(Vector::Trace, resume, cause);
             self.exceptions[Vector::Trace as usize] += 1;
             world.observe(count, || cpu.interrupted_by(Vector::Trace));

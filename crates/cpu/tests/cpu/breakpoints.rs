@@ -139,3 +139,29 @@ fn single_steps_and_branches_are_traced() {
     bench.run(1);
     assert_eq!(bench.cpu.regs.nia, 0xc00);
 }
+
+#[test]
+fn a_trace_tells_of_the_storage_access() {
+    const LOAD: u64 = 1 << 28;
+    const STORE: u64 = 1 << 27;
+    for (word, expected) in [
+        (NOP, 0),
+        (0xe883_0008, LOAD),  // ld r4,8(r3)
+        (0xf883_0008, STORE), // std
+        (0x7c83_04cc, STORE), // lwat r4,r3,0: it loads and stores
+        (0x7c00_1fec, STORE), // dcbz 0,r3
+        (0x7c00_1fac, LOAD),  // icbi 0,r3
+    ] {
+        let mut bench = Bench::of(Model::Power10, false, &[word]);
+        bench.cpu.set_msr(bench.cpu.regs.msr | msr::SE);
+        bench.cpu.regs.gpr[3] = DATA;
+        bench.run(1);
+        assert_eq!(bench.cpu.spr.srr1 & 0x783f_0000, 0x4000_0000 | expected, "{word:x}");
+        let ea = match word {
+            NOP => 0,
+            _ if word & 0xffff == 8 => DATA + 8,
+            _ => DATA,
+        };
+        assert_eq!(bench.cpu.spr.sdar, ea, "{word:x}");
+    }
+}

@@ -3,6 +3,7 @@
 mod bench;
 mod breakpoints;
 mod compatibility;
+mod hash;
 mod history;
 mod interrupts;
 mod maintenance;
