@@ -176,7 +176,8 @@ impl Random {
 }
 
 /// One interrupt at most has come, and then its handler is next. A word of no instruction has raised emulation
-/// assistance where there is a hypervisor, and the illegal instruction program interrupt elsewhere; returns whether it is one.
+/// assistance where there is a hypervisor, and the illegal instruction program interrupt elsewhere; returns whether it is
+/// one.
 fn check_outcome(
     bench: &Bench,
     decoder: &timebase_isa::Decoder,
