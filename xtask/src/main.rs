@@ -15,12 +15,13 @@ cargo xtask COMMAND
   setup        only install: guest packages, cross compilers
   check        formatting, clippy with warnings denied, tidy
   tidy         the project's own rules
-  guest        rebuild the embedded guest; `guest --check` compares it with the committed image
+  guest        rebuild the small guests; `guest --check` compares them with the committed images
   isa          list the instructions: defined, with which vectors, how compiled; fails if the books have more
   diff [all]   compare every computational instruction with the peer, in both byte orders; all: ten million times
   fuzz [SECS]  feed the gdb server with hostile bytes (cargo-fuzz; default 60 seconds)
   bench [N]    boots and workloads here and on the peer in turn, N rounds (3); `--write` keeps the table in docs;
-               `bench growth`: how speed changes with vCPUs, memory, code and interrupts
+               `bench growth`: how speed changes with vCPUs, memory, code and interrupts;
+               `bench powernv`: boots of bare-metal machines
 ";
 
 /// Why a command failed: one line.

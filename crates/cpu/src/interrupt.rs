@@ -369,15 +369,23 @@ impl Vcpu {
             Trap::FpEnabledByMsr { resume } => resume,
             _ => here,
         };
-        self.enter(vector, resume, cause);
+        let calls_hypervisor = matches!(trap, Trap::SystemCall { lev } if lev & 1 != 0);
+        self.enter_in(vector, resume, cause, calls_hypervisor);
         vector
     }
 
     /// Enters an interrupt handler: saves where to resume and MSR, and makes the new MSR and NIA.
     pub(crate) fn enter(&mut self, vector: Vector, resume: u64, cause: u64) {
+        self.enter_in(vector, resume, cause, false);
+    }
+
+    /// The same; `calls_hypervisor`: the interrupt goes to hypervisor state whatever its vector, for it is a system call
+    /// of level 1 (Power ISA 3.0B, Book III, 6.5, "MSR setting due to interrupt").
+    fn enter_in(&mut self, vector: Vector, resume: u64, cause: u64, calls_hypervisor: bool) {
         let old = self.regs.msr;
         let saved = old & !SRR1_CAUSE | cause;
-        let to_hypervisor = self.has_hypervisor && (vector.hypervisor() || self.hypervisor_takes(vector));
+        let to_hypervisor =
+            self.has_hypervisor && (calls_hypervisor || vector.hypervisor() || self.hypervisor_takes(vector));
         if self.saves_to_hsrr(vector) {
             self.spr.hsrr0 = resume;
             self.spr.hsrr1 = saved;

@@ -3,6 +3,7 @@
 //! Absolute figures of a shared machine mean little: what counts is the ratio of medians of runs made in one session,
 //! one after the other.
 
+mod bare_metal;
 mod growth;
 mod measure;
 mod workloads;
@@ -18,6 +19,7 @@ const HERE: &str = "target/release/timebase";
 const PEER: &str = "qemu-system-ppc64";
 const APPEND: &str = "console=hvc0 panic=-1";
 const PANIC: &str = "VFS: Unable to mount root fs";
+const BARE_METAL: &str = "Bare metal against the peer";
 const LOGGER: &str = "Starting system log daemon";
 
 /// CPU seconds of all runs of a kind, and their names.
@@ -166,7 +168,7 @@ fn works(times: &Times) -> String {
 }
 
 /// Runs the tables; `arguments`: number of rounds (default 3), `growth` for the tables of how speed changes with size,
-/// and `--write` to keep the result in docs/benchmarks.md.
+/// `powernv` for that of bare-metal boots, and `--write` to keep the result in docs/benchmarks.md.
 pub fn bench(arguments: &[String]) -> Outcome {
     let given = |what: &str| arguments.iter().any(|argument| argument == what);
     let rounds: usize = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(3);
@@ -176,6 +178,12 @@ pub fn bench(arguments: &[String]) -> Outcome {
     let mut bench = Bench { directory, ram_disk, times: Times::default() };
     let (section, table) = if given("growth") {
         ("Growth", growth::growth(&bench)?)
+    } else if given("powernv") {
+        let mut histories = bare_metal::Histories::default();
+        for _ in 0..rounds {
+            bare_metal::boots(&mut bench, &mut histories)?;
+        }
+        (BARE_METAL, bare_metal::table(&bench.times, &histories))
     } else {
         all(&mut bench, rounds)?;
         ("Against the peer", format!("{}\n{}", boots(&bench.times), works(&bench.times)))
@@ -209,6 +217,12 @@ fn write(section: &str, rounds: usize, table: &str) -> Outcome {
                      beside the boot\nis in its noise."
                 .to_string()
         }
+        BARE_METAL => format!(
+            "Made by `cargo xtask bench powernv {rounds} --write`: in turn, medians of {rounds} rounds. A boot by\n\
+             skiboot to the VFS panic, 2 GiB, one vCPU, CPU seconds (user and system). The peer has no snapshot at the\n\
+             start, which would cost it more. History is what a recording holds beside the images; the peer's is its\n\
+             trace. Backwards the peer does not go on these machines: every seek hangs."
+        ),
         _ => format!(
             "Made by `cargo xtask bench {rounds} --write`: runs in turn on one machine, medians of CPU seconds (user\n\
              and system) of {rounds} rounds, of one for the boot to the system log daemon. Guest: the Debian installer's\n\

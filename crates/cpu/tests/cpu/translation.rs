@@ -441,3 +441,22 @@ fn real_mode_of_the_hypervisor_adds_hrmor() {
     bench.again();
     assert_eq!(bench.cpu.regs.gpr[4], 0x1122_3344_5566_7788);
 }
+
+#[test]
+fn a_system_call_of_level_1_leads_out_of_a_guest_into_the_hypervisor() {
+    // sc, sc 1; in either state of the guest.
+    for (word, hv) in [(0x4400_0002, 0), (0x4400_0022, msr::HV)] {
+        for problem in [0, msr::PR] {
+            let mut bench = Bench::new(word);
+            // The guest's handlers are little-endian, the hypervisor's are not.
+            bench.cpu.spr.lpcr |= lpcr::ILE;
+            let state = bench.cpu.regs.msr | problem;
+            bench.cpu.set_msr(state);
+            bench.step();
+            let little = if hv == 0 { msr::LE } else { 0 };
+            assert_eq!(bench.cpu.regs.nia, Vector::SystemCall.offset());
+            assert_eq!(bench.cpu.regs.msr, msr::SF | msr::ME | hv | little, "{word:x} {state:x}");
+            assert_eq!((bench.cpu.spr.srr0, bench.cpu.spr.srr1), (CODE + 4, state));
+        }
+    }
+}

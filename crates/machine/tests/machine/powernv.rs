@@ -140,6 +140,23 @@ fn boots_two_sockets() {
     until(&mut machine, "smp: Brought up 2 nodes, 2 CPUs", 4_000_000_000);
 }
 
+/// A payload that is no ELF file and big-endian: guests/big-endian.
+#[test]
+fn a_big_endian_payload_takes_interrupts_in_the_state_that_hile_names() {
+    let payload = include_bytes!("../../../../guests/big-endian/big-endian.bin");
+    for name in ["powernv9", "powernv10"] {
+        let mut machine = machine(Some(payload.to_vec()), |c| c.machine = name.into());
+        until(&mut machine, "payload: traps in big-endian state: 2, little-endian: 2", 1_000_000_000);
+        loop {
+            match machine.run(1_000_000_000) {
+                Stop::Output => _ = machine.take_output(),
+                Stop::Idle { deadline: Some(_) } => machine.end_idle(),
+                stop => break assert_eq!(stop, Stop::PowerOff),
+            }
+        }
+    }
+}
+
 #[test]
 fn without_a_kernel_the_firmware_says_so() {
     let mut machine = machine(None, |_| {});
