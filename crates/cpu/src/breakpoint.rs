@@ -80,13 +80,14 @@ impl Vcpu {
     }
 
     /// The instruction at NIA is executed alone: it may be traced, by MSR or by CIABR, be recorded in the history of
-    /// branches, or be one that PCR takes away.
+    /// branches, or be one that PCR or HFSCR take away.
     #[inline]
     pub(crate) fn traces(&self) -> bool {
         self.regs.msr & msr::TE != 0
             || self.spr.ciabr & ciabr::STATE != 0 && self.breaks()
             || self.records_branches()
             || self.is_compatible_with_less()
+            || self.keeps_registers() && !self.hypervisor()
     }
 
     /// CIABR names the instruction at NIA, and this state.

@@ -195,7 +195,7 @@ impl Vcpu {
     /// Lets those counters count that the registers let count from `now` on.
     pub(crate) fn let_count(&mut self, now: Instant) {
         let idle = self.spr.mmcr0 & mmcr0::FC != 0;
-        let by_state = self.history_depends_on_state() || self.spr.pcr != 0;
+        let by_state = self.history_depends_on_state() || self.spr.pcr != 0 || self.keeps_registers();
         if idle && self.pmu.instructions == 0 && self.pmu.cycles_from == [None; COUNTERS] {
             self.pmu.by_state = by_state;
             self.pmu.time_event = None;

@@ -1,7 +1,7 @@
 //! The operations of the whole CPU that instruction bodies name ([`SystemOp`]).
 
 use crate::Exit;
-use crate::bits::msr;
+use crate::bits::{lpcr, msr};
 use crate::interpreter::Core;
 use crate::mmu::Access;
 use crate::observe::Observation;
@@ -48,7 +48,8 @@ pub(crate) fn execute(core: &mut Core, op: SystemOp, i: &Ops) -> Outcome {
             core.cpu.copy_pending = false;
             Ok(())
         }
-        Tlbie | Tlbiel | PrivilegedNothing => core.privileged(),
+        Tlbie | Tlbiel | Tlbsync => invalidate(core, op, i),
+        PrivilegedNothing => core.privileged(),
         Slbmte | Slbmfee | Slbmfev | Slbfee | Slbie | Slbieg | Slbia | Slbiag => segment(core, op, i),
         Msgsnd | Msgclr | Msgsndp | Msgclrp => doorbell(core, op, i),
         LoadInhibited | StoreInhibited => inhibited(core, op, i),
@@ -536,6 +537,15 @@ fn paste(core: &mut Core, i: &Ops) -> Outcome {
     Ok(())
 }
 
+/// `tlbie`, `tlbiel`, `tlbsync` (III 6.9.3.3): nothing is held that could be stale. The hypervisor must lend those that
+/// concern other threads (LPCR[GTSE]), and keeps what invalidates partition-scoped radix translations.
+fn invalidate(core: &mut Core, op: SystemOp, i: &Ops) -> Outcome {
+    let lpcr = core.cpu.spr.lpcr;
+    let global = op != SystemOp::Tlbiel && lpcr & lpcr::GTSE == 0;
+    let partition_scoped = op != SystemOp::Tlbsync && i.c == 0 && lpcr & lpcr::HR != 0;
+    if global || partition_scoped { core.hypervisor_privileged() } else { core.privileged() }
+}
+
 fn segment(core: &mut Core, op: SystemOp, i: &Ops) -> Outcome {
     core.privileged()?;
     let (rs, rb) = (core.gpr_value(i.t), core.gpr_value(i.b));
@@ -573,7 +583,10 @@ fn doorbell(core: &mut Core, op: SystemOp, i: &Ops) -> Outcome {
     let directed = message >> 27 & 31 == 5;
     match op {
         SystemOp::Msgsnd | SystemOp::Msgclr => core.hypervisor_privileged()?,
-        _ => core.privileged()?,
+        _ => {
+            core.privileged()?;
+            core.cpu.available(facility::MSGP)?;
+        }
     }
     if !directed {
         return Ok(());

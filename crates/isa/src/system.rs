@@ -74,7 +74,9 @@ pub enum SystemOp {
     Tlbie,
     /// `tlbiel`.
     Tlbiel,
-    /// `tlbsync`, `slbsync`, `ptesync`: privileged and nothing to do.
+    /// `tlbsync`.
+    Tlbsync,
+    /// `slbsync`, `msgsync`: privileged and nothing to do.
     PrivilegedNothing,
     /// `slbmte`.
     Slbmte,
@@ -203,7 +205,7 @@ instructions! {
     slbsync = x(31, 338), "slbsync", |s, i| { system!(s, i, PrivilegedNothing); }
     tlbie = mt(306).operands(tlbi), "tlbie RB,RS,RIC,PRS,R", |s, i| { system!(s, i, Tlbie); }
     tlbiel = mt(274).operands(tlbi), "tlbiel RB,RS,RIC,PRS,R", |s, i| { system!(s, i, Tlbiel); }
-    tlbsync = x(31, 566), "tlbsync", |s, i| { system!(s, i, PrivilegedNothing); }
+    tlbsync = x(31, 566), "tlbsync", |s, i| { system!(s, i, Tlbsync); }
     "III 12";
     msgsnd = mt(206), "msgsnd RB", |s, i| { system!(s, i, Msgsnd); }
     msgclr = mt(238), "msgclr RB", |s, i| { system!(s, i, Msgclr); }

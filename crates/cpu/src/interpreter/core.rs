@@ -309,6 +309,7 @@ impl Semantics for Core<'_, '_, '_> {
                 return self.cpu.available(bit);
             }
         };
+        self.cpu.lent(if facility == Facility::Fp { facility::FP } else { facility::VECTOR })?;
         if self.cpu.regs.msr & bit != 0 { Ok(()) } else { Err(trap) }
     }
     #[inline(always)]

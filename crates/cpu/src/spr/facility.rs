@@ -56,6 +56,12 @@ impl Vcpu {
         Ok(())
     }
 
+    /// HFSCR takes floating point or vectors away from problem state and guests.
+    pub(crate) fn keeps_registers(&self) -> bool {
+        const REGISTERS: u64 = 1 << FP | 1 << VECTOR;
+        self.has_hypervisor && self.spr.hfscr & REGISTERS != REGISTERS
+    }
+
     /// The facility may be used now: HFSCR, then FSCR or MSR.
     pub(crate) fn available(&self, bit: u8) -> Result<(), Trap> {
         self.lent(bit)?;

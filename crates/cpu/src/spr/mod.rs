@@ -143,8 +143,8 @@ impl Core<'_, '_, '_> {
         if counts {
             self.cpu.let_count(now);
         }
-        // LPCR, CIABR, HMER, HMEER, PCR, and HID0, which the threads of a core share.
-        if matches!(number, 187 | 318 | 336 | 337 | 338 | 1008) || counts {
+        // HFSCR, LPCR, CIABR, HMER, HMEER, PCR, and HID0, which the threads of a core share.
+        if matches!(number, 187 | 190 | 318 | 336 | 337 | 338 | 1008) || counts {
             self.run.exit(Exit::Look);
         }
     }

@@ -326,3 +326,69 @@ fn a_fetch_is_never_said_to_be_prefixed_and_data_accesses_are() {
         assert_eq!(bench.cpu.spr.srr1 & CAUSE, 1 << 21 | prefixed);
     }
 }
+
+/// A facility that HFSCR lends: its bit, an instruction, and the model that has it.
+const LENT: [(u8, &[u32], Model); 11] = [
+    (0, &[0xfc00_082a], Model::Power9),                // fadd
+    (0, &[0xc803_0000], Model::Power9),                // lfd
+    (1, &[0x1000_0000], Model::Power9),                // vaddubm
+    (1, &[0xf000_0490], Model::Power9),                // xxlor
+    (2, &[0x7c63_02a6], Model::Power9),                // mfspr DSCR
+    (3, &[0x7c63c2a6], Model::Power9),                 // mfspr PMC1
+    (4, &[0x7c60_025c], Model::Power9),                // mfbhrbe
+    (5, &[0x7c00_051d], Model::Power9),                // tbegin.
+    (7, &[0x4c00_0924], Model::Power9),                // rfebb
+    (8, &[0x4c00_0460], Model::Power9),                // bctar
+    (13, &[0x0600_0000, 0x3860_0001], Model::Power10), // paddi
+];
+
+#[test]
+fn hfscr_lends_facilities_to_problem_state() {
+    for (bit, words, model) in LENT {
+        for lent in [false, true] {
+            for state in [msr::PR, 0] {
+                let mut bench = Bench::of(model, true, words);
+                bench.cpu.set_msr(msr::SF | msr::HV | ALL | msr::TM | state);
+                bench.cpu.spr.hfscr = if lent { u64::MAX } else { !(1 << bit) };
+                bench.cpu.spr.fscr = u64::MAX;
+                bench.cpu.spr.mmcr0 = 1 << 21 | 2 << 18;
+                bench.cpu.spr.ebbrr = CODE + 4 * words.len() as u64;
+                bench.cpu.regs.gpr[3] = DATA;
+                bench.run(1);
+                let what = format!("{words:x?} {lent} {state:x}");
+                let next = CODE + 4 * words.len() as u64;
+                let withheld = !lent && state == msr::PR;
+                let expected = if withheld { Vector::HypervisorFacilityUnavailable.offset() } else { next };
+                // bctar goes to TAR.
+                let expected = if bit == 8 && !withheld { 0 } else { expected };
+                assert_eq!(bench.cpu.regs.nia, expected, "{what}");
+                if withheld {
+                    assert_eq!(
+                        (bench.cpu.spr.hsrr0, bench.cpu.spr.hfscr >> 56),
+                        (CODE, bit.into()),
+                        "{what}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn floating_point_that_hfscr_keeps_is_not_there_in_the_middle_of_a_run() {
+    for quantum in crate::bench::QUANTA {
+        // In hypervisor state the addition executes, after `rfid` to problem state it does not.
+        let mut bench = Bench::of(Model::Power9, true, &[0xfc00_082a, RFID, NOP, NOP, 0xfc00_082a]);
+        bench.quantum = quantum;
+        bench.cpu.set_msr(msr::SF | msr::HV | msr::FP);
+        bench.cpu.spr.hfscr = u64::MAX << 1;
+        // MSR[PR] implies relocation: the bench has none, so problem state is entered by hand.
+        bench.run(1);
+        assert_eq!(bench.cpu.regs.nia, CODE + 4);
+        bench.cpu.set_msr(msr::SF | msr::HV | msr::FP | msr::PR);
+        bench.cpu.regs.nia = CODE + 8;
+        bench.run(3);
+        assert_eq!(bench.cpu.regs.nia, Vector::HypervisorFacilityUnavailable.offset());
+        assert_eq!(bench.cpu.spr.hsrr0, CODE + 16);
+    }
+}

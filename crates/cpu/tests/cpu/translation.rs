@@ -460,3 +460,21 @@ fn a_system_call_of_level_1_leads_out_of_a_guest_into_the_hypervisor() {
         }
     }
 }
+
+#[test]
+fn doorbells_and_registers_of_a_guest_are_the_hypervisors_to_lend() {
+    // msgsndp r4, msgclrp r4, mfspr r4,DPDES; fadd for privileged state of a guest.
+    for (word, bit) in [(0x7c00_211c, 10), (0x7c00_215c, 10), (0x7c90_2aa6, 10), (0xfc00_082a, 0)] {
+        for lent in [false, true] {
+            let mut bench = Bench::new(word);
+            bench.cpu.set_msr(bench.cpu.regs.msr | msr::FP);
+            bench.cpu.spr.hfscr = if lent { u64::MAX } else { !(1 << bit) };
+            bench.step();
+            let expected = if lent { CODE + 4 } else { Vector::HypervisorFacilityUnavailable.offset() };
+            assert_eq!(bench.cpu.regs.nia, expected, "{word:x} {lent}");
+            if !lent {
+                assert_eq!((bench.cpu.spr.hsrr0, bench.cpu.spr.hfscr >> 56), (CODE, bit));
+            }
+        }
+    }
+}

@@ -43,6 +43,7 @@ fn register<'a>(cpu: &'a mut Vcpu, name: &str) -> &'a mut u64 {
         "dsisr" => &mut spr.dsisr,
         "fscr" => &mut spr.fscr,
         "bescr" => &mut spr.bescr,
+        "lpcr" => &mut spr.lpcr,
         "ebbrr" => &mut spr.ebbrr,
         "dexcr" => &mut spr.dexcr,
         "hashpkeyr" => &mut spr.hashpkeyr,
