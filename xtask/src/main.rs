@@ -3,6 +3,7 @@
 mod bench;
 mod guest;
 mod isa;
+mod kvm;
 mod packages;
 mod tidy;
 
@@ -22,6 +23,7 @@ cargo xtask COMMAND
   bench [N]    boots and workloads here and on the peer in turn, N rounds (3); `--write` keeps the table in docs;
                `bench growth`: how speed changes with vCPUs, memory, code and interrupts;
                `bench powernv`: boots of bare-metal machines
+  kvm FOLDER   Linux's KVM starts a guest on bare-metal machines; FOLDER has kvm.ko and kvm-hv.ko of the guest's kernel
 ";
 
 /// Why a command failed: one line.
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         "setup" => packages::install(),
         "check" => check(),
         "tidy" => tidy::tidy(),
+        "kvm" => packages::install().and_then(|()| kvm::kvm(&rest)),
         "guest" => guest::build(rest.first().is_some_and(|flag| flag == "--check")),
         "isa" => isa::list(),
         "diff" => diff(rest.first().is_some_and(|argument| argument == "all")),

@@ -6,7 +6,7 @@
 mod bare_metal;
 mod growth;
 mod measure;
-mod workloads;
+pub mod workloads;
 
 use crate::packages::GUEST;
 use crate::{Outcome, run};

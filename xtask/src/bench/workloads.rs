@@ -11,15 +11,20 @@ pub fn initial_ram_disk(directory: &Path) -> Result<PathBuf, String> {
     let compile = ["-O2", "-mcpu=power9", "-static", "-o", &text, "guests/workloads/init.c"];
     run("powerpc64le-linux-gnu-gcc", &compile)?;
     let init = std::fs::read(&program).map_err(|e| e.to_string())?;
-    let archive = [
-        entry("dev", 0o40755, &[], 0, 0),
-        entry("dev/console", 0o20600, &[], 5, 1),
-        entry("init", 0o100_755, &init, 0, 0),
-        entry("TRAILER!!!", 0, &[], 0, 0),
-    ];
     let path = directory.join("workloads.cpio");
-    std::fs::write(&path, archive.concat()).map_err(|e| e.to_string())?;
+    std::fs::write(&path, archive(&[("init", &init)])).map_err(|e| e.to_string())?;
     Ok(path)
+}
+
+/// An initial RAM disk with these programs and the console's device.
+pub fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let devices = [entry("dev", 0o40755, &[], 0, 0), entry("dev/console", 0o20600, &[], 5, 1)];
+    let mut bytes = devices.concat();
+    for &(name, data) in files {
+        bytes.extend(entry(name, 0o100_755, data, 0, 0));
+    }
+    bytes.extend(entry("TRAILER!!!", 0, &[], 0, 0));
+    bytes
 }
 
 /// An entry of a cpio archive of format `newc`.
