@@ -2,7 +2,7 @@
 
 use crate::{Outcome, run};
 
-const GUESTS: [&str; 3] = ["race", "latches", "big-endian"];
+const GUESTS: [&str; 4] = ["race", "latches", "big-endian", "differential"];
 
 /// Builds them, or with `check` compares what their sources make with the committed images.
 pub fn build(check: bool) -> Outcome {

@@ -18,7 +18,9 @@ cargo xtask COMMAND
   tidy         the project's own rules
   guest        rebuild the small guests; `guest --check` compares them with the committed images
   isa          list the instructions: defined, with which vectors, how compiled; fails if the books have more
-  diff [all]   compare every computational instruction with the peer, in both byte orders; all: ten million times
+  diff [all]   compare with the peer: every computational instruction in its user mode, and blocks of all instructions
+               in all states on its bare-metal machines; all: more than ten million times;
+               `diff corpus`: write the blocks anew that tests repeat without the peer
   fuzz [SECS]  feed the gdb server with hostile bytes (cargo-fuzz; default 60 seconds)
   bench [N]    boots and workloads here and on the peer in turn, N rounds (3); `--write` keeps the table in docs;
                `bench growth`: how speed changes with vCPUs, memory, code and interrupts;
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
         "kvm" => packages::install().and_then(|()| kvm::kvm(&rest)),
         "guest" => guest::build(rest.first().is_some_and(|flag| flag == "--check")),
         "isa" => isa::list(),
-        "diff" => diff(rest.first().is_some_and(|argument| argument == "all")),
+        "diff" => diff(rest.first().map_or("", String::as_str)),
         "fuzz" => fuzz(rest.first().map_or("60", String::as_str)),
         "bench" => packages::install_peer().and_then(|()| bench::bench(&rest)),
         "" | "help" | "--help" | "-h" => {
@@ -100,22 +102,38 @@ fn fuzz(seconds: &str) -> Outcome {
     }
 }
 
-/// The comparison with the peer, which needs user-mode QEMU and cross binutils of both byte orders.
-fn diff(all: bool) -> Outcome {
-    let tests: &[&str] =
-        if all { &["peer::peer_at_length"] } else { &["peer::peer", "peer::peer_big_endian"] };
-    let package = [
-        "test",
-        "--package",
-        "timebase-isa",
-        "--test",
-        "instructions",
-        "--",
-        "--ignored",
-        "--exact",
-        "--nocapture",
-    ];
-    run("cargo", &[&package[..], tests].concat())
+/// The comparison with the peer: single computational instructions in its user mode, then blocks of all instructions on
+/// its bare-metal machines.
+fn diff(what: &str) -> Outcome {
+    const DIFFERENTIAL: &[&str] =
+        &["run", "--release", "--quiet", "--package", "timebase-differential", "--"];
+    packages::install_peer()?;
+    let (tests, blocks): (&[&str], &[&str]) = match what {
+        "" => (&["peer::peer", "peer::peer_big_endian"], &["8000", "1"]),
+        "all" => (&["peer::peer_at_length"], &["200000", "2"]),
+        "corpus" => (&[], &["corpus", "400"]),
+        other => return Err(format!("diff: unknown `{other}`; see `cargo xtask help`")),
+    };
+    if what == "corpus" {
+        return write_corpus(&[DIFFERENTIAL, blocks].concat());
+    }
+    let package = ["test", "--package", "timebase-isa", "--test", "instructions"];
+    let options = ["--", "--ignored", "--exact", "--nocapture"];
+    run("cargo", &[&package[..], &options, tests].concat())?;
+    run("cargo", &[DIFFERENTIAL, blocks].concat())
+}
+
+/// Writes what the peer confirmed anew, for the tests that have no peer.
+fn write_corpus(command: &[&str]) -> Outcome {
+    let output = Command::new("cargo").args(command).stderr(std::process::Stdio::inherit()).output();
+    match output {
+        Ok(output) if output.status.success() => {
+            std::fs::write("crates/differential/tests/corpus.txt", output.stdout)
+                .map_err(|e| format!("corpus.txt: {e}"))
+        }
+        Ok(output) => Err(format!("the corpus was not confirmed: {}", output.status)),
+        Err(error) => Err(format!("cargo: {error}")),
+    }
 }
 
 fn check() -> Outcome {

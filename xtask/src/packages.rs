@@ -16,7 +16,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("qemu-system-data", "/usr/share/qemu/slof.bin"),
 ];
 
-const PEER: &[(&str, &str)] = &[("qemu-system-ppc", "qemu-system-ppc64"), ("qemu-utils", "qemu-img")];
+const PEER: &[(&str, &str)] =
+    &[("qemu-system-ppc", "qemu-system-ppc64"), ("qemu-utils", "qemu-img"), ("qemu-user", "qemu-ppc64")];
 
 fn present(sign: &str) -> bool {
     if sign.starts_with('/') { Path::new(sign).exists() } else { exists(sign, "--version") }

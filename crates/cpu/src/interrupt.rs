@@ -317,7 +317,9 @@ impl Vcpu {
                 (HypervisorFacilityUnavailable, 0)
             }
             Trap::Alignment { ea } => {
-                self.spr.dar = ea;
+                // The upper half is 0 in 32-bit mode (I 1.11.3), where the sum may have one.
+                let narrow = self.regs.msr & msr::SF == 0;
+                self.spr.dar = if narrow { ea & 0xffff_ffff } else { ea };
                 self.spr.dsisr = 0;
                 (Alignment, 0)
             }
@@ -342,6 +344,8 @@ impl Vcpu {
                 self.spr.asdr = gra;
                 (HypervisorInstructionStorage, hsrr1)
             }
+            // ISA 3.1 tells LEV.
+            Trap::SystemCall { lev } if self.model == Model::Power10 => (SystemCall, (lev as u64 & 3) << 20),
             Trap::SystemCall { .. } => (SystemCall, 0),
             Trap::SystemCallVectored { lev } => {
                 self.enter_vectored(lev);
@@ -393,7 +397,9 @@ impl Vcpu {
             self.spr.srr0 = resume;
             self.spr.srr1 = saved;
         }
-        let mut new = msr::SF | old & (msr::ME | msr::HV);
+        // Interrupts that save into HSRR0 and HSRR1 leave RI alone (III 7.5, "MSR setting due to interrupt").
+        let recoverable = if self.saves_to_hsrr(vector) { msr::RI } else { 0 };
+        let mut new = msr::SF | old & (msr::ME | msr::HV | recoverable);
         if to_hypervisor {
             new |= msr::HV;
         }

@@ -139,7 +139,6 @@ fn restore_msr(core: &mut Core, saved: u64) {
 
 fn go_to(core: &mut Core, address: u64) {
     let address = address & !3;
-    core.cpu.regs.cfar = core.cpu.regs.cia;
     core.cpu.regs.nia = if core.cpu.regs.msr & msr::SF != 0 { address } else { address & 0xffff_ffff };
 }
 
@@ -149,10 +148,16 @@ fn returned(core: &mut Core) {
     core.run.world.observe(core.count, || Observation::Return { to, msr });
 }
 
+/// CFAR tells of rfebb, rfid and rfscv, not of hrfid (III 8.2).
+fn come_from(core: &mut Core) {
+    core.cpu.regs.cfar = core.cpu.regs.cia;
+}
+
 fn return_from_interrupt(core: &mut Core) -> Outcome {
     core.privileged()?;
     let (address, saved) = (core.cpu.spr.srr0, core.cpu.spr.srr1);
     restore_msr(core, saved);
+    come_from(core);
     go_to(core, address);
     returned(core);
     enabled_exception(core)
@@ -172,6 +177,7 @@ fn return_from_vectored(core: &mut Core) -> Outcome {
     core.privileged()?;
     let (address, saved) = (core.cpu.regs.lr, core.cpu.regs.ctr);
     restore_msr(core, saved);
+    come_from(core);
     go_to(core, address);
     returned(core);
     enabled_exception(core)
@@ -182,6 +188,7 @@ fn return_from_event(core: &mut Core, i: &Ops) -> Outcome {
     let enable = 1u64 << 63;
     core.cpu.spr.bescr = core.cpu.spr.bescr & !enable | if i.t != 0 { enable } else { 0 };
     let address = core.cpu.spr.ebbrr;
+    come_from(core);
     go_to(core, address);
     core.run.exit(Exit::Look);
     Ok(())
@@ -457,13 +464,20 @@ fn load_quadword(core: &mut Core, i: &Ops, prefixed: bool) -> Outcome {
     check_pair(i, 16)?;
     let ea = core.check_alignment(quadword_address(core, i, prefixed), 16)?;
     let value = read_number(core, ea, 16)?;
+    let value = in_order(core, prefixed, value);
     set_target(core, i.t, 16, value)
+}
+
+/// In little-endian mode `plq` and `pstq` have the doubleword at the lower address in the first register (I 3.3.4), `lq`
+/// and `stq` the most significant one.
+fn in_order(core: &Core, prefixed: bool, value: u128) -> u128 {
+    if prefixed && core.cpu.little_endian() { value.rotate_left(64) } else { value }
 }
 
 fn store_quadword(core: &mut Core, i: &Ops, prefixed: bool) -> Outcome {
     check_pair(i, 16)?;
     let ea = core.check_alignment(quadword_address(core, i, prefixed), 16)?;
-    let value = source(core, i.t, 16);
+    let value = in_order(core, prefixed, source(core, i.t, 16));
     write_number(core, ea, 16, value)
 }
 

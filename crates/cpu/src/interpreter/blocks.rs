@@ -27,6 +27,13 @@ pub struct Op {
     pub(super) length: u32,
 }
 
+impl Op {
+    /// It begins with a prefix, wholly in its 64 bytes or not.
+    pub(super) fn prefixed(&self) -> bool {
+        self.length == 8 || self.ops.op == thread::CROSSING_PREFIX
+    }
+}
+
 /// What code means depends on, beside its bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Mode {

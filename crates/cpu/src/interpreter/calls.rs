@@ -189,7 +189,7 @@ unsafe extern "C" fn step(cpu: *mut Vcpu, op: *const Op, address: u64, left: u64
         Ok(true) => {}
         Ok(false) => return 1,
         Err(trap) => {
-            run.trap = Some((trap, op.length == 8));
+            run.trap = Some((trap, op.prefixed()));
             return 1;
         }
     }

@@ -215,6 +215,7 @@ impl Interpreter {
             slow: &mut self.slow,
         };
         let stepping = cpu.traces();
+        let before = cpu.regs.msr;
         let breaks = cpu.spr.ciabr & ciabr::STATE != 0 && cpu.breaks();
         let executed = if block.count as u64 <= left && !stepping {
             // SAFETY: `start` is the first instruction of a block that ends with a terminator.
@@ -230,7 +231,7 @@ impl Interpreter {
         if let Some((trap, prefixed)) = trap {
             self.deliver(cpu, world, last, trap, prefixed);
         } else if stepping {
-            self.trace(cpu, world, last, block, breaks, accessed);
+            self.trace(cpu, world, last, block, before, breaks, accessed);
         }
         (executed, exit)
     }
@@ -243,7 +244,7 @@ impl Interpreter {
         let op = &block.ops[0];
         if ages.lacks(cpu, op.ops.op) {
             cpu.regs.cia = cpu.regs.nia;
-            run.trap = Some((Trap::Illegal, op.length == 8));
+            run.trap = Some((Trap::Illegal, op.prefixed()));
             return 1;
         }
         if decoder.entries().get(op.ops.op as usize).is_none() || decoder.flow(&op.ops) != Flow::Branch {
@@ -270,7 +271,7 @@ impl Interpreter {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(trap) => {
-                    run.trap = Some((trap, op.length == 8));
+                    run.trap = Some((trap, op.prefixed()));
                     break;
                 }
             }
@@ -278,14 +279,15 @@ impl Interpreter {
         executed
     }
 
-    /// The trace interrupt after a completed instruction (III 7.5.15): single step, or a branch. Of its storage access
-    /// SRR1[35:36] and SDAR tell.
+    /// The trace interrupt after a completed instruction that began with this MSR (III 7.5.15): single step, or a branch. Of
+    /// its storage access SRR1[35:36] and SDAR tell.
     fn trace(
         &mut self,
         cpu: &mut Vcpu,
         world: &mut World,
         count: u64,
         block: &Block,
+        msr: u64,
         breaks: bool,
         accessed: Option<(u64, Access)>,
     ) {
@@ -294,7 +296,7 @@ impl Interpreter {
         let name = self.decoder.entries()[op.ops.op as usize].name;
         let untraced = matches!(name, "rfid" | "hrfid" | "rfscv" | "sc" | "scv" | "stop");
         let branch = flow == timebase_isa::Flow::Branch;
-        let by_msr = cpu.regs.msr & msr::SE != 0 || branch && cpu.regs.msr & msr::BE != 0;
+        let by_msr = msr & msr::SE != 0 || branch && msr & msr::BE != 0;
         if !untraced && (by_msr || breaks) {
             let resume = cpu.regs.nia;
             cpu.spr.siar = cpu.regs.cia;

@@ -3,6 +3,7 @@
 mod bench;
 mod breakpoints;
 mod compatibility;
+mod differential;
 mod hash;
 mod history;
 mod interrupts;

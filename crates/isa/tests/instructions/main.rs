@@ -4,4 +4,6 @@ mod cases;
 mod different;
 mod exceptions;
 mod peer;
+mod random;
 mod reader;
+mod words;

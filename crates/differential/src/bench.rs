@@ -1,0 +1,224 @@
+//! A CPU that executes a block instruction by instruction, without the guest around it: for making blocks, and for the
+//! states between their instructions.
+
+use crate::layout::{BLOCKS, WORDS, at, code_of, file, spr};
+use crate::layout::{
+    CODE, DATA, GPR, MEMORY, READ_ONLY, RECORD, Record, SPRS, VSCR, VSR, WINDOW, WINDOW_BYTES,
+};
+use timebase_cpu::{Bus, BusError, Clock, Engine, Interpreter, Model, Sprs, Vcpu, World};
+use timebase_isa::Regs;
+use timebase_memory::{Memory, Writer};
+use timebase_state::Instant;
+
+struct Nobody;
+impl Bus for Nobody {
+    fn load(&mut self, _: u32, _: u64, _: u8, _: Instant, _: &mut Memory) -> Result<u64, BusError> {
+        Err(BusError)
+    }
+    fn store(&mut self, _: u32, _: u64, _: u8, _: u64, _: Instant, _: &mut Memory) -> Result<(), BusError> {
+        Err(BusError)
+    }
+}
+
+/// Everything that an instruction of a block may change.
+#[derive(Clone)]
+pub struct Saved {
+    regs: Regs,
+    spr: Sprs,
+    window: [u8; WINDOW_BYTES],
+    reservation: timebase_memory::Reservation,
+}
+
+/// The CPU with its memory.
+pub struct Bench {
+    pub cpu: Vcpu,
+    memory: Memory,
+    engine: Interpreter,
+    model: Model,
+    /// Address of the code.
+    pub code: u64,
+}
+
+impl Bench {
+    /// Blocks stand where record `place` has its code.
+    pub fn new(model: Model, place: usize) -> Bench {
+        let mut memory = Memory::new(MEMORY, 1);
+        memory.store(BLOCKS, &file(&[], 1), Writer::Other).expect("memory");
+        let cpu = Vcpu::cold(0, model, true, 0, Instant::default());
+        Bench { cpu, memory, engine: Interpreter::new(model), model, code: code_of(place) }
+    }
+
+    /// The state of a record, as the guest makes it.
+    pub fn load(&mut self, record: &Record) {
+        self.cpu = Vcpu::cold(0, self.model, true, 0, Instant::default());
+        let cpu = &mut self.cpu;
+        for (name, _) in SPRS {
+            let value = record.get(spr(name));
+            match name {
+                "tar" => cpu.regs.tar = value,
+                "vrsave" => cpu.regs.vrsave = value,
+                _ => *field(&mut cpu.spr, name) = value,
+            }
+        }
+        cpu.spr.lpcr = record.get(at::LPCR);
+        cpu.spr.lpidr = record.get(at::LPIDR);
+        cpu.spr.pidr = record.get(at::PIDR);
+        cpu.spr.ptcr = BLOCKS + 0x1_0000;
+        cpu.spr.amor = u64::MAX;
+        cpu.spr.hsrr0 = record.get(at::NIA);
+        cpu.spr.hsrr1 = record.get(at::MSR);
+        let regs = &mut cpu.regs;
+        for n in 0..32 {
+            regs.gpr[n] = record.get(GPR + 8 * n);
+        }
+        for n in 0..64 {
+            regs.vsr[n] = [record.get(VSR + 16 * n), record.get(VSR + 16 * n + 8)];
+        }
+        regs.set_cr_packed(255, record.get(at::CR));
+        regs.set_xer(record.get(at::XER));
+        (regs.lr, regs.ctr) = (record.get(at::LR), record.get(at::CTR));
+        (regs.fpscr, regs.vscr) = (record.get(at::FPSCR), record.get(VSCR));
+        (regs.nia, regs.cfar) = (record.get(at::NIA), record.get(at::CFAR));
+        cpu.set_msr(record.get(at::MSR));
+        cpu.context_changed();
+        self.memory.store(WINDOW, &record.0[DATA..CODE], Writer::Other).expect("memory");
+        self.memory.store(self.code, &record.0[CODE..RECORD], Writer::Other).expect("memory");
+        self.memory.set_reservation(0, timebase_memory::Reservation::NONE);
+    }
+
+    /// The state now as a record, with the code of `like`.
+    pub fn record(&self, like: &Record) -> Record {
+        let mut record = like.clone();
+        let (regs, mut spr_now) = (&self.cpu.regs, self.cpu.spr.clone());
+        for (name, _) in SPRS {
+            let value = match name {
+                "tar" => regs.tar,
+                "vrsave" => regs.vrsave,
+                _ => *field(&mut spr_now, name),
+            };
+            record.set(spr(name), value);
+        }
+        for n in 0..32 {
+            record.set(GPR + 8 * n, regs.gpr[n]);
+        }
+        for n in 0..64 {
+            record.set(VSR + 16 * n, regs.vsr[n][0]);
+            record.set(VSR + 16 * n + 8, regs.vsr[n][1]);
+        }
+        record.set(at::CR, regs.cr_packed());
+        record.set(at::XER, regs.xer());
+        record.set(at::LR, regs.lr);
+        record.set(at::CTR, regs.ctr);
+        record.set(at::FPSCR, regs.fpscr);
+        record.set(VSCR, regs.vscr);
+        record.set(at::NIA, regs.nia);
+        record.set(at::CFAR, regs.cfar);
+        record.set(at::MSR, regs.msr);
+        record.0[DATA..CODE].copy_from_slice(&self.window());
+        record
+    }
+
+    fn window(&self) -> [u8; WINDOW_BYTES] {
+        let mut bytes = [0; WINDOW_BYTES];
+        self.memory.read(WINDOW, &mut bytes).expect("memory");
+        bytes
+    }
+
+    /// Writes a word of code in the byte order that the CPU is in.
+    pub fn put(&mut self, n: usize, word: u32) {
+        let bytes = if self.cpu.little_endian() { word.to_le_bytes() } else { word.to_be_bytes() };
+        self.memory.store(self.code + 4 * n as u64, &bytes, Writer::Other).expect("memory");
+    }
+
+    /// The word of code at `n`, with the next one below it.
+    pub fn word_at(&self, n: usize, little: bool) -> u64 {
+        let word = |n: usize| {
+            let word = self.memory.read_u32(self.code + 4 * n as u64).expect("memory");
+            (if little { word.swap_bytes() } else { word }) as u64
+        };
+        word(n) << 32 | if n + 1 < WORDS { word(n + 1) } else { 0 }
+    }
+
+    /// Everything an instruction may change.
+    pub fn save(&self) -> Saved {
+        let (regs, spr) = (self.cpu.regs.clone(), self.cpu.spr.clone());
+        Saved { regs, spr, window: self.window(), reservation: self.memory.reservation(0) }
+    }
+
+    /// Goes back.
+    pub fn restore(&mut self, saved: &Saved) {
+        self.cpu.set_msr(saved.regs.msr);
+        self.cpu.regs = saved.regs.clone();
+        self.cpu.spr = saved.spr.clone();
+        self.cpu.context_changed();
+        self.memory.store(WINDOW, &saved.window, Writer::Other).expect("memory");
+        self.memory.set_reservation(0, saved.reservation);
+    }
+
+    /// Executes one instruction.
+    pub fn step(&mut self) {
+        let mut world = World {
+            observed: None,
+            memory: &mut self.memory,
+            bus: &mut Nobody,
+            clock: Clock::cold(2, 1, 0, Instant::default()),
+            count: 0,
+            passed: None,
+        };
+        self.engine.run(&mut self.cpu, &mut world, 1);
+    }
+
+    /// The number of the word that is next; None if an interrupt or a jump led elsewhere.
+    pub fn next(&self) -> Option<usize> {
+        let nia = self.cpu.regs.nia;
+        let nia = if self.cpu.regs.msr >> 63 == 0 { nia & 0xffff_ffff } else { nia };
+        let distance = nia.wrapping_sub(self.code);
+        (distance < 4 * WORDS as u64).then_some(distance as usize / 4)
+    }
+
+    /// An interrupt was taken.
+    pub fn interrupted(&self) -> bool {
+        let nia = self.cpu.regs.nia;
+        let vector = (0x100..0x2000).contains(&nia) || (0x1_7000..0x1_8000).contains(&nia);
+        vector && self.cpu.regs.msr & (timebase_cpu::bits::msr::IR | timebase_cpu::bits::msr::PR) == 0
+    }
+
+    /// An access is wholly in the window.
+    pub fn harmless(address: u64, bytes: u64) -> bool {
+        (WINDOW..=WINDOW + WINDOW_BYTES as u64 - bytes).contains(&address)
+    }
+
+    /// The address is in the pages of the window.
+    pub fn beside(address: u64) -> bool {
+        (WINDOW & !0xfff..READ_ONLY).contains(&address)
+    }
+}
+
+fn field<'a>(spr: &'a mut Sprs, name: &str) -> &'a mut u64 {
+    match name {
+        "srr0" => &mut spr.srr0,
+        "srr1" => &mut spr.srr1,
+        "dar" => &mut spr.dar,
+        "dsisr" => &mut spr.dsisr,
+        "dscr" => &mut spr.dscr,
+        "sprg0" => &mut spr.sprg0,
+        "sprg1" => &mut spr.sprg1,
+        "sprg2" => &mut spr.sprg2,
+        "sprg3" => &mut spr.sprg3,
+        "fscr" => &mut spr.fscr,
+        "amr" => &mut spr.amr,
+        "iamr" => &mut spr.iamr,
+        "uamor" => &mut spr.uamor,
+        "hsrr0" => &mut spr.hsrr0,
+        "hsrr1" => &mut spr.hsrr1,
+        "hfscr" => &mut spr.hfscr,
+        "hsprg0" => &mut spr.hsprg0,
+        "hsprg1" => &mut spr.hsprg1,
+        "hdar" => &mut spr.hdar,
+        "hdsisr" => &mut spr.hdsisr,
+        "heir" => &mut spr.heir,
+        "asdr" => &mut spr.asdr,
+        "ppr" => &mut spr.ppr,
+        other => unreachable!("{other} is not in Sprs"),
+    }
+}

@@ -1,0 +1,433 @@
+//! Random blocks: instructions that make sense one after the other, because each is tried as it is added.
+//!
+//! A block begins in a random state of one of the six privilege states and ends in an interrupt. While it is made, an
+//! instruction that would end it is mostly taken back, so that blocks are long and every kind of interrupt ends some.
+
+use crate::bench::Bench;
+use crate::layout::{DATA, GPR, READ_ONLY, RECORDS, RESULTS, Record, SC, VSCR, VSR, WINDOW, WORDS, at, spr};
+use crate::random::Random;
+use crate::special;
+use crate::words::{operand_bits, operands};
+use timebase_cpu::Model;
+use timebase_cpu::bits::{lpcr, msr};
+use timebase_isa::Decoder;
+use timebase_isa::decode::Entry;
+
+/// A privilege state with or without translation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// A process of the host.
+    HostProblem,
+    /// A process of a guest.
+    GuestProblem,
+    /// A guest's operating system, translated.
+    Supervisor,
+    /// The same in real mode.
+    SupervisorReal,
+    /// The host, translated.
+    Hypervisor,
+    /// The same in real mode.
+    HypervisorReal,
+}
+
+/// All of them.
+pub const STATES: [State; 6] = [
+    State::HostProblem,
+    State::GuestProblem,
+    State::Supervisor,
+    State::SupervisorReal,
+    State::Hypervisor,
+    State::HypervisorReal,
+];
+
+impl State {
+    /// Bits of MSR.
+    pub fn msr(self) -> u64 {
+        let translated = msr::IR | msr::DR;
+        match self {
+            State::HostProblem => msr::HV | msr::PR | msr::EE | translated,
+            State::GuestProblem => msr::PR | msr::EE | translated,
+            State::Supervisor => translated,
+            State::SupervisorReal => 0,
+            State::Hypervisor => msr::HV | translated,
+            State::HypervisorReal => msr::HV,
+        }
+    }
+}
+
+/// The first and last GPR that hold addresses of data; those after them up to `OFFSETS` hold small numbers.
+const ADDRESSES: std::ops::Range<u64> = 16..24;
+const OFFSETS: std::ops::Range<u64> = 24..28;
+/// A GPR with a value for MSR, and one with an address of code.
+pub const MSR_LIKE: u64 = 28;
+pub const CODE_ADDRESS: u64 = 29;
+/// Instructions that a block may execute, loops included.
+const LONGEST: usize = 100;
+
+/// What is made, with what for.
+pub struct Generator {
+    pub model: Model,
+    pub decoder: Decoder,
+    /// Definitions that occur, with their operand bits.
+    entries: Vec<(Entry, u64)>,
+    pub bench: Bench,
+    random: Random,
+    seed: u64,
+    /// Blocks that were made.
+    made: u64,
+}
+
+/// A block.
+pub struct Block {
+    pub record: Record,
+    /// Names of the instructions that it executes, in order.
+    pub executed: Vec<u16>,
+}
+
+impl Generator {
+    /// Blocks of `model`; the same ones for the same seed.
+    pub fn new(model: Model, seed: u64) -> Generator {
+        let decoder = Decoder::new(model.level());
+        let here = |e: &&Entry| e.encoding.since <= model.level() && model.level() <= e.encoding.until;
+        let entries = decoder.entries().iter().filter(here).filter(|entry| !special::left_out(entry));
+        let entries = entries.map(|entry| (*entry, operand_bits(entry))).collect();
+        Generator { model, decoder, entries, bench: Bench::new(model, 0), random: Random(1), seed, made: 0 }
+    }
+
+    /// The state that block `number` of this generator begins in, at `place`; its code is still empty.
+    pub fn beginning(&mut self, number: u64, place: usize) -> Record {
+        self.bench.code = crate::layout::code_of(place);
+        let mut mixed = self.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.random = Random(timebase_state::random::draw(&mut mixed) | 1);
+        let state = STATES[self.random.below(6) as usize];
+        let start = self.random.below(16) as usize;
+        self.state(state, start)
+    }
+
+    /// The next block, which stands at `place` in the file.
+    pub fn block(&mut self, place: usize) -> Block {
+        self.made += 1;
+        let mut record = self.beginning(self.made - 1, place);
+        self.bench.load(&record);
+        let theme: Vec<usize> = (0..3 + self.random.below(20))
+            .map(|_| self.random.below(self.entries.len() as u64) as usize)
+            .collect();
+        let mut filled = [false; WORDS];
+        let mut executed = Vec::new();
+        let length = 1 + self.random.below(24) as usize;
+        let mut tries = 0;
+        while let Some(n) = self.bench.next() {
+            if n >= WORDS - 4 || executed.len() >= length || tries > 200 {
+                break;
+            }
+            tries += 1;
+            let before = self.bench.save();
+            let words = self.words(&theme);
+            if !self.allowed(words) || filled[n] || words >> 32 != 0 && filled[n + 1] {
+                continue;
+            }
+            let pair = [(words >> 32) as u32, words as u32];
+            let words = if words >> 32 != 0 { &pair[..] } else { &pair[1..] };
+            let little = self.bench.cpu.little_endian();
+            for (k, word) in words.iter().enumerate() {
+                self.bench.put(n + k, *word);
+                filled[n + k] = true;
+            }
+            let executed_before = executed.len();
+            let steps = self.go(&mut executed, &filled);
+            let ended = self.bench.next().is_none();
+            let bad = ended && !self.bench.interrupted() || steps > LONGEST;
+            if bad || ended && executed.len() < length && self.random.below(16) != 0 {
+                self.bench.restore(&before);
+                executed.truncate(executed_before);
+                for (k, _) in words.iter().enumerate() {
+                    filled[n + k] = false;
+                    self.bench.put(n + k, SC);
+                }
+                continue;
+            }
+            for (k, word) in words.iter().enumerate() {
+                record.set_word(n + k, *word, little);
+            }
+        }
+        Block { record, executed }
+    }
+
+    /// Executes what is there, until there is nothing. Returns how many instructions.
+    fn go(&mut self, executed: &mut Vec<u16>, filled: &[bool; WORDS]) -> usize {
+        let mut steps = 0;
+        while let Some(n) = self.bench.next().filter(|&n| filled[n] && steps <= LONGEST) {
+            let little = self.bench.cpu.little_endian();
+            let word = word_of(&self.decoder, self.bench.word_at(n, little));
+            if !self.allowed(word) {
+                return LONGEST + 1 + steps;
+            }
+            executed.push(self.decoder.decode(word).op);
+            self.bench.step();
+            steps += 1;
+            // The peer has no process of partition 0 outside hypervisor state.
+            if self.bench.cpu.regs.msr & msr::HV == 0 && self.bench.cpu.spr.lpidr == 0 {
+                return LONGEST + steps;
+            }
+        }
+        steps
+    }
+
+    /// A random instruction: its word, or both of them.
+    fn words(&mut self, theme: &[usize]) -> u64 {
+        if self.random.below(12) == 0 {
+            return special::word(&mut self.random, &self.decoder, self.bench.cpu.problem());
+        }
+        let (entry, bits) = self.entries[theme[self.random.below(theme.len() as u64) as usize]];
+        let word = entry.encoding.bits | self.random.next() & bits;
+        if special::addresses_storage(&entry) {
+            return self.storage_word(&entry, bits, word);
+        }
+        if entry.name.contains("ger") {
+            // VSRs of no accumulator: one that is a source of its own product is an invalid form.
+            return word | 6;
+        }
+        let has = |name: &str| operands(&entry).next() == Some(name);
+        let target = if has("RT") {
+            21
+        } else if has("RA") {
+            16
+        } else {
+            return word;
+        };
+        // Addresses should survive.
+        let number = word >> target & 31;
+        if (16..30).contains(&number) && bits >> target & 31 == 31 && self.random.below(8) != 0 {
+            return word & !(31 << target) | self.random.below(16) << target;
+        }
+        word
+    }
+
+    fn storage_word(&mut self, entry: &Entry, bits: u64, word: u64) -> u64 {
+        let random = &mut self.random;
+        let mut word = word;
+        let mut set = |shift: u32, value: u64| word = word & !(31 << shift) | value << shift;
+        let relative = entry.encoding.prefixed() && random.below(8) == 0;
+        if bits >> 16 & 31 == 31 {
+            set(16, if relative || random.below(32) == 0 { 0 } else { draw(random, ADDRESSES) });
+        }
+        if bits >> 11 & 31 == 31 && !entry.syntax.contains('(') {
+            set(11, draw(random, OFFSETS));
+        }
+        let first = operands(entry).next().unwrap_or_default();
+        if (first == "RT" || first == "RTp") && random.below(8) != 0 {
+            set(21, random.below(16));
+        }
+        if entry.syntax.contains('(') {
+            let displacement = random.below(48).wrapping_sub(8 * random.below(2));
+            let low = if entry.encoding.prefixed() {
+                0xffff
+            } else {
+                bits & 0xfff0 | !entry.encoding.mask & bits & 12
+            };
+            let low = low & if is_quad(entry) { !15 } else { u64::MAX };
+            word = word & !low | displacement & low;
+            if entry.encoding.prefixed() {
+                let high = displacement >> 16 & 0x3_ffff;
+                word = word & !(0x3_ffff << 32 | 1 << 52) | high << 32 | (relative as u64) << 52;
+            }
+        }
+        word
+    }
+
+    /// The instruction does what can be predicted and stays where it may.
+    fn allowed(&self, word: u64) -> bool {
+        let ops = self.decoder.decode(word);
+        let entry = &self.decoder.entries()[ops.op as usize];
+        if special::invalid(entry, &ops, word) {
+            return false;
+        }
+        let cpu = &self.bench.cpu;
+        // The peer does not come back from a return to where it is traced.
+        if matches!(entry.name, "rfid" | "hrfid" | "rfscv") && cpu.regs.msr & msr::TE != 0 {
+            return false;
+        }
+        if !special::addresses_storage(entry) {
+            return true;
+        }
+        let mut address = special::address(entry, &ops, word, &cpu.regs);
+        if cpu.regs.msr & msr::SF == 0 {
+            address &= 0xffff_ffff;
+        }
+        // Other blocks are not always the same.
+        let own = self.bench.code..self.bench.code + 4 * WORDS as u64 - 64;
+        if (RECORDS..RESULTS).contains(&(address & u64::MAX >> 2)) && !own.contains(&address) {
+            return false;
+        }
+        // Where nothing stops an access, and beside the window, which is all that results have of these pages.
+        let open = cpu.regs.msr & msr::DR == 0 || special::extent(entry) > 40 || Bench::beside(address);
+        !open
+            || Bench::harmless(
+                if entry.name == "dcbz" { address & !127 } else { address },
+                special::extent(entry),
+            )
+    }
+
+    /// A random state at the start of a block.
+    fn state(&mut self, state: State, start: usize) -> Record {
+        let code = self.bench.code;
+        let random = &mut self.random;
+        let mut record = Record::new();
+        let little = random.below(2) != 0;
+        let narrow = random.below(4) == 0;
+        let mut value = state.msr() | msr::ME | msr::SF | msr::FP | msr::VEC | msr::VSX;
+        for (bits, one_in) in [(msr::FP, 16), (msr::VEC, 16), (msr::VSX, 16)] {
+            value ^= if random.below(one_in) == 0 { bits } else { 0 };
+        }
+        let extra = [(msr::FE0, 2), (msr::FE1, 2), (msr::RI, 2), (msr::SE, 64), (msr::BE, 64)];
+        for (bits, one_in) in extra {
+            value |= if random.below(one_in) == 0 { bits } else { 0 };
+        }
+        value |= little as u64;
+        value &= if narrow { !msr::SF } else { u64::MAX };
+        record.set(at::MSR, value);
+        record.set(at::NIA, code + 4 * start as u64);
+        for n in 0..WORDS {
+            record.set_word(n, SC, little);
+        }
+        record.set(at::CFAR, random.next() & !3);
+        registers(random, &mut record, code, narrow, value);
+        vectors(random, &mut record);
+        record.set(at::LPIDR, (value & msr::HV == 0) as u64);
+        record.set(at::PIDR, 1);
+        let event = if random.below(8) == 0 { lpcr::EVIRT } else { 0 };
+        record.set(at::LPCR, lpcr::HR | lpcr::UPRT | lpcr::GTSE | event);
+        sprs(random, &mut record, code, value, self.model);
+        for byte in &mut record.0[DATA..DATA + crate::layout::WINDOW_BYTES] {
+            *byte = random.next() as u8;
+        }
+        record
+    }
+}
+
+fn is_quad(entry: &Entry) -> bool {
+    // DQ-form: four bits below the displacement belong to other fields.
+    matches!(entry.encoding.bits >> 26, 6 | 56 | 61)
+        && !entry.encoding.prefixed()
+        && entry.encoding.mask & 3 != 3
+        && !matches!(entry.name, "lxsd" | "lxssp" | "stxsd" | "stxssp" | "stfdp")
+}
+
+fn draw(random: &mut Random, range: std::ops::Range<u64>) -> u64 {
+    range.start + random.below(range.end - range.start)
+}
+
+/// The word, or both of them if the first one is a prefix.
+pub fn word_of(decoder: &Decoder, words: u64) -> u64 {
+    if decoder.is_prefix((words >> 32) as u32) { words } else { words >> 32 }
+}
+
+fn registers(random: &mut Random, record: &mut Record, code: u64, narrow: bool, value: u64) {
+    let translated = value & msr::DR != 0;
+    for n in 0..32u64 {
+        let mut gpr = random.next() >> random.below(64);
+        if random.below(3) == 0 {
+            gpr = random.below(40);
+        } else if random.below(3) == 0 {
+            gpr = (gpr as i64).wrapping_neg() as u64;
+        }
+        if ADDRESSES.contains(&n) {
+            gpr = WINDOW + 64 + random.below(96);
+            gpr &= if random.below(2) == 0 { !15 } else { u64::MAX };
+            if translated {
+                match random.below(24) {
+                    0 => gpr = READ_ONLY + random.below(64) * 8,
+                    1 => gpr = READ_ONLY + 0x1000 - random.below(40),
+                    3 => gpr = READ_ONLY + 0x2000 - random.below(64),
+                    4 => gpr = random.next(),
+                    _ => {}
+                }
+            }
+            if narrow && random.below(2) == 0 {
+                gpr |= random.next() << 32;
+            }
+        } else if OFFSETS.contains(&n) {
+            gpr = random.below(40);
+        } else if n == MSR_LIKE {
+            gpr = value;
+            for bit in [
+                msr::FP,
+                msr::VEC,
+                msr::VSX,
+                msr::FE0,
+                msr::FE1,
+                msr::RI,
+                msr::SF,
+                msr::SE,
+                msr::PR,
+                msr::IR,
+                msr::DR,
+            ] {
+                gpr ^= if random.below(6) == 0 { bit } else { 0 };
+            }
+        } else if n == CODE_ADDRESS {
+            gpr = code + 4 * random.below(WORDS as u64);
+        }
+        record.set(GPR + 8 * n as usize, gpr);
+    }
+    record.set(at::CR, random.next() & 0xffff_ffff);
+    record.set(at::XER, random.next() & 0xe00c_0000 | random.below(24));
+    record.set(at::LR, code + 4 * random.below(WORDS as u64));
+    let ctr = [code + 4 * random.below(WORDS as u64), random.below(5), random.next()];
+    record.set(at::CTR, ctr[random.below(3) as usize]);
+}
+
+fn vectors(random: &mut Random, record: &mut Record) {
+    use timebase_softfloat::decimal::Format;
+    let kind = random.below(8);
+    for n in 0..64 {
+        let mut value = random.vector();
+        match kind {
+            0 if n < 32 => value = random.decimal_float(&Format::LONG) << 64 | value >> 64,
+            1 => value = random.decimal(),
+            _ => {}
+        }
+        record.set(VSR + 16 * n, (value >> 64) as u64);
+        record.set(VSR + 16 * n + 8, value as u64);
+    }
+    if kind == 2 {
+        for n in (0..32).step_by(2) {
+            let datum = random.decimal_float(&Format::EXTENDED);
+            record.set(VSR + 16 * n, (datum >> 64) as u64);
+            record.set(VSR + 16 * (n + 1), datum as u64);
+        }
+    }
+    // Rounding modes; enabled exceptions in one block of three.
+    let mut fpscr = random.next() & 0x7_0000_0000 | random.next() & 3 | random.next() & 0x1f000;
+    if random.below(3) == 0 {
+        fpscr |= random.next() & 0xf0 | if random.below(16) == 0 { 8 } else { 0 };
+    }
+    record.set(at::FPSCR, fpscr);
+    record.set(VSCR, random.below(4) / 3 << 16 | random.below(2));
+}
+
+fn sprs(random: &mut Random, record: &mut Record, code: u64, value: u64, model: Model) {
+    let prefix = if model == Model::Power10 { 0x2000 } else { 0 };
+    for name in ["srr0", "tar"] {
+        record.set(spr(name), code + 4 * random.below(WORDS as u64));
+    }
+    record.set(spr("srr1"), record.gpr(MSR_LIKE as u8));
+    for name in ["sprg0", "sprg1", "sprg2", "sprg3", "dar", "hsprg0", "hsprg1", "hdar", "asdr"] {
+        record.set(spr(name), random.next());
+    }
+    for name in ["dsisr", "hdsisr", "vrsave", "heir"] {
+        record.set(spr(name), random.next() & 0xffff_ffff);
+    }
+    record.set(spr("dscr"), random.next() & 0x1ff_ffff);
+    record.set(spr("ppr"), 4 << 50);
+    // Facilities, most of them available: SCV, TAR, EBB, DSCR, PREFIX; and of guests TAR, EBB, TM, PM, DSCR, VEC, FP.
+    let most = |random: &mut Random, bits: u64| {
+        (0..64).map(|n| 1 << n).filter(|bit| bits & bit != 0 && random.below(16) != 0).sum::<u64>()
+    };
+    let fscr = most(random, 0x1184 | prefix);
+    record.set(spr("fscr"), fscr);
+    let hfscr = most(random, 0x187 | if model == Model::Power9 { 0x20 } else { prefix });
+    record.set(spr("hfscr"), hfscr);
+    record.set(spr("hsrr0"), record.get(at::NIA));
+    record.set(spr("hsrr1"), value);
+}

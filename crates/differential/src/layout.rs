@@ -1,0 +1,253 @@
+//! The file of blocks that the guest (`guests/differential`) runs, and the results that it writes: the same numbers
+//! stand in its source.
+
+use timebase_cpu::Model;
+
+/// The guest, a flat image for address 0.
+pub const GUEST: &[u8] = include_bytes!("../../../guests/differential/differential.bin");
+
+/// Real address of the file.
+pub const BLOCKS: u64 = 0x2000_0000;
+/// Of the first record in it.
+pub const RECORDS: u64 = BLOCKS + 0x20_0000;
+/// Of the first result.
+pub const RESULTS: u64 = 0x3000_0000;
+/// Bytes of a record.
+pub const RECORD: usize = 0x900;
+/// Bytes of a result.
+pub const RESULT: usize = 0x800;
+/// Records that there is room for.
+pub const MOST: usize = 0xf00_0000 / RECORD;
+/// Bytes of memory that the guest needs.
+pub const MEMORY: u64 = 1 << 30;
+/// Where the guest counts blocks that are done.
+pub const DONE: u64 = BLOCKS + 16;
+
+/// Data: the 256 bytes around the boundary of two pages, of which results have a copy.
+pub const WINDOW: u64 = BLOCKS + 0x8_ff80;
+/// Bytes of it.
+pub const WINDOW_BYTES: usize = 256;
+/// A page that is mapped for reading. The one after it is not mapped, the one before it is the window's second one.
+pub const READ_ONLY: u64 = BLOCKS + 0x9_1000;
+const PAGE: u64 = 0x1000;
+
+/// Offset of the code in a record, and its words.
+pub const CODE: usize = 0x800;
+/// Words of code.
+pub const WORDS: usize = 64;
+/// Offset of the first GPR.
+pub const GPR: usize = 0x180;
+/// Of the first VSR.
+pub const VSR: usize = 0x300;
+/// Of the copy of the window.
+pub const DATA: usize = 0x700;
+/// Of VSCR, in the last word of 16 bytes.
+pub const VSCR: usize = 0x48;
+
+/// Doublewords of a record and of a result that have an offset of their own.
+#[expect(missing_docs, reason = "they are named as the ISA names the registers")]
+pub mod at {
+    pub const MSR: usize = 0x00;
+    pub const NIA: usize = 0x08;
+    pub const CR: usize = 0x10;
+    pub const XER: usize = 0x18;
+    pub const LR: usize = 0x20;
+    pub const CTR: usize = 0x28;
+    pub const FPSCR: usize = 0x30;
+    pub const CFAR: usize = 0x38;
+    /// Of a record.
+    pub const LPCR: usize = 0x50;
+    /// Of a result: the vector of the interrupt that ended the block.
+    pub const VECTOR: usize = 0x50;
+    pub const LPIDR: usize = 0x58;
+    pub const PIDR: usize = 0x60;
+    pub const SRR0: usize = 0x80;
+    pub const SRR1: usize = 0x88;
+    pub const HSRR1: usize = 0x80 + 8 * 16;
+}
+
+/// SPRs of a record and a result, by name and number, from offset 0x80 on.
+pub const SPRS: [(&str, u16); 25] = [
+    ("srr0", 26),
+    ("srr1", 27),
+    ("dar", 19),
+    ("dsisr", 18),
+    ("dscr", 17),
+    ("sprg0", 272),
+    ("sprg1", 273),
+    ("sprg2", 274),
+    ("sprg3", 275),
+    ("vrsave", 256),
+    ("tar", 815),
+    ("fscr", 153),
+    ("amr", 29),
+    ("iamr", 61),
+    ("uamor", 157),
+    ("hsrr0", 314),
+    ("hsrr1", 315),
+    ("hfscr", 190),
+    ("hsprg0", 304),
+    ("hsprg1", 305),
+    ("hdar", 307),
+    ("hdsisr", 306),
+    ("heir", 339),
+    ("asdr", 816),
+    ("ppr", 896),
+];
+
+/// Offset of an SPR.
+///
+/// # Panics
+/// If records do not have it.
+pub fn spr(name: &str) -> usize {
+    0x80 + 8 * SPRS.iter().position(|(n, _)| *n == name).expect("an SPR of records")
+}
+
+/// A record (or a result, whose code is not used).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record(pub Vec<u8>);
+
+impl Record {
+    /// All zero.
+    pub fn new() -> Record {
+        Record(vec![0; RECORD])
+    }
+    /// The doubleword at an offset.
+    pub fn get(&self, offset: usize) -> u64 {
+        u64::from_be_bytes(self.0[offset..offset + 8].try_into().expect("8 bytes"))
+    }
+    /// Writes the doubleword at an offset.
+    pub fn set(&mut self, offset: usize, value: u64) {
+        self.0[offset..offset + 8].copy_from_slice(&value.to_be_bytes());
+    }
+    /// A GPR.
+    pub fn gpr(&self, n: u8) -> u64 {
+        self.get(GPR + 8 * (n as usize & 31))
+    }
+    /// A VSR.
+    pub fn vsr(&self, n: u8) -> u128 {
+        let at = VSR + 16 * (n as usize & 63);
+        (self.get(at) as u128) << 64 | self.get(at + 8) as u128
+    }
+    /// Writes a word of code, in the byte order of MSR[LE] = `little`.
+    pub fn set_word(&mut self, n: usize, word: u32, little: bool) {
+        let bytes = if little { word.to_le_bytes() } else { word.to_be_bytes() };
+        self.0[CODE + 4 * n..CODE + 4 * n + 4].copy_from_slice(&bytes);
+    }
+    /// A word of code.
+    pub fn word(&self, n: usize, little: bool) -> u32 {
+        let bytes = self.0[CODE + 4 * n..CODE + 4 * n + 4].try_into().expect("4 bytes");
+        if little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) }
+    }
+    /// MSR[LE].
+    pub fn little(&self) -> bool {
+        self.get(at::MSR) & 1 != 0
+    }
+}
+
+impl Default for Record {
+    fn default() -> Record {
+        Record::new()
+    }
+}
+
+/// Effective and real address of the code of record `n`.
+pub fn code_of(n: usize) -> u64 {
+    RECORDS + (n * RECORD + CODE) as u64
+}
+
+/// The record, moved to another place in the file: addresses of its code follow.
+pub fn moved(record: &Record, from: usize, to: usize) -> Record {
+    let mut moved = record.clone();
+    let (old, new) = (code_of(from), code_of(to));
+    let addresses = [at::NIA, at::LR, at::CTR, at::SRR0, spr("tar")];
+    for offset in addresses.into_iter().chain((0..32).map(|n| GPR + 8 * n)) {
+        let distance = moved.get(offset).wrapping_sub(old);
+        if distance < 4 * WORDS as u64 {
+            moved.set(offset, new + distance);
+        }
+    }
+    moved
+}
+
+const VALID: u64 = 1 << 63;
+const LEAF: u64 = 1 << 62;
+/// Reference and change, so that nothing is to be updated.
+const USED: u64 = 0x180;
+const READ: u64 = 4;
+const WRITE: u64 = 2;
+const EXECUTE: u64 = 1;
+
+/// The tables, each put into its place (III 6.7.10: radix trees): `put(address, doubleword)`.
+fn tables(mut put: impl FnMut(u64, u64)) {
+    const PARTITIONS: u64 = BLOCKS + 0x1_0000;
+    const PROCESSES: u64 = BLOCKS + 0x1_1000;
+    const TREE: u64 = BLOCKS + 0x2_0000;
+    const GUEST_TREE: u64 = BLOCKS + 0x4_0000;
+    // 52 bits of effective address, a root of 2^13 entries.
+    const SIZE: u64 = 2 << 61 | 5 << 5;
+    const ROOT: u64 = SIZE | 13;
+    for lpid in 0..2 {
+        put(PARTITIONS + 16 * lpid, VALID | ROOT | GUEST_TREE);
+        put(PARTITIONS + 16 * lpid + 8, PROCESSES);
+    }
+    for pid in 0..2 {
+        put(PROCESSES + 16 * pid, ROOT | TREE);
+    }
+    // Guest real addresses: the whole gigabyte.
+    put(GUEST_TREE, VALID | (GUEST_TREE + 0x1_0000) | 9);
+    put(GUEST_TREE + 0x1_0000, VALID | LEAF | USED | READ | WRITE | EXECUTE);
+    // Effective addresses: records for reading and execution, and the pages of data.
+    let (second, third, fourth) = (TREE + 0x1_0000, TREE + 0x1_1000, TREE + 0x1_2000);
+    put(TREE, VALID | second | 9);
+    put(second, VALID | third | 9);
+    put(third + 8 * (BLOCKS >> 21), VALID | fourth | 9);
+    for large in RECORDS >> 21..RESULTS >> 21 {
+        put(third + 8 * large, VALID | LEAF | large << 21 | USED | READ | EXECUTE);
+    }
+    let first = WINDOW & !(PAGE - 1);
+    for (page, rights) in [(first, READ | WRITE), (first + PAGE, READ | WRITE), (READ_ONLY, READ)] {
+        put(fourth + 8 * (page >> 12 & 511), VALID | LEAF | page | USED | rights);
+    }
+}
+
+/// The file: each block is run `times` times.
+pub fn file(records: &[Record], times: u64) -> Vec<u8> {
+    let mut file = vec![0; (RECORDS - BLOCKS) as usize];
+    let mut put = |address: u64, value: u64| {
+        let at = (address - BLOCKS) as usize;
+        file[at..at + 8].copy_from_slice(&value.to_be_bytes());
+    };
+    put(BLOCKS, records.len() as u64);
+    put(BLOCKS + 8, times);
+    tables(&mut put);
+    for n in 0..PAGE / 8 {
+        put(READ_ONLY + 8 * n, n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    }
+    file.extend(records.iter().flat_map(|record| &record.0));
+    file
+}
+
+/// The model's bare-metal machine, here and of the peer.
+pub fn machine(model: Model) -> &'static str {
+    match model {
+        Model::Power9 => "powernv9",
+        Model::Power10 => "powernv10",
+    }
+}
+
+/// The records with the first `done` replaced by blocks that do nothing.
+pub fn without(records: &[Record], done: usize) -> Vec<Record> {
+    let mut records = records.to_vec();
+    for (n, record) in records.iter_mut().enumerate().take(done) {
+        let mut nothing = Record::new();
+        nothing.set(at::MSR, 1 << 63 | 1 << 60 | 1 << 12);
+        nothing.set(at::NIA, code_of(n));
+        nothing.set_word(0, SC, false);
+        *record = nothing;
+    }
+    records
+}
+
+/// `sc`, which ends a block.
+pub const SC: u32 = 0x4400_0002;

@@ -1,0 +1,276 @@
+# Bare metal for `cargo xtask diff`: runs blocks of instructions, each from a state of its own, and writes down the state
+# that it ends in: with the interrupt that ends it, for every block ends in one (the last instruction is `sc`).
+#
+# The blocks are a file at BLOCKS, made by crates/differential (src/layout.rs, which has the same numbers): a header, the
+# tables of translation, one record of RECORD bytes for each block. Results go to RESULTS, one of RESULT bytes for each.
+# An interrupt arrives big-endian in real mode, in supervisor or in hypervisor state; what is below 0x8000 is addressed
+# without a register, so none is lost.
+        .machine power9
+
+        .set    BLOCKS,         0x20000000
+        .set    RECORDS,        0x20200000
+        .set    RESULTS,        0x30000000
+        .set    WINDOW,         0x2008ff80      # 256 bytes around the boundary of two pages
+        .set    TABLE,          0x20010000      # Partition table
+        .set    RECORD,         0x900
+        .set    RESULT,         0x800
+        .set    HEADER_COUNT,   0               # Blocks
+        .set    HEADER_TIMES,   8               # How often each is run
+        .set    HEADER_DONE,    16              # Blocks that are done: written here
+
+# A record, and a result up to MEMORY.
+        .set    R_MSR,          0x000
+        .set    R_NIA,          0x008
+        .set    R_CR,           0x010
+        .set    R_XER,          0x018
+        .set    R_LR,           0x020
+        .set    R_CTR,          0x028
+        .set    R_FPSCR,        0x030
+        .set    R_CFAR,         0x038
+        .set    R_VSCR,         0x040
+        .set    R_LPCR,         0x050           # Of a result: the vector
+        .set    R_VECTOR,       0x050
+        .set    R_LPIDR,        0x058
+        .set    R_PIDR,         0x060
+        .set    R_SPR,          0x080
+        .set    R_GPR,          0x180
+        .set    R_VSR,          0x300
+        .set    R_MEMORY,       0x700
+
+# Below 0x8000, without a base register.
+        .set    SAVED_R1,       0x6000
+        .set    SAVED_CFAR,     0x6008
+        .set    SAVED_VECTOR,   0x6010
+        .set    SAVED_CR,       0x6018
+        .set    IN,             0x6020          # The record
+        .set    OUT,            0x6028          # The result
+        .set    LEFT,           0x6030          # Blocks to come, this one included
+        .set    TIMES,          0x6038          # Times that this one is to be run
+        .set    SAVING,         0x6040          # `sc 1` is ours
+        .set    NOTHING,        0x6048
+
+        .macro  vector at
+        .org    \at
+        std     1, SAVED_R1(0)
+        mfspr   1, 28                           # CFAR
+        std     1, SAVED_CFAR(0)
+        li      1, \at
+        b       save
+        .endm
+
+        .text
+        .org    0x10
+        b       start
+        .irp    at, 0x100, 0x200, 0x300, 0x380, 0x400, 0x480, 0x500, 0x600, 0x700, 0x800, 0x900, 0x980, 0xa00, 0xb00
+        vector  \at
+        .endr
+        .org    0xc00
+        std     1, SAVED_R1(0)
+        mfspr   1, 28
+        std     1, SAVED_CFAR(0)
+        mfcr    1
+        std     1, SAVED_CR(0)
+        ld      1, SAVING(0)
+        cmpdi   1, 0
+        bne     continued
+        ld      1, SAVED_CR(0)
+        mtcr    1
+        li      1, 0xc00
+        b       save
+        .irp    at, 0xd00, 0xe00, 0xe20, 0xe40, 0xe60, 0xe80, 0xea0, 0xf00, 0xf20, 0xf40, 0xf60, 0xf80, 0xfa0, 0xfc0
+        vector  \at
+        .endr
+        .irp    at, 0x1000, 0x1100, 0x1200, 0x1300, 0x1400, 0x1500, 0x1600, 0x1700, 0x1800, 0x1900
+        vector  \at
+        .endr
+
+        .org    0x2000
+save:   std     1, SAVED_VECTOR(0)
+        ld      1, OUT(0)
+        std     0, R_GPR(1)
+        .set    n, 2
+        .rept   30
+        std     n, R_GPR+8*n(1)
+        .set    n, n+1
+        .endr
+        ld      0, SAVED_R1(0)
+        std     0, R_GPR+8(1)
+        ld      0, SAVED_CFAR(0)
+        std     0, R_CFAR(1)
+        ld      0, SAVED_VECTOR(0)
+        std     0, R_VECTOR(1)
+        mfcr    0
+        std     0, R_CR(1)
+        mfspr   0, 26                           # SRR0, SRR1: sc changes them
+        std     0, R_SPR(1)
+        mfspr   0, 27
+        std     0, R_SPR+8(1)
+        mfmsr   0
+        std     0, R_MSR(1)
+        rldicl. 0, 0, 4, 63                     # MSR[HV]
+        bne     hypervisor
+        li      0, 1
+        std     0, SAVING(0)
+        sc      1
+continued:
+        li      0, 0
+        std     0, SAVING(0)
+        ld      1, OUT(0)
+hypervisor:
+        .set    at, R_SPR+16
+        .irp    n, 19,18,17,272,273,274,275,256,815,153,29,61,157,314,315,190,304,305,307,306,339,816,896
+        mfspr   0, \n
+        std     0, at(1)
+        .set    at, at+8
+        .endr
+        li      0, -1
+        mtspr   190, 0                          # HFSCR
+        mfxer   0
+        std     0, R_XER(1)
+        mflr    0
+        std     0, R_LR(1)
+        mfctr   0
+        std     0, R_CTR(1)
+        mfmsr   0
+        oris    0, 0, 0x280                     # VEC, VSX
+        ori     0, 0, 0x2000                    # FP
+        mtmsrd  0
+        isync
+        .set    n, 0
+        .rept   64
+        stxv    n, R_VSR+16*n(1)
+        .set    n, n+1
+        .endr
+        mffs    0
+        stfd    0, R_FPSCR(1)
+        mfvscr  0
+        stxv    32, R_VSCR(1)
+        lis     2, WINDOW@h
+        ori     2, 2, WINDOW@l
+        .set    n, 0
+        .rept   16
+        lxv     0, 16*n(2)
+        stxv    0, R_MEMORY+16*n(1)
+        .set    n, n+1
+        .endr
+
+        ld      3, TIMES(0)                     # Once more, or the next one
+        addi    3, 3, -1
+        cmpdi   3, 0
+        bne     again
+        lis     2, BLOCKS@h
+        ld      3, HEADER_DONE(2)
+        addi    3, 3, 1
+        std     3, HEADER_DONE(2)
+        ld      3, LEFT(0)
+        addi    3, 3, -1
+        std     3, LEFT(0)
+        cmpdi   3, 0
+        beq     $                               # All done
+        ld      3, OUT(0)
+        addi    3, 3, RESULT
+        std     3, OUT(0)
+        ld      3, IN(0)
+        addi    3, 3, RECORD
+        std     3, IN(0)
+        ld      3, HEADER_TIMES(2)
+again:  std     3, TIMES(0)
+
+run:    ld      1, IN(0)
+        lis     2, WINDOW@h
+        ori     2, 2, WINDOW@l
+        .set    n, 0
+        .rept   16
+        lxv     0, R_MEMORY+16*n(1)
+        stxv    0, 16*n(2)
+        .set    n, n+1
+        .endr
+        ld      0, R_LPCR(1)
+        mtspr   318, 0
+        ld      0, R_LPIDR(1)
+        mtspr   319, 0
+        ld      0, R_PIDR(1)
+        mtspr   48, 0
+        isync
+        .set    at, R_SPR
+        .irp    n, 26,27,19,18,17,272,273,274,275,256,815,153,29,61,157,314,315,190,304,305,307,306,339,816,896
+        ld      0, at(1)
+        mtspr   \n, 0
+        .set    at, at+8
+        .endr
+        ld      0, R_CFAR(1)
+        mtspr   28, 0
+        lfd     0, R_FPSCR(1)
+        mtfsf   255, 0, 1, 0
+        lxv     32, R_VSCR(1)
+        mtvscr  0
+        .set    n, 0
+        .rept   64
+        lxv     n, R_VSR+16*n(1)
+        .set    n, n+1
+        .endr
+        ld      0, R_LR(1)
+        mtlr    0
+        ld      0, R_CTR(1)
+        mtctr   0
+        ld      0, R_XER(1)
+        mtxer   0
+        li      0, 1
+        mtspr   152, 0                          # CTRL: run
+        lis     0, 0x7fff
+        mtspr   22, 0                           # DEC
+        mtspr   310, 0                          # HDEC
+        li      3, NOTHING
+        stdcx.  0, 0, 3                         # No reservation
+        ld      0, R_NIA(1)
+        mtspr   314, 0
+        ld      0, R_MSR(1)
+        mtspr   315, 0
+        ld      0, R_CR(1)
+        mtcr    0
+        ld      0, R_GPR(1)
+        .set    n, 2
+        .rept   30
+        ld      n, R_GPR+8*n(1)
+        .set    n, n+1
+        .endr
+        ld      1, R_GPR+8(1)
+        hrfid
+
+start:  lis     2, BLOCKS@h
+        ld      3, HEADER_COUNT(2)
+        std     3, LEFT(0)
+        ld      3, HEADER_TIMES(2)
+        std     3, TIMES(0)
+        lis     3, RECORDS@h
+        std     3, IN(0)
+        lis     3, RESULTS@h
+        std     3, OUT(0)
+        li      3, 0
+        std     3, SAVING(0)
+        mtspr   319, 3                          # LPIDR
+        lis     3, TABLE@h
+        ori     3, 3, TABLE@l
+        mtspr   464, 3                          # PTCR
+        li      3, -1
+        mtspr   190, 3
+        mtspr   349, 3                          # AMOR
+        mfmsr   0
+        oris    0, 0, 0x280
+        ori     0, 0, 0x2000
+        mtmsrd  0
+        isync
+        b       run
+
+# System call vectored: 128 of them.
+        .set    n, 0
+        .rept   128
+        .org    0x17000+32*n
+        std     1, SAVED_R1(0)
+        mfspr   1, 28
+        std     1, SAVED_CFAR(0)
+        lis     1, 1
+        ori     1, 1, 0x7000+32*n
+        b       save
+        .set    n, n+1
+        .endr
