@@ -61,6 +61,12 @@ pub struct Interpreter {
 // SAFETY: the pointers in `jumps` point into `blocks`; they move together.
 unsafe impl Send for Interpreter {}
 
+/// What asks for a trace interrupt when an instruction begins: MSR, and whether CIABR names it.
+struct Asked {
+    msr: u64,
+    breaks: bool,
+}
+
 impl Interpreter {
     /// An interpreter for CPUs of this model.
     pub fn new(model: Model) -> Interpreter {
@@ -215,8 +221,8 @@ impl Interpreter {
             slow: &mut self.slow,
         };
         let stepping = cpu.traces();
-        let before = cpu.regs.msr;
         let breaks = cpu.spr.ciabr & ciabr::STATE != 0 && cpu.breaks();
+        let asked = Asked { msr: cpu.regs.msr, breaks };
         let executed = if block.count as u64 <= left && !stepping {
             // SAFETY: `start` is the first instruction of a block that ends with a terminator.
             unsafe { ((*start).thread)(cpu, start, &mut run).offset_from(start) as u64 }
@@ -231,7 +237,7 @@ impl Interpreter {
         if let Some((trap, prefixed)) = trap {
             self.deliver(cpu, world, last, trap, prefixed);
         } else if stepping {
-            self.trace(cpu, world, last, block, before, breaks, accessed);
+            self.trace(cpu, world, last, block, asked, accessed);
         }
         (executed, exit)
     }
@@ -287,8 +293,7 @@ impl Interpreter {
         world: &mut World,
         count: u64,
         block: &Block,
-        msr: u64,
-        breaks: bool,
+        Asked { msr, breaks }: Asked,
         accessed: Option<(u64, Access)>,
     ) {
         let op = &block.ops[0];
