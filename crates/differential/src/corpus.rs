@@ -65,3 +65,22 @@ fn parse(line: &str, generator: &mut Generator, place: usize) -> Option<Confirme
     }
     Some(Confirmed { record, digest })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line says all that a block is.
+    #[test]
+    fn a_line_makes_the_block_again() {
+        let mut generator = Generator::new(Model::Power10, SEED);
+        let records: Vec<Record> = (0..40).map(|n| generator.block(n).record).collect();
+        let lines: String =
+            records.iter().enumerate().map(|(n, record)| line(Model::Power10, n, record, record)).collect();
+        let again = read(&lines, Model::Power10).expect("its own lines");
+        for (n, (record, again)) in records.iter().zip(again).enumerate() {
+            let place = record.0.iter().zip(&again.record.0).position(|(a, b)| a != b);
+            assert_eq!(place, None, "block {n}");
+        }
+    }
+}

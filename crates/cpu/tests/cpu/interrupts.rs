@@ -48,7 +48,7 @@ const RAISES: [Raise; 19] = [
     raise(&[0xf000_0490], msr::FP | msr::VEC, Vector::VsxUnavailable, 0), // xxlor
     raise(&[0x0400_0000, 0xc803_0000], ALL ^ msr::VSX, Vector::VsxUnavailable, 1 << 29), // plxv
     Raise { completed: true, ..raise(&[0x4400_0002], 0, Vector::SystemCall, 0) },
-    Raise { completed: true, hypervisor: true, ..raise(&[0x4400_0022], 0, Vector::SystemCall, 0) },
+    Raise { completed: true, hypervisor: true, ..raise(&[0x4400_0022], 0, Vector::SystemCall, 1 << 20) },
     raise(&[0x4c00_0460], msr::PR, Vector::FacilityUnavailable, 0), // bctar
     raise(&[0x7c63_02a6], msr::PR, Vector::FacilityUnavailable, 0), // mfspr DSCR
     raise(&[0x0600_0000, 0x3860_0001], msr::PR, Vector::FacilityUnavailable, 1 << 29), // paddi
