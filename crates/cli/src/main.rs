@@ -19,6 +19,9 @@ mod world;
 use clap::Parser;
 use std::process::ExitCode;
 
+#[global_allocator]
+static MEMORY: timebase_host::Allocator = timebase_host::Allocator::new();
+
 fn main() -> ExitCode {
     let result = match args::Args::try_parse() {
         Ok(args) => engine::choose(args.engine).and_then(|()| commands::run(args.command)),

@@ -3,6 +3,7 @@
 //! What is nondeterministic is named here and nowhere else; it reaches a machine only through
 //! [`timebase_replay::live::World`], which writes it down.
 
+pub mod allocator;
 pub mod clock;
 pub mod keyboard;
 pub mod pace;
@@ -11,6 +12,7 @@ pub mod progress;
 pub mod signals;
 pub mod sleep;
 
+pub use allocator::Allocator;
 pub use keyboard::{Command, Keyboard, Typed};
 pub use pace::Pace;
 pub use progress::Progress;

@@ -22,11 +22,18 @@ pub struct Decoder {
     level: u16,
     /// For each (primary opcode, ten bits above the lowest): where its candidates start in `candidates`.
     index: Vec<u32>,
-    /// Numbers of definitions, most specific first.
-    candidates: Vec<u16>,
+    /// Definitions, most specific first.
+    candidates: Vec<Candidate>,
     /// Prefixed definitions.
     prefixed: Vec<u16>,
     illegal: u16,
+}
+
+/// A definition that a word may mean, if it has these bits. Only what is looked at for each word, so that it stays near.
+struct Candidate {
+    mask: u32,
+    bits: u32,
+    number: u16,
 }
 
 struct Collect(Vec<Entry>);
@@ -79,7 +86,13 @@ impl Decoder {
         for k in 0..KEYS {
             index[k + 1] += index[k];
         }
-        let candidates = pairs.into_iter().map(|(_, n)| n).collect();
+        let candidates = pairs
+            .into_iter()
+            .map(|(_, number)| {
+                let encoding = &entries[number as usize].encoding;
+                Candidate { mask: encoding.mask as u32, bits: encoding.bits as u32, number }
+            })
+            .collect();
         Decoder { entries, level, index, candidates, prefixed, illegal }
     }
 
@@ -96,17 +109,19 @@ impl Decoder {
     /// Decodes `word`: an instruction word, or prefix << 32 | suffix. A word that no definition matches decodes
     /// to the instruction `illegal` with the word in `imm`.
     pub fn decode(&self, word: u64) -> Ops {
-        let numbers = if word >> 32 != 0 {
-            &self.prefixed[..]
+        let found = if word >> 32 != 0 {
+            self.prefixed.iter().copied().find(|&n| {
+                let encoding = &self.entries[n as usize].encoding;
+                word & encoding.mask == encoding.bits
+            })
         } else {
             let key = key(word);
-            &self.candidates[self.index[key] as usize..self.index[key + 1] as usize]
+            let candidates = &self.candidates[self.index[key] as usize..self.index[key + 1] as usize];
+            let means = |candidate: &&Candidate| word as u32 & candidate.mask == candidate.bits;
+            candidates.iter().find(means).map(|candidate| candidate.number)
         };
-        for &n in numbers {
-            let encoding = &self.entries[n as usize].encoding;
-            if word & encoding.mask == encoding.bits {
-                return Ops { op: n, ..(encoding.operands)(word) };
-            }
+        if let Some(n) = found {
+            return Ops { op: n, ..(self.entries[n as usize].encoding.operands)(word) };
         }
         Ops { op: self.illegal, imm: word, ..Ops::default() }
     }

@@ -268,7 +268,13 @@ impl<B: Board> Chassis<B> {
         let due = due.map_or(u64::MAX, |deadline| clock.count_of(deadline));
         // A guest that idles for centuries makes time wrap around: then the next event may seem to be past.
         let left = limit.min(due).saturating_sub(*count);
-        let budget = left.min(schedule.left).min(self.quantum).min(counters).max(1);
+        // A debugger that asks for the beginnings of slices sees each.
+        let room = if self.debugger.halts.slices {
+            schedule.left
+        } else {
+            schedule.room(cpu.len() as u32, |n| cpu[n as usize].able())
+        };
+        let budget = left.min(room).min(self.quantum).min(counters).max(1);
         let mut world = World {
             memory,
             bus: devices,
@@ -288,7 +294,7 @@ impl<B: Board> Chassis<B> {
         if outcome.executed != 0 {
             *sequence = 0;
         }
-        schedule.left -= outcome.executed.min(schedule.left);
+        schedule.pass(outcome.executed);
         self.observer.set_attempt(Some((before, outcome.executed)));
         self.carry_out(n, outcome.exit);
         while let Some((port, bytes)) = self.board.take_emitted() {

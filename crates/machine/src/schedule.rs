@@ -33,6 +33,23 @@ impl Schedule {
         self.left = 0;
     }
 
+    /// Instructions that the vCPU that is on may run at once: its slice; or any number if no other one is able to run,
+    /// for then one slice of it follows the other.
+    pub fn room(&self, cpus: u32, able: impl Fn(u32) -> bool) -> u64 {
+        let alone = (0..cpus).all(|n| n == self.current || !able(n));
+        if alone { u64::MAX } else { self.left }
+    }
+
+    /// The vCPU that is on has executed so many instructions: slices that have gone by are drawn as they would have
+    /// been one by one.
+    pub fn pass(&mut self, mut executed: u64) {
+        while executed > self.left {
+            executed -= self.left;
+            self.left = self.slice();
+        }
+        self.left -= executed;
+    }
+
     /// Chooses who runs: who is on, while its slice lasts; else the next that is able to. Some(true): another slice
     /// begins. None: nobody can run.
     pub fn choose(&mut self, cpus: u32, able: impl Fn(u32) -> bool) -> Option<bool> {

@@ -36,13 +36,21 @@ const INVALID: Translated = Translated { read: NEVER, write: NEVER, addend: 0, f
 /// The entries of a vCPU whose context is not known at the moment: none.
 pub(crate) static NONE: [Translated; ENTRIES] = [INVALID; ENTRIES];
 
+/// An entry's place in a chain: its neighbours' slots, or [`END`]. Chains are long: one entry of a radix tree may map a
+/// gibibyte.
+#[derive(Clone, Copy)]
+struct Link {
+    next: u32,
+    previous: u32,
+}
+
 /// What the rest needs to know of an entry.
 #[derive(Clone, Copy)]
 struct Origin {
     leaf: u64,
     real: u64,
-    next_by_leaf: u32,
-    next_by_real: u32,
+    by_leaf: Link,
+    by_real: Link,
     /// Tag of the effective page if stores are permitted and C is set.
     writable: u64,
     /// Stores must go through memory's store path.
@@ -56,8 +64,8 @@ const HEADS: usize = 8192;
 const UNUSED: Origin = Origin {
     leaf: 0,
     real: 0,
-    next_by_leaf: END,
-    next_by_real: END,
+    by_leaf: Link { next: END, previous: END },
+    by_real: Link { next: END, previous: END },
     writable: NEVER,
     watched: false,
     used: false,
@@ -319,17 +327,9 @@ impl Tlb {
     }
 
     fn link(&mut self, slot: usize, leaf: u64, real: u64) {
-        let (l, r) = (bucket(leaf), bucket(real));
-        self.origins[slot] = Origin {
-            leaf,
-            real,
-            next_by_leaf: self.by_leaf[l],
-            next_by_real: self.by_real[r],
-            used: true,
-            ..UNUSED
-        };
-        self.by_leaf[l] = slot as u32;
-        self.by_real[r] = slot as u32;
+        self.origins[slot] = Origin { leaf, real, used: true, ..UNUSED };
+        chain(&mut self.by_leaf[bucket(leaf)], &mut self.origins, slot, |o| &mut o.by_leaf);
+        chain(&mut self.by_real[bucket(real)], &mut self.origins, slot, |o| &mut o.by_real);
         self.occupied[slot / 64] |= 1 << (slot % 64);
     }
 
@@ -344,13 +344,10 @@ impl Tlb {
             self.fetch_changes += 1;
         }
         self.entries[slot] = INVALID;
-        let origin = core::mem::replace(&mut self.origins[slot], UNUSED);
-        unlink(&mut self.by_leaf[bucket(origin.leaf)], &mut self.origins, slot, origin.next_by_leaf, |o| {
-            &mut o.next_by_leaf
-        });
-        unlink(&mut self.by_real[bucket(origin.real)], &mut self.origins, slot, origin.next_by_real, |o| {
-            &mut o.next_by_real
-        });
+        let Origin { leaf, real, .. } = self.origins[slot];
+        unchain(&mut self.by_leaf[bucket(leaf)], &mut self.origins, slot, |o| &mut o.by_leaf);
+        unchain(&mut self.by_real[bucket(real)], &mut self.origins, slot, |o| &mut o.by_real);
+        self.origins[slot] = UNUSED;
     }
 
     fn drop_leaf(&mut self, leaf: u64) {
@@ -360,7 +357,7 @@ impl Tlb {
             if origin.leaf == leaf {
                 self.clear(slot as usize);
             }
-            slot = origin.next_by_leaf;
+            slot = origin.by_leaf.next;
         }
     }
 
@@ -371,7 +368,7 @@ impl Tlb {
             if origin.real == real {
                 act(self, slot as usize);
             }
-            slot = origin.next_by_real;
+            slot = origin.by_real.next;
         }
     }
 
@@ -439,19 +436,25 @@ impl Tlb {
     }
 }
 
-fn unlink(head: &mut u32, origins: &mut [Origin], slot: usize, next: u32, link: fn(&mut Origin) -> &mut u32) {
-    if *head == slot as u32 {
-        *head = next;
-        return;
+/// Puts a slot at the head of a chain.
+fn chain(head: &mut u32, origins: &mut [Origin], slot: usize, of: fn(&mut Origin) -> &mut Link) {
+    *of(&mut origins[slot]) = Link { next: *head, previous: END };
+    if *head != END {
+        of(&mut origins[*head as usize]).previous = slot as u32;
     }
-    let mut at = *head;
-    while at != END {
-        let pointer = link(&mut origins[at as usize]);
-        if *pointer == slot as u32 {
-            *pointer = next;
-            return;
-        }
-        at = *pointer;
+    *head = slot as u32;
+}
+
+/// Takes a slot out of its chain.
+fn unchain(head: &mut u32, origins: &mut [Origin], slot: usize, of: fn(&mut Origin) -> &mut Link) {
+    let Link { next, previous } = *of(&mut origins[slot]);
+    if next != END {
+        of(&mut origins[next as usize]).previous = previous;
+    }
+    if previous == END {
+        *head = next;
+    } else {
+        of(&mut origins[previous as usize]).next = next;
     }
 }
 

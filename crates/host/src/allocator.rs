@@ -1,0 +1,240 @@
+//! Memory of the host for what is large: guest pages and images.
+//!
+//! A guest's pages are allocated one by one as the guest touches them, each with its hash beside it. From the ordinary
+//! allocator they would lie across pages of the host, each with a fault of its own when it is first touched, and with
+//! two translations of the host each when it is used. Here they come from pieces of 2 MiB that the host may map at
+//! once, and so do large vectors. Everything else goes to the system's allocator.
+
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::UnsafeCell;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What the host maps at once, and the alignment that it needs for that.
+const PIECE: usize = 2 << 20;
+/// Blocks for guest pages: a page of 4 KiB and what belongs to it.
+const BLOCK: usize = 4096 + 128;
+/// From this size on an allocation gets pieces of its own.
+const LARGE: usize = 1 << 20;
+
+/// Free blocks, linked through their first words, and the rest of the piece that is being handed out.
+struct Blocks {
+    free: *mut *mut u8,
+    next: *mut u8,
+    left: usize,
+}
+
+/// The allocator of the program: `#[global_allocator] static MEMORY: Allocator = Allocator::new();`.
+pub struct Allocator {
+    locked: AtomicBool,
+    blocks: UnsafeCell<Blocks>,
+}
+
+// SAFETY: `blocks` is used only while `locked` is held.
+unsafe impl Sync for Allocator {}
+
+/// Where an allocation comes from: its layout alone says so.
+enum From {
+    Blocks,
+    Pieces,
+    System,
+}
+
+fn from(layout: Layout) -> From {
+    match layout.size() {
+        4097..=BLOCK if layout.align() <= 128 => From::Blocks,
+        LARGE.. if layout.align() <= PIECE => From::Pieces,
+        _ => From::System,
+    }
+}
+
+impl Allocator {
+    /// An allocator that has handed out nothing.
+    #[expect(clippy::new_without_default, reason = "a static needs a const function")]
+    pub const fn new() -> Allocator {
+        let blocks = Blocks { free: ptr::null_mut(), next: ptr::null_mut(), left: 0 };
+        Allocator { locked: AtomicBool::new(false), blocks: UnsafeCell::new(blocks) }
+    }
+
+    fn with_blocks<R>(&self, act: impl FnOnce(&mut Blocks) -> R) -> R {
+        while self.locked.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            std::hint::spin_loop();
+        }
+        // SAFETY: the lock is held, and `act` (below) neither allocates nor panics.
+        let result = act(unsafe { &mut *self.blocks.get() });
+        self.locked.store(false, Ordering::Release);
+        result
+    }
+}
+
+/// Zeroed pieces for so many bytes; null if the host has none.
+fn map(bytes: usize) -> *mut u8 {
+    let Some(wanted) = bytes.checked_next_multiple_of(PIECE) else { return ptr::null_mut() };
+    let Some(mapped) = wanted.checked_add(PIECE) else { return ptr::null_mut() };
+    let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::NORESERVE);
+    // SAFETY: a new mapping at a place that the host chooses.
+    let Ok(start) = (unsafe { mmap_anonymous(ptr::null_mut(), mapped, protection, flags) }) else {
+        return ptr::null_mut();
+    };
+    let start = start.cast::<u8>();
+    let before = start.align_offset(PIECE);
+    let pieces = start.wrapping_add(before);
+    // SAFETY: parts of the new mapping that nobody has seen.
+    unsafe {
+        if before != 0 {
+            let _ = munmap(start.cast(), before);
+        }
+        if before != PIECE {
+            let _ = munmap(pieces.wrapping_add(wanted).cast(), PIECE - before);
+        }
+        // It works without, only slower.
+        let _ = madvise(pieces.cast(), wanted, Advice::LinuxHugepage);
+    }
+    pieces
+}
+
+impl Blocks {
+    fn take(&mut self) -> *mut u8 {
+        if !self.free.is_null() {
+            let block = self.free;
+            // SAFETY: a free block begins with the link to the next one.
+            self.free = unsafe { block.read() }.cast();
+            return block.cast();
+        }
+        if self.left < BLOCK {
+            self.next = map(PIECE);
+            if self.next.is_null() {
+                self.left = 0;
+                return ptr::null_mut();
+            }
+            self.left = PIECE;
+        }
+        let block = self.next;
+        self.next = block.wrapping_add(BLOCK);
+        self.left -= BLOCK;
+        block
+    }
+
+    fn give_back(&mut self, block: *mut u8) {
+        let block: *mut *mut u8 = block.cast();
+        // SAFETY: the block was handed out by `take` and is free again; blocks are aligned to 128 bytes.
+        unsafe { block.write(self.free.cast()) };
+        self.free = block;
+    }
+}
+
+// SAFETY: blocks and pieces are handed out once, are as large and aligned as their layouts say, and go back to where
+// they came from, which the layout tells.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        match from(layout) {
+            From::Blocks => self.with_blocks(Blocks::take),
+            From::Pieces => map(layout.size()),
+            // SAFETY: promised by the caller.
+            From::System => unsafe { System.alloc(layout) },
+        }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        match from(layout) {
+            // SAFETY: a block of this layout was just allocated.
+            From::Blocks => unsafe {
+                let block = self.alloc(layout);
+                if !block.is_null() {
+                    block.write_bytes(0, layout.size());
+                }
+                block
+            },
+            From::Pieces => map(layout.size()),
+            // SAFETY: promised by the caller.
+            From::System => unsafe { System.alloc_zeroed(layout) },
+        }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        match from(layout) {
+            From::Blocks => self.with_blocks(|blocks| blocks.give_back(block)),
+            // SAFETY: the pieces were mapped for this layout, and the caller uses them no more.
+            From::Pieces => unsafe {
+                let _ = munmap(block.cast(), layout.size().next_multiple_of(PIECE));
+            },
+            // SAFETY: promised by the caller.
+            From::System => unsafe { System.dealloc(block, layout) },
+        }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller promises that `size` is a valid size for this alignment.
+        let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        match (from(layout), from(wanted)) {
+            // SAFETY: promised by the caller.
+            (From::System, From::System) => unsafe { System.realloc(block, layout, size) },
+            (From::Blocks, From::Blocks) => block,
+            (From::Pieces, From::Pieces)
+                if size.next_multiple_of(PIECE) == layout.size().next_multiple_of(PIECE) =>
+            {
+                block
+            }
+            // SAFETY: the new block is as large as the smaller of both, and is another one.
+            _ => unsafe {
+                let new = self.alloc(wanted);
+                if !new.is_null() {
+                    ptr::copy_nonoverlapping(block, new, layout.size().min(size));
+                    self.dealloc(block, layout);
+                }
+                new
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sizes around every border, filled, grown, shrunk and freed: what one block holds no other one does.
+    #[test]
+    fn blocks_keep_what_they_hold() {
+        let allocator = Allocator::new();
+        let sizes = [1, 4096, 4097, 4176, BLOCK, BLOCK + 1, LARGE - 1, LARGE, PIECE, PIECE + 1, 3 * PIECE];
+        let mut held = Vec::new();
+        for round in 0..600usize {
+            let size = sizes[round * 7 % sizes.len()];
+            let layout = Layout::from_size_align(size, 16).expect("a layout");
+            // SAFETY: the layouts are those of the blocks; blocks are filled and read within their sizes.
+            unsafe {
+                let block =
+                    if round % 3 == 0 { allocator.alloc_zeroed(layout) } else { allocator.alloc(layout) };
+                assert!(!block.is_null() && block.addr().is_multiple_of(16));
+                if round % 3 == 0 {
+                    assert!((0..size).step_by(61).chain([size - 1]).all(|at| block.add(at).read() == 0));
+                }
+                block.write_bytes(round as u8, size);
+                held.push((block, layout, round as u8));
+                if round % 2 == 1 {
+                    let (block, layout, content) = held.swap_remove(round * 5 % held.len());
+                    let new = sizes[round * 3 % sizes.len()];
+                    let block = allocator.realloc(block, layout, new);
+                    for at in (0..new.min(layout.size())).step_by(61) {
+                        assert_eq!(block.add(at).read(), content, "at {at} of {layout:?} made {new}");
+                    }
+                    allocator.dealloc(block, Layout::from_size_align(new, 16).expect("a layout"));
+                }
+                if held.len() > 40 {
+                    let (block, layout, content) = held.swap_remove(round % held.len());
+                    assert_eq!(block.add(layout.size() - 1).read(), content);
+                    allocator.dealloc(block, layout);
+                }
+            }
+        }
+        for (block, layout, content) in held {
+            // SAFETY: still held.
+            unsafe {
+                assert_eq!(block.read(), content);
+                assert_eq!(block.add(layout.size() - 1).read(), content);
+                allocator.dealloc(block, layout);
+            }
+        }
+    }
+}
