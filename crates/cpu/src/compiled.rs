@@ -93,12 +93,31 @@ impl Leave {
     }
 }
 
+/// When code is compiled.
+#[derive(Clone, Copy, Debug)]
+pub struct Eagerness {
+    /// A block is compiled when it was found this often.
+    pub found: u32,
+    /// Compiled code is stopped after so many instructions, to see where time is spent.
+    pub sample: u64,
+    /// A block is compiled with more care when it was seen so often.
+    pub samples: u32,
+}
+
+impl Default for Eagerness {
+    fn default() -> Eagerness {
+        Eagerness { found: 32, sample: 250_000, samples: 4 }
+    }
+}
+
 /// What compiled code calls. The vCPU must be the one that was entered.
 pub struct Calls {
     /// Makes the translation for a load at `ea`. 0 if there is none for compiled code: interpret the instruction.
-    pub fill_load: unsafe extern "C" fn(cpu: *mut Vcpu, ea: u64) -> u64,
+    /// If `again` is not 0, compiled code goes on using other translations that it has looked up: 0 as well if any may
+    /// not be true any more.
+    pub fill_load: unsafe extern "C" fn(cpu: *mut Vcpu, ea: u64, again: u64) -> u64,
     /// The same for a store.
-    pub fill_store: unsafe extern "C" fn(cpu: *mut Vcpu, ea: u64) -> u64,
+    pub fill_store: unsafe extern "C" fn(cpu: *mut Vcpu, ea: u64, again: u64) -> u64,
     /// Executes one instruction, all state being in the vCPU, NIA not; `left` of the budget after it. 0: the next
     /// one in the page follows, else the run is done or must look around.
     pub step: unsafe extern "C" fn(cpu: *mut Vcpu, op: *const Op, address: u64, left: u64) -> u64,
@@ -121,8 +140,11 @@ pub const FRAME: usize = core::mem::offset_of!(Vcpu, fast);
 pub trait Compiler: Send {
     /// Its name for reports.
     fn name(&self) -> &'static str;
-    /// Compiles the code that begins at `source`'s start. None: nothing is gained by it, or there is no room.
-    fn compile(&mut self, source: &mut Source) -> Option<Entry>;
+    /// Compiles the code that begins at `source`'s start; more of it, and with more care, if it is `hot`: much time is
+    /// spent there. None: nothing is gained by it, or there is no room.
+    fn compile(&mut self, source: &mut Source, hot: bool) -> Option<Entry>;
+    /// Makes what leads to the code at `old` lead to that at `new`.
+    fn replace(&mut self, old: Entry, new: Entry);
     /// Where a [`Jump`] leads that has no compiled code: back.
     fn outside(&self) -> Entry;
     /// Makes the jump at `site` lead to `to`.

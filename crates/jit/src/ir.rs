@@ -223,6 +223,11 @@ impl Ir {
         Ir { nodes: RefCell::new(nodes) }
     }
 
+    /// Begins anew.
+    pub fn clear(&self) {
+        self.nodes.borrow_mut().clear();
+    }
+
     /// How many nodes there are.
     pub fn count(&self) -> u32 {
         self.nodes.borrow().len() as u32

@@ -46,6 +46,7 @@ mod jit {
         /// Memory for the next superblock's.
         nodes: Vec<Node>,
         superblocks: u64,
+        trees: u64,
         instructions: u64,
         bytes: u64,
         flushes: u64,
@@ -69,6 +70,7 @@ mod jit {
                 native: Native::new()?,
                 nodes: Vec::with_capacity(1024),
                 superblocks: 0,
+                trees: 0,
                 instructions: 0,
                 bytes: 0,
                 flushes: 0,
@@ -83,10 +85,10 @@ mod jit {
             "jit"
         }
 
-        fn compile(&mut self, source: &mut Source) -> Option<Entry> {
+        fn compile(&mut self, source: &mut Source, hot: bool) -> Option<Entry> {
             let begin = (self.stopwatch)();
             let ir = Ir::with(std::mem::take(&mut self.nodes));
-            let block = lift(&ir, &self.bodies, source);
+            let block = lift(&ir, &self.bodies, source, hot);
             let nodes = ir.into_nodes();
             let lives = lives(&nodes, &block);
             let code = emit(&nodes, &lives, &block, &self.native.shared, self.native.next());
@@ -94,7 +96,8 @@ mod jit {
             let code = code?;
             let entry = self.native.add(&code);
             self.superblocks += 1;
-            self.instructions += u64::from(block.instructions);
+            self.trees += u64::from(hot);
+            self.instructions += u64::from(block.instructions());
             self.bytes += code.len() as u64;
             self.nanoseconds += (self.stopwatch)().saturating_sub(begin);
             entry
@@ -107,6 +110,10 @@ mod jit {
         fn link(&mut self, site: usize, to: Entry) {
             self.links += 1;
             self.native.link(site, to);
+        }
+
+        fn replace(&mut self, old: Entry, new: Entry) {
+            self.native.replace(old, new);
         }
 
         unsafe fn enter(&mut self, entry: Entry, cpu: &mut Vcpu, budget: u64) -> (Leave, u64) {
@@ -126,6 +133,7 @@ mod jit {
         fn counters(&self) -> BTreeMap<String, u64> {
             [
                 ("compiled_superblocks", self.superblocks),
+                ("compiled_trees", self.trees),
                 ("compiled_instructions", self.instructions),
                 ("compiled_bytes", self.bytes),
                 ("compiled_flushes", self.flushes),

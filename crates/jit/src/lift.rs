@@ -4,11 +4,16 @@
 //! not taken, and leaves in many places. It stays in one page, and knows addresses only as distances from the
 //! page's start, so it serves wherever that page is mapped.
 //!
+//! Where much time is spent, a superblock is a *tree*: some places that leave are where another [`Segment`] begins,
+//! which goes on with what is known there. Where a way leads back to the start, some registers stay in the host's.
+//!
 //! Writing a register makes no node. It moves what the register is at the moment, and is noted in a log; wherever
 //! control may leave, a position in that log says what the registers are there.
 
 use crate::ir::{C, Float, FloatOp, Id, Ir, Op, V, Width};
 use std::cell::Cell;
+use std::collections::VecDeque;
+use std::ops::Range;
 use timebase_cpu::bits::msr;
 use timebase_cpu::compiled::{self, Decoded, Source};
 use timebase_isa::semantics::{Compute, Facility};
@@ -19,10 +24,14 @@ pub const REGISTERS: usize = CFAR.0 as usize + 1;
 /// The come-from address register, which bodies write by branching.
 pub const CFAR: Reg = Reg((core::mem::offset_of!(timebase_isa::Regs, cfar) / 8) as u8);
 
-/// Instructions in a superblock at most.
+/// Instructions in a segment at most.
 const LONGEST: u32 = 64;
 /// Branches after which it goes on.
 const MOST_BRANCHES: u32 = 16;
+/// Instructions in a tree after which no segment begins.
+const LARGEST: u32 = 160;
+/// Registers that stay in registers of the host around a loop, at most.
+const CARRIED: usize = 6;
 
 /// A register was written.
 #[derive(Clone, Copy, Debug)]
@@ -51,12 +60,12 @@ pub enum Target {
 pub enum Departure {
     /// The instruction at this offset is to be interpreted.
     Interpret(u32),
-    /// The branch at offset `from` is taken.
+    /// A branch.
     Branch {
         /// Where it leads.
         to: Target,
-        /// Where it is.
-        from: u32,
+        /// Where it is; None if this is the way on when it is not taken.
+        from: Option<u32>,
     },
     /// Execution goes on after a call, unless that raised an interrupt. All registers are in their places.
     Call,
@@ -67,12 +76,14 @@ pub enum Departure {
 pub struct Point {
     /// How.
     pub departure: Departure,
-    /// Registers are as this many entries of the log say.
-    pub log: u32,
-    /// The node that leaves.
+    /// The node that leaves. Registers are as the log says that was written before it.
     pub node: u32,
-    /// Instructions completed.
+    /// The segment that it is in.
+    pub segment: u32,
+    /// Instructions of that completed.
     pub completed: u32,
+    /// The segment that goes on here.
+    pub child: Option<u32>,
 }
 
 /// A call of a named function of registers.
@@ -117,20 +128,53 @@ pub enum End {
     },
 }
 
-/// A superblock as it was read.
-pub struct Superblock {
+/// A straight way through a superblock: its first one, or one from a place where another one is left.
+#[derive(Debug)]
+pub struct Segment {
     /// Offset of its first instruction in the page.
     pub start: u32,
     /// Instructions, all of which are executed if no departure is taken.
     pub instructions: u32,
+    /// Its nodes.
+    pub nodes: Range<u32>,
+    /// Its part of the log.
+    pub log: Range<usize>,
+    /// Its points.
+    pub points: Range<usize>,
+    /// Its end.
+    pub end: End,
+}
+
+/// A superblock as it was read.
+pub struct Superblock {
+    /// Its ways; the first one begins where the superblock does, others after those that they come from.
+    pub segments: Vec<Segment>,
     /// What registers become.
     pub log: Vec<Write>,
     /// Where control may leave, in order.
     pub points: Vec<Point>,
     /// Calls.
     pub calls: Vec<Call>,
-    /// Its end.
-    pub end: End,
+    /// Registers that stay in registers of the host when a way leads back to the start: which, and whether any way
+    /// writes them. Their values at the start are the first nodes.
+    pub carried: Vec<(Reg, bool)>,
+}
+
+impl Superblock {
+    /// Offset of its first instruction in the page.
+    pub fn start(&self) -> u32 {
+        self.segments[0].start
+    }
+
+    /// Instructions of all segments.
+    pub fn instructions(&self) -> u32 {
+        self.segments.iter().map(|segment| segment.instructions).sum()
+    }
+
+    /// This end leads back to the start.
+    pub fn loops(&self, end: &End) -> bool {
+        matches!(*end, End::Go(Target::Page(offset)) if offset == self.start())
+    }
 }
 
 /// The body does something that is not for compiled code.
@@ -196,8 +240,12 @@ pub struct Lifter<'b> {
     calls: Vec<Call>,
     /// Offset of the instruction that is read.
     offset: u32,
-    /// Instructions before it.
+    /// Instructions of its segment before it.
     completed: u32,
+    /// The segment that is read.
+    segment: u32,
+    /// Places where segments may begin; None: the superblock has only one.
+    forks: Option<Vec<Fork>>,
     /// The branch that the instruction is.
     branch: Option<(Id, Id)>,
     /// Bits of MSR that were asked for.
@@ -206,30 +254,45 @@ pub struct Lifter<'b> {
     float: Option<Float>,
 }
 
-/// Reads a superblock.
-pub fn lift(ir: &Ir, bodies: &Bodies, source: &mut Source) -> Superblock {
-    let mut lifter = Lifter {
-        ir,
-        little_endian: source.little_endian(),
-        current: [const { Cell::new(Id::NONE) }; REGISTERS],
-        log: Vec::with_capacity(64),
-        points: Vec::with_capacity(32),
-        calls: Vec::new(),
-        offset: source.start(),
-        completed: 0,
-        branch: None,
-        required: 0,
-        float: None,
-    };
-    let end = lifter.read(bodies, source);
-    Superblock {
-        start: source.start(),
-        instructions: lifter.completed,
-        log: lifter.log,
-        points: lifter.points,
-        calls: lifter.calls,
-        end,
+/// Where a segment may begin, and what is known there.
+struct Fork {
+    point: u32,
+    offset: u32,
+    current: [Cell<Id>; REGISTERS],
+    seen: Places,
+    required: u64,
+}
+
+/// Reads a superblock; a tree of ways if it is `hot`.
+pub fn lift(ir: &Ir, bodies: &Bodies, source: &mut Source, hot: bool) -> Superblock {
+    let block = Lifter::new(ir, source, hot).superblock(bodies, source, Vec::new());
+    if !block.segments.iter().any(|segment| hot && block.loops(&segment.end)) {
+        return block;
     }
+    // Read once more, now that it is known which registers matter.
+    let carried = carried(ir, &block);
+    ir.clear();
+    Lifter::new(ir, source, hot).superblock(bodies, source, carried)
+}
+
+/// The registers that are read most from their places: those are to stay in registers of the host.
+fn carried(ir: &Ir, block: &Superblock) -> Vec<(Reg, bool)> {
+    let mut uses = [0u32; REGISTERS];
+    for at in 0..ir.count() {
+        let node = ir.node(Id(at));
+        for operand in [node.a, node.b, node.c].into_iter().filter(|operand| *operand != Id::NONE) {
+            let operand = ir.node(operand);
+            if operand.op == Op::Get {
+                uses[operand.k as usize] += 1;
+            }
+        }
+    }
+    let written = |register: usize| block.log.iter().any(|write| write.register.0 as usize == register);
+    let mut registers: Vec<usize> = (0..REGISTERS).filter(|&register| uses[register] != 0).collect();
+    // What is written would be stored and loaded again each time around.
+    registers.sort_by_key(|&register| std::cmp::Reverse(uses[register] + 2 * written(register) as u32));
+    registers.truncate(CARRIED);
+    registers.into_iter().map(|register| (Reg(register as u8), written(register))).collect()
 }
 
 /// What is at `distance` from the start of the page.
@@ -242,7 +305,7 @@ fn target(source: &Source, distance: u64) -> Target {
 }
 
 /// Places of a page: a bit per word.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Places([u64; 16]);
 
 impl Places {
@@ -255,8 +318,95 @@ impl Places {
 }
 
 impl<'b> Lifter<'b> {
-    fn read(&mut self, bodies: &Bodies, source: &mut Source) -> End {
-        let mut seen = Places::default();
+    fn new(ir: &'b Ir, source: &Source, hot: bool) -> Lifter<'b> {
+        Lifter {
+            ir,
+            little_endian: source.little_endian(),
+            current: [const { Cell::new(Id::NONE) }; REGISTERS],
+            log: Vec::with_capacity(64),
+            points: Vec::with_capacity(32),
+            calls: Vec::new(),
+            offset: source.start(),
+            completed: 0,
+            segment: 0,
+            forks: hot.then(Vec::new),
+            branch: None,
+            required: 0,
+            float: None,
+        }
+    }
+
+    fn superblock(mut self, bodies: &Bodies, source: &mut Source, carried: Vec<(Reg, bool)>) -> Superblock {
+        for &(register, _) in &carried {
+            self.get(register);
+        }
+        let mut segments = vec![self.one_segment(bodies, source, Places::default(), (0, 0))];
+        let mut forks = VecDeque::from(self.forks.take().unwrap_or_default());
+        let mut instructions = segments[0].instructions;
+        // Those nearest to the start first.
+        while let Some(fork) = forks.pop_front() {
+            if instructions >= LARGEST {
+                break;
+            }
+            let point = &mut self.points[fork.point as usize];
+            point.child = Some(segments.len() as u32);
+            let Departure::Branch { from, .. } = point.departure else { continue };
+            self.current = fork.current;
+            self.required = fork.required;
+            self.offset = fork.offset;
+            self.completed = 0;
+            self.segment = segments.len() as u32;
+            self.forks = Some(Vec::new());
+            let first = (self.ir.count(), self.log.len());
+            if let Some(from) = from {
+                self.set(CFAR, V(self.ir.here(from.into()), self.ir));
+            }
+            let segment = self.one_segment(bodies, source, fork.seen, first);
+            instructions += segment.instructions;
+            segments.push(segment);
+            forks.extend(self.forks.take().unwrap_or_default());
+        }
+        Superblock { segments, log: self.log, points: self.points, calls: self.calls, carried }
+    }
+
+    /// Reads from the present offset to an end. Its first node and its first entry of the log are `first`.
+    fn one_segment(
+        &mut self,
+        bodies: &Bodies,
+        source: &mut Source,
+        seen: Places,
+        (first, log): (u32, usize),
+    ) -> Segment {
+        let start = self.offset;
+        let points = self.points.len();
+        let end = self.read(bodies, source, seen);
+        Segment {
+            start,
+            instructions: self.completed,
+            nodes: first..self.ir.count(),
+            log: log..self.log.len(),
+            points: points..self.points.len(),
+            end,
+        }
+    }
+
+    /// A segment may go on where the point that was just made leaves.
+    fn fork(&mut self, source: &Source, to: Target, seen: &Places) {
+        let Some(forks) = &mut self.forks else { return };
+        let Target::Page(offset) = to else { return };
+        let back = offset == source.start();
+        if back || !seen.contains(offset) && source.found(offset) {
+            forks.push(Fork {
+                point: self.points.len() as u32 - 1,
+                offset,
+                current: self.current.clone(),
+                seen: seen.clone(),
+                required: self.required,
+            });
+        }
+    }
+
+    fn read(&mut self, bodies: &Bodies, source: &mut Source, mut seen: Places) -> End {
         let mut branches = 0;
         loop {
             let here = target(source, self.offset.into());
@@ -266,7 +416,7 @@ impl<'b> Lifter<'b> {
                 }
                 Target::Page(_) => {}
                 // Whoever entered here has asked the debugger.
-                Target::Stop(_) if self.completed == 0 => {}
+                Target::Stop(_) if self.completed == 0 && self.segment == 0 => {}
                 Target::Stop(_) | Target::Far(_) => return End::Go(here),
             }
             seen.insert(self.offset);
@@ -288,6 +438,7 @@ impl<'b> Lifter<'b> {
             let from = self.offset;
             let next = target(source, (from + 4).into());
             let taken = self.ir.distance(to).map(|distance| target(source, distance)).ok_or(to);
+            let hot = self.forks.is_some();
             match (self.ir.value(condition), taken) {
                 (Some(0), _) => self.offset += 4,
                 (Some(_), taken) => {
@@ -298,15 +449,31 @@ impl<'b> Lifter<'b> {
                         Err(address) => return End::Indirect(address),
                     }
                 }
+                // Around the loop once more, or out of it.
+                (None, Ok(back @ Target::Page(offset))) if hot && offset == source.start() => {
+                    let out = !C(condition, self.ir);
+                    self.leave_if(out, Departure::Branch { to: next, from: None });
+                    self.fork(source, next, &seen);
+                    self.set(CFAR, V(self.ir.here(from.into()), self.ir));
+                    return End::Go(back);
+                }
                 // Backward, or to a place that was seen: likely taken.
-                (None, Ok(to)) if goes_on(next) && !matches!(to, Target::Page(offset) if offset <= from) => {
-                    let point = self.point(Departure::Branch { to, from });
-                    self.ir.add(Op::Exit, condition, Id::NONE, Id::NONE, point);
+                (None, Ok(to))
+                    if goes_on(next) && (hot || !matches!(to, Target::Page(offset) if offset <= from)) =>
+                {
+                    self.leave_if(C(condition, self.ir), Departure::Branch { to, from: Some(from) });
+                    self.fork(source, to, &seen);
                     self.offset += 4;
                 }
                 (None, taken) => return End::Branch { condition, taken, from, next },
             }
         }
+    }
+
+    /// Leaves if the condition holds.
+    fn leave_if(&mut self, condition: C<'b>, departure: Departure) {
+        let point = self.point(departure);
+        self.ir.add(Op::Exit, condition.0, Id::NONE, Id::NONE, point);
     }
 
     /// Reads one instruction.
@@ -340,8 +507,8 @@ impl<'b> Lifter<'b> {
     fn point(&mut self, departure: Departure) -> u64 {
         // When a branch is noted it has been counted, others have not.
         let completed = self.completed + matches!(departure, Departure::Call) as u32;
-        let (log, node) = (self.log.len() as u32, self.ir.count());
-        self.points.push(Point { departure, log, node, completed });
+        let (node, segment) = (self.ir.count(), self.segment);
+        self.points.push(Point { departure, node, segment, completed, child: None });
         self.points.len() as u64 - 1
     }
 

@@ -1,7 +1,7 @@
 //! How long values are needed, by one walk backwards.
 
 use crate::ir::{Arithmetic, Id, Node, Op};
-use crate::lift::{End, REGISTERS, Superblock};
+use crate::lift::{End, REGISTERS, Superblock, Write};
 
 /// How long the nodes of a superblock are needed.
 pub struct Lives {
@@ -11,6 +11,65 @@ pub struct Lives {
     pub eager: Vec<bool>,
     /// A sum that only an access needs, as its address.
     pub folded: Vec<bool>,
+    /// Of each access: the group of accesses that it belongs to, or [`ALONE`].
+    pub group: Vec<u8>,
+}
+
+/// Groups of accesses at most.
+pub const GROUPS: usize = 6;
+/// An access that belongs to no group.
+pub const ALONE: u8 = 255;
+
+/// Loads, or stores, by one base register with displacements of which two may well lie in one page: the first of them
+/// finds the page's translation for all.
+#[derive(PartialEq, Eq, Clone, Copy)]
+struct Kind {
+    base: Id,
+    vicinity: u64,
+    store: bool,
+}
+
+/// The kind of an access, if it is one.
+fn kind(nodes: &[Node], node: &Node) -> Option<Kind> {
+    let store = match node.op {
+        Op::Load(_) | Op::LoadPair(_) => false,
+        Op::Store(_) | Op::StorePair(_) => true,
+        _ => return None,
+    };
+    let address = &nodes[node.a.at()];
+    let (base, displacement) = match address.op {
+        Op::Const | Op::Here => return None,
+        Op::Binary(Arithmetic::Add) if nodes[address.b.at()].op == Op::Const => {
+            (address.a, nodes[address.b.at()].k)
+        }
+        _ => (node.a, 0),
+    };
+    // Stack frames reach some way below the pointer.
+    Some(Kind { base, vicinity: displacement.wrapping_add(1024) >> 12, store })
+}
+
+/// Puts accesses into groups: the largest ones.
+fn groups(nodes: &[Node]) -> Vec<u8> {
+    let mut group = vec![ALONE; nodes.len()];
+    let mut kinds: Vec<(Kind, u32)> = Vec::with_capacity(32);
+    for (at, node) in nodes.iter().enumerate() {
+        let Some(kind) = kind(nodes, node) else { continue };
+        let known = kinds.iter().position(|(other, _)| *other == kind);
+        let number = known.unwrap_or_else(|| {
+            kinds.push((kind, 0));
+            kinds.len() - 1
+        });
+        kinds[number].1 += 1;
+        group[at] = number.min(ALONE as usize - 1) as u8;
+    }
+    let mut largest: Vec<u8> = (0..kinds.len().min(ALONE as usize - 1) as u8).collect();
+    largest.sort_by_key(|&number| std::cmp::Reverse(kinds[number as usize].1));
+    largest.retain(|&number| kinds[number as usize].1 > 1);
+    largest.truncate(GROUPS);
+    for number in group.iter_mut().filter(|number| **number != ALONE) {
+        *number = largest.iter().position(|large| large == number).map_or(ALONE, |place| place as u8);
+    }
+    group
 }
 
 struct Walk<'a> {
@@ -29,9 +88,8 @@ impl Walk<'_> {
         }
     }
 
-    /// What the end needs.
-    fn end(&mut self, end: &End) {
-        let at = self.nodes.len() as u32;
+    /// What an end needs, which stands before node `at`.
+    fn end(&mut self, end: &End, at: u32) {
         match *end {
             End::Go(_) | End::Step { .. } => {}
             End::Indirect(address) => self.used(address, at),
@@ -45,46 +103,45 @@ impl Walk<'_> {
     }
 
     /// What registers are where control may leave: a write is needed up to the last such place before the register is
-    /// written again, and not at all if there is none.
+    /// written again, and not at all if there is none. Segments come after those that they begin in.
     fn registers(&mut self, block: &Superblock) {
-        let log = &block.log;
-        // The last place that sees at most so many entries of the log.
-        let mut last_point = vec![None; log.len() + 1];
-        let mut next = 0;
-        let mut found = None;
-        for (entries, place) in last_point.iter_mut().enumerate() {
-            while next < block.points.len() && block.points[next].log as usize <= entries {
-                found = Some(next);
-                next += 1;
+        // Of each segment, up to where what a register is at its start is needed; 0: it is not.
+        let mut needs: Vec<[u32; REGISTERS]> = Vec::with_capacity(block.segments.len());
+        for segment in block.segments.iter().rev() {
+            let end = segment.nodes.end;
+            self.end(&segment.end, end);
+            // The end sees all.
+            let mut need = [end; REGISTERS];
+            let mut log = block.log[segment.log.clone()].iter().rev().peekable();
+            for point in block.points[segment.points.clone()].iter().rev() {
+                while let Some(write) = log.next_if(|write| write.at > point.node) {
+                    self.written(write, &mut need);
+                }
+                if self.nodes[point.node as usize].op == Op::Call {
+                    // A call sees all and may write all.
+                    need = [point.node; REGISTERS];
+                }
+                if let Some(child) = point.child {
+                    let child = &needs[block.segments.len() - 1 - child as usize];
+                    need.iter_mut().zip(child).for_each(|(need, child)| *need = (*need).max(*child));
+                }
+                need.iter_mut().for_each(|need| *need = if *need == 0 { point.node } else { *need });
             }
-            *place = found;
+            log.for_each(|write| self.written(write, &mut need));
+            needs.push(need);
         }
-        let calls: Vec<u32> = block
-            .points
-            .iter()
-            .filter(|point| self.nodes[point.node as usize].op == Op::Call)
-            .map(|point| point.log)
-            .collect();
-        let mut call = calls.len();
-        let mut written_again = [u32::MAX; REGISTERS];
-        for (number, write) in log.iter().enumerate().rev() {
-            // A call sees all and may write all.
-            while call > 0 && calls[call - 1] as usize > number {
-                call -= 1;
-            }
-            let barrier = calls.get(call).copied().unwrap_or(u32::MAX);
-            let again = &mut written_again[write.register.0 as usize];
-            let until = (*again).min(barrier);
-            *again = number as u32;
-            if until == u32::MAX {
-                self.used(write.value, self.nodes.len() as u32);
-                continue;
-            }
-            if let Some(place) = last_point[until as usize]
-                && block.points[place].log as usize > number
-            {
-                self.used(write.value, block.points[place].node);
-            }
+        let Some(need) = needs.last() else { return };
+        // What is carried around is the register's value from the start, though nobody has written it there.
+        for (number, (register, _)) in block.carried.iter().enumerate() {
+            self.used(Id(number as u32), need[register.0 as usize]);
+        }
+    }
+
+    fn written(&mut self, write: &Write, need: &mut [u32; REGISTERS]) {
+        let need = &mut need[write.register.0 as usize];
+        if *need != 0 {
+            self.used(write.value, *need);
+            *need = 0;
         }
     }
 
@@ -118,7 +175,6 @@ pub fn lives(nodes: &[Node], block: &Superblock) -> Lives {
         uses: vec![0; nodes.len()],
         eager: vec![false; nodes.len()],
     };
-    walk.end(&block.end);
     walk.registers(block);
     walk.nodes();
     let Walk { mut last, uses, eager, .. } = walk;
@@ -134,5 +190,5 @@ pub fn lives(nodes: &[Node], block: &Superblock) -> Lives {
             }
         }
     }
-    Lives { last, eager, folded }
+    Lives { last, eager, folded, group: groups(nodes) }
 }

@@ -3,6 +3,7 @@
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
 use timebase_cpu::bits::msr;
+use timebase_cpu::compiled::Eagerness;
 use timebase_cpu::{Bus, BusError, Clock, Engine, Exit, Interpreter, Model, Vcpu, World};
 use timebase_isa::Decoder;
 use timebase_isa::decode::Entry;
@@ -246,6 +247,7 @@ struct Trial<'a> {
     quanta: &'a [u64],
     /// Caches are flushed on the way.
     flush: bool,
+    eagerness: Eagerness,
     random: u64,
 }
 
@@ -254,6 +256,7 @@ impl Trial<'_> {
     fn difference(&self) -> Option<String> {
         let mut plain = Bench::new(Interpreter::new(self.model), self.model, &self.words, self.random);
         let mut compiled = Bench::new(with_compiler(self.model), self.model, &self.words, self.random);
+        compiled.engine.set_eagerness(self.eagerness);
         for part in 1..=4 {
             let until = self.count * part / 4;
             plain.run(until, || 1 << 40);
@@ -309,7 +312,12 @@ fn compare(entries: &[Entry], model: Model, seed: u64, quanta: &[u64]) {
     let words = program(entries, &mut random);
     let count = 200 + below(&mut random, 4000);
     let flush = below(&mut random, 4) == 0;
-    let mut trial = Trial { model, words, count, quanta, flush, random };
+    // Mostly so that trees of code are compiled in the short time that there is.
+    let eagerness = match below(&mut random, 4) {
+        0 => Eagerness::default(),
+        _ => Eagerness { found: 2, sample: 1 + below(&mut random, 300), samples: 1 },
+    };
+    let mut trial = Trial { model, words, count, quanta, flush, eagerness, random };
     if trial.difference().is_some() {
         trial.shrink();
         let difference = trial.difference().expect("it was kept");

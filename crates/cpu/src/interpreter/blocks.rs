@@ -80,12 +80,19 @@ pub(crate) struct Block {
     pub heat: Cell<u32>,
     /// What it was compiled to.
     pub entry: Cell<Entry>,
+    /// How often compiled code was found to be here when it was looked for.
+    pub samples: Cell<u32>,
     /// What its compiled code refers to.
     #[expect(clippy::vec_box, reason = "compiled code holds pointers to them")]
     kept: RefCell<Vec<Box<Op>>>,
 }
 
 impl Block {
+    /// Where it begins.
+    pub fn real(&self) -> u64 {
+        self.real
+    }
+
     /// It may be compiled: 64-bit mode, and nobody looks after each instruction.
     pub fn is_plain(&self) -> bool {
         self.mode.bits64 && !self.mode.single
@@ -93,7 +100,7 @@ impl Block {
 }
 
 /// Blocks that start in one page.
-struct PageBlocks {
+pub(crate) struct PageBlocks {
     /// For each word: 0, or one more than the number of its block.
     starts: [u16; (PAGE / 4) as usize],
     #[expect(clippy::vec_box, reason = "jumps hold pointers to them")]
@@ -152,6 +159,11 @@ impl Blocks {
         blocks.last().map(|block| &raw const **block)
     }
 
+    /// The blocks of the page at real address `real`.
+    pub fn of_page(&self, real: u64) -> Option<&PageBlocks> {
+        self.pages.get((real / PAGE) as usize)?.as_deref()
+    }
+
     /// Drops all blocks that may contain the 64-byte line at `line`: those of its page.
     pub fn drop_line(&mut self, memory: &mut Memory, line: u64) {
         if let Some(blocks) = self.pages.get_mut((line / PAGE) as usize).and_then(Option::take) {
@@ -181,6 +193,7 @@ impl Blocks {
         for block in self.pages.iter().flatten().flat_map(|page| &page.blocks) {
             block.heat.set(0);
             block.entry.set(ptr::null());
+            block.samples.set(0);
             block.kept.borrow_mut().clear();
         }
     }
@@ -192,6 +205,8 @@ pub struct Source<'a> {
     pub(super) memory: &'a mut Memory,
     pub(super) cuts: &'a Cuts,
     pub(super) block: &'a Block,
+    /// What else begins in its page.
+    pub(super) page: Option<&'a PageBlocks>,
 }
 
 /// An instruction to be compiled.
@@ -220,6 +235,11 @@ impl Source<'_> {
     /// A debugger may want to stop before the instruction at `offset` of the page: nothing must go on there by itself.
     pub fn stops(&self, offset: u32) -> bool {
         self.cuts.at(offset as u64)
+    }
+
+    /// Something was executed that begins at `offset` of the page.
+    pub fn found(&self, offset: u32) -> bool {
+        self.page.is_some_and(|page| page.starts[(offset as u64 % PAGE / 4) as usize] != 0)
     }
 
     /// The instruction at `offset` of the page, which is watched from now on. None if it is not in the page.
@@ -308,6 +328,7 @@ fn decode(
         stops: cuts.at(real),
         heat: Cell::new(0),
         entry: Cell::new(ptr::null()),
+        samples: Cell::new(0),
         kept: RefCell::default(),
     }
 }

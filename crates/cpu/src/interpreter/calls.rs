@@ -13,9 +13,6 @@ use timebase_isa::Ops;
 use timebase_isa::semantics::Compute;
 use timebase_memory::Memory;
 
-/// A block is compiled when it is found this often.
-const HOT: u32 = 32;
-
 /// The functions that compiled code calls.
 pub const CALLS: Calls = Calls { fill_load, fill_store, step, compute };
 
@@ -26,14 +23,22 @@ impl Interpreter {
         let entry = block.entry.get();
         if entry.is_null() {
             let heat = block.heat.get();
-            if heat >= HOT || self.compiler.is_none() || !block.is_plain() {
+            if heat >= self.eagerness.found || self.compiler.is_none() || !block.is_plain() {
                 return entry;
             }
             block.heat.set(heat + 1);
-            if heat + 1 < HOT {
+            if heat + 1 < self.eagerness.found {
                 return entry;
             }
-            return self.compile(cpu, memory, block);
+            return self.compile(cpu, memory, block, false);
+        }
+        if self.sample {
+            self.sample = false;
+            let samples = block.samples.get() + 1;
+            block.samples.set(samples);
+            if samples == self.eagerness.samples {
+                return self.compile(cpu, memory, block, true);
+            }
         }
         self.lead_to(cpu, block, entry);
         entry
@@ -58,14 +63,19 @@ impl Interpreter {
 
     #[cold]
     #[inline(never)]
-    fn compile(&mut self, cpu: &mut Vcpu, memory: &mut Memory, block: &Block) -> Entry {
+    fn compile(&mut self, cpu: &mut Vcpu, memory: &mut Memory, block: &Block, hot: bool) -> Entry {
         if self.compiler.as_ref().is_some_and(|compiler| compiler.full()) {
             self.forget_compiled();
-            block.heat.set(HOT);
+            block.heat.set(self.eagerness.found);
         }
         let Some(compiler) = &mut self.compiler else { return ptr::null() };
-        let mut source = Source { decoder: &self.decoder, memory, cuts: &self.cuts, block };
-        let entry = compiler.compile(&mut source).unwrap_or(ptr::null());
+        let page = self.blocks.of_page(block.real());
+        let mut source = Source { decoder: &self.decoder, memory, cuts: &self.cuts, block, page };
+        let old = block.entry.get();
+        let entry = compiler.compile(&mut source, hot).unwrap_or(old);
+        if !old.is_null() && old != entry {
+            compiler.replace(old, entry);
+        }
         block.entry.set(entry);
         // Watching the code withdraws pointers to its page.
         let changes = self.tlb.fetch_changes;
@@ -97,6 +107,7 @@ impl Interpreter {
     ) -> (u64, Option<Exit>, Leave) {
         let Some(compiler) = &mut self.compiler else { return (0, None, Leave::Interpret) };
         let begin = world.count + done;
+        let (all, left) = (left, left.min(self.eagerness.sample));
         let mut run = Run {
             block_count: begin,
             world,
@@ -123,6 +134,13 @@ impl Interpreter {
         if let Some((trap, prefixed)) = trap {
             self.deliver(cpu, world, begin + executed - 1, trap, prefixed);
         }
+        if leave == Leave::Budget && left < all {
+            self.sample = true;
+            // What takes more than that at once is interpreted now and then.
+            if executed != 0 {
+                return (executed, exit, Leave::Look);
+            }
+        }
         (executed, exit, leave)
     }
 }
@@ -148,16 +166,16 @@ unsafe fn running<'a>(cpu: *mut Vcpu) -> (&'a mut Vcpu, &'a mut Run<'a, 'a>) {
     unsafe { (&mut *cpu, &mut *(*cpu).fast.frame.run.cast()) }
 }
 
-unsafe fn fill(cpu: *mut Vcpu, ea: u64, access: Access) -> u64 {
+unsafe fn fill(cpu: *mut Vcpu, ea: u64, again: u64, access: Access) -> u64 {
     // SAFETY: promised by the caller.
     let (cpu, run) = unsafe { running(cpu) };
     let context = run.tlb.data_context(cpu);
-    let changes = run.tlb.fetch_changes;
+    let (changes, drops) = (run.tlb.fetch_changes, run.tlb.drops);
     let filled = run.tlb.lookup_or_fill(cpu, run.world.memory, context, ea, access);
     if run.tlb.fetch_changes != changes {
         cpu.fast.frame.salt = 0;
     }
-    if filled.is_err() || !run.tlb.code_dropped.is_empty() {
+    if filled.is_err() || !run.tlb.code_dropped.is_empty() || again != 0 && run.tlb.drops != drops {
         return 0;
     }
     let entry = run.tlb.entry(context, ea);
@@ -165,14 +183,14 @@ unsafe fn fill(cpu: *mut Vcpu, ea: u64, access: Access) -> u64 {
     (tag == ea & !(PAGE - 1)) as u64
 }
 
-unsafe extern "C" fn fill_load(cpu: *mut Vcpu, ea: u64) -> u64 {
+unsafe extern "C" fn fill_load(cpu: *mut Vcpu, ea: u64, again: u64) -> u64 {
     // SAFETY: promised by the caller.
-    unsafe { fill(cpu, ea, Access::Load) }
+    unsafe { fill(cpu, ea, again, Access::Load) }
 }
 
-unsafe extern "C" fn fill_store(cpu: *mut Vcpu, ea: u64) -> u64 {
+unsafe extern "C" fn fill_store(cpu: *mut Vcpu, ea: u64, again: u64) -> u64 {
     // SAFETY: promised by the caller.
-    unsafe { fill(cpu, ea, Access::Store) }
+    unsafe { fill(cpu, ea, again, Access::Store) }
 }
 
 unsafe extern "C" fn step(cpu: *mut Vcpu, op: *const Op, address: u64, left: u64) -> u64 {

@@ -15,7 +15,7 @@ pub(crate) use fast::Fast;
 
 use crate::bits::{ciabr, msr, srr1};
 use crate::compatibility::Ages;
-use crate::compiled::{Compiler, JUMPS, Jump, Leave};
+use crate::compiled::{Compiler, Eagerness, JUMPS, Jump, Leave};
 use crate::interrupt::Vector;
 use crate::mmu::{Access, PAGE};
 use crate::{Engine, Exit, Halts, Model, Outcome, Vcpu, World};
@@ -52,8 +52,11 @@ pub struct Interpreter {
     single: bool,
     /// Turns hot blocks into host code.
     compiler: Option<Box<dyn Compiler>>,
+    eagerness: Eagerness,
     /// A jump of compiled code that is to lead to the code that is found next.
     link: Option<usize>,
+    /// Compiled code was interrupted to see where it is.
+    sample: bool,
     /// Why compiled code came back: link, look, interpret, budget, done.
     leaves: [u64; 5],
 }
@@ -87,7 +90,9 @@ impl Interpreter {
             cuts: Cuts::default(),
             single: false,
             compiler: None,
+            eagerness: Eagerness::default(),
             link: None,
+            sample: false,
             leaves: [0; 5],
         }
     }
@@ -95,6 +100,11 @@ impl Interpreter {
     /// The same, with a compiler for what is hot.
     pub fn with_compiler(model: Model, compiler: Box<dyn Compiler>) -> Interpreter {
         Interpreter { compiler: Some(compiler), ..Interpreter::new(model) }
+    }
+
+    /// Compiles earlier, or later, than by default.
+    pub fn set_eagerness(&mut self, eagerness: Eagerness) {
+        self.eagerness = eagerness;
     }
 
     /// The block at NIA, or the interrupt that its fetch raises.

@@ -100,6 +100,8 @@ pub(crate) struct Tlb {
     pub code_dropped: Vec<u64>,
     pub fills: u64,
     pub flushes: u64,
+    /// How often something was dropped.
+    pub drops: u64,
 }
 
 /// What a translation found: the real address of the byte.
@@ -124,6 +126,7 @@ impl Tlb {
             moved: Vec::new(),
             fills: 0,
             flushes: 0,
+            drops: 0,
         }
     }
 
@@ -382,6 +385,7 @@ impl Tlb {
 
     #[cold]
     fn apply_dropped(&mut self, memory: &mut Memory) {
+        self.drops += 1;
         for dropped in memory.take_dropped() {
             match dropped {
                 Drop::Table(address) => {

@@ -1,20 +1,33 @@
 //! Vector integer arithmetic, shifts, counts and sums (Power ISA Book I 6.9, 6.11 to 6.13).
 #![expect(non_camel_case_types, reason = "instructions are types named by their mnemonics")]
 
-use super::lanes::{lane, make, signed, va, vector, vx, vx_a, with_lane};
+use super::lanes::{self, lane, make, signed, va, vector, vx, vx_a, with_lane};
 use crate::encoding::{f, tab};
 use crate::instruction::instructions;
-use crate::{Encoding, Ops, Regs, Trap};
+use crate::semantics::Facility;
+use crate::{Condition, Done, Encoding, Ops, Regs, Semantics, Trap, Unary, Value};
 
 type Outcome = Result<(), Trap>;
 
-fn add(r: &mut Regs, i: &Ops, bits: u32) -> Outcome {
-    r.each_lane2(i, bits, u64::wrapping_add);
+/// VRT := f(doubleword of VRA, doubleword of VRB), for both.
+#[inline(always)]
+fn each_doubleword<S: Semantics>(s: &mut S, i: &Ops, f: impl Fn(S::V, S::V) -> S::V) -> Done<S> {
+    s.require(Facility::Vector)?;
+    let ((a0, a1), (b0, b1)) = (s.vsr(i.a), s.vsr(i.b));
+    s.set_vsr(i.t, f(a0, b0), f(a1, b1));
     Ok(())
 }
-fn subtract(r: &mut Regs, i: &Ops, bits: u32) -> Outcome {
-    r.each_lane2(i, bits, u64::wrapping_sub);
-    Ok(())
+/// Sums of lanes: those without their top bits, which carry nowhere, and the top bits by themselves.
+#[inline(always)]
+fn add<S: Semantics>(s: &mut S, i: &Ops, bits: u32) -> Done<S> {
+    let tops = lanes::splat(1 << (bits - 1), bits);
+    each_doubleword(s, i, |a, b| ((a & !tops) + (b & !tops)) ^ ((a ^ b) & tops))
+}
+/// Differences of lanes: a top bit that is set before is not borrowed from.
+#[inline(always)]
+fn subtract<S: Semantics>(s: &mut S, i: &Ops, bits: u32) -> Done<S> {
+    let tops = lanes::splat(1 << (bits - 1), bits);
+    each_doubleword(s, i, |a, b| ((a | tops) - (b & !tops)) ^ (!(a ^ b) & tops))
 }
 fn range(bits: u32, is_signed: bool) -> (i128, i128) {
     if is_signed { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) } else { (0, (1 << bits) - 1) }
@@ -255,11 +268,17 @@ fn parity(r: &mut Regs, i: &Ops, bits: u32) -> Outcome {
 }
 
 /// `vclzlsbb`, `vctzlsbb`: octets from the left or right whose low bit is 0, into RT.
-fn count_low_bits(r: &mut Regs, i: &Ops, from_right: bool) -> Outcome {
-    let b = r.vsr128(i.b);
-    let at = |n: u32| lane(b, 8, if from_right { 15 - n } else { n });
-    let count = (0..16).take_while(|&n| at(n) & 1 == 0).count();
-    r.gpr[i.t as usize] = count as u64;
+#[inline(always)]
+fn count_low_bits<S: Semantics>(s: &mut S, i: &Ops, from_right: bool) -> Done<S> {
+    s.require(Facility::Vector)?;
+    let (high, low) = s.vsr(i.b);
+    let (first, second) = if from_right { (low, high) } else { (high, low) };
+    let zeros = if from_right { Unary::Ctz } else { Unary::Clz };
+    // 8 where there is none.
+    let octets = |half: S::V| (half & lanes::splat(1, 8)).unary(zeros) >> 3u64;
+    let (near, far) = (octets(first), octets(second));
+    let count = (near & 8).eq(s.imm(0)).select(near, far + 8);
+    s.set_gpr(i.t, count);
     Ok(())
 }
 
@@ -351,14 +370,14 @@ const fn vx_rt(a: u64, xo: u64) -> Encoding {
 
 instructions! {
     "I 6.9.1";
-    vaddubm = vx(0), "vaddubm VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| add(r, i, 8))?; }
-    vsububm = vx(1024), "vsububm VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| subtract(r, i, 8))?; }
-    vadduhm = vx(64), "vadduhm VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| add(r, i, 16))?; }
-    vsubuhm = vx(1088), "vsubuhm VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| subtract(r, i, 16))?; }
-    vadduwm = vx(128), "vadduwm VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| add(r, i, 32))?; }
-    vsubuwm = vx(1152), "vsubuwm VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| subtract(r, i, 32))?; }
-    vaddudm = vx(192), "vaddudm VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| add(r, i, 64))?; }
-    vsubudm = vx(1216), "vsubudm VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| subtract(r, i, 64))?; }
+    vaddubm = vx(0), "vaddubm VRT,VRA,VRB", |s, i| { add(s, i, 8)?; }
+    vsububm = vx(1024), "vsububm VRT,VRA,VRB", |s, i| { subtract(s, i, 8)?; }
+    vadduhm = vx(64), "vadduhm VRT,VRA,VRB", |s, i| { add(s, i, 16)?; }
+    vsubuhm = vx(1088), "vsubuhm VRT,VRA,VRB", |s, i| { subtract(s, i, 16)?; }
+    vadduwm = vx(128), "vadduwm VRT,VRA,VRB", |s, i| { add(s, i, 32)?; }
+    vsubuwm = vx(1152), "vsubuwm VRT,VRA,VRB", |s, i| { subtract(s, i, 32)?; }
+    vaddudm = vx(192), "vaddudm VRT,VRA,VRB", |s, i| { add(s, i, 64)?; }
+    vsubudm = vx(1216), "vsubudm VRT,VRA,VRB", |s, i| { subtract(s, i, 64)?; }
     vaddubs = vx(512), "vaddubs VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| add_saturating(r, i, 8, false))?; }
     vsububs = vx(1536), "vsububs VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| subtract_saturating(r, i, 8, false))?; }
     vadduhs = vx(576), "vadduhs VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| add_saturating(r, i, 16, false))?; }
@@ -494,8 +513,8 @@ instructions! {
     vextsb2d = vx_a(24, 1538), "vextsb2d VRT,VRB", |s, i| { vector(s, i, |r, i| extend(r, i, 64, 8))?; }
     vextsh2d = vx_a(25, 1538), "vextsh2d VRT,VRB", |s, i| { vector(s, i, |r, i| extend(r, i, 64, 16))?; }
     vextsw2d = vx_a(26, 1538), "vextsw2d VRT,VRB", |s, i| { vector(s, i, |r, i| extend(r, i, 64, 32))?; }
-    vclzlsbb = vx_rt(0, 1538), "vclzlsbb RT,VRB", |s, i| { vector(s, i, |r, i| count_low_bits(r, i, false))?; }
-    vctzlsbb = vx_rt(1, 1538), "vctzlsbb RT,VRB", |s, i| { vector(s, i, |r, i| count_low_bits(r, i, true))?; }
+    vclzlsbb = vx_rt(0, 1538), "vclzlsbb RT,VRB", |s, i| { count_low_bits(s, i, false)?; }
+    vctzlsbb = vx_rt(1, 1538), "vctzlsbb RT,VRB", |s, i| { count_low_bits(s, i, true)?; }
     "I 6.12";
     vbpermq = vx(1356), "vbpermq VRT,VRA,VRB", |s, i| { vector(s, i, bit_permute_quadword)?; }
     vbpermd = vx(1484), "vbpermd VRT,VRA,VRB", |s, i| { vector(s, i, bit_permute_doubleword)?; }

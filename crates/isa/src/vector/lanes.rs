@@ -2,7 +2,7 @@
 
 use crate::encoding::{PO, f, zero_if_0};
 use crate::semantics::{Compute, Facility, Semantics};
-use crate::{Done, Encoding, Ops, Regs};
+use crate::{Done, Encoding, Ops, Regs, Value};
 
 /// VSR number of a VMX register.
 const fn v(register: u8) -> u8 {
@@ -98,6 +98,25 @@ pub fn make(bits: u32, lane: impl Fn(u32) -> u64) -> u128 {
         value = if bits == 128 { 0 } else { value << bits } | lane(n) as u128 & mask(bits);
     }
     value
+}
+
+/// A doubleword with `value` in each lane of `bits` bits.
+pub const fn splat(value: u64, bits: u32) -> u64 {
+    let (mut all, mut n) = (0, 0);
+    while n < 64 / bits {
+        all |= (value & mask(bits) as u64) << (bits * n);
+        n += 1;
+    }
+    all
+}
+
+/// Ones in each lane of `bits` bits of a doubleword that is not 0.
+#[inline(always)]
+pub fn not_zero<V: Value>(x: V, bits: u32) -> V {
+    let tops = splat(1 << (bits - 1), bits);
+    // A carry into a lane's top bit, or that bit itself; nothing carries out of a lane.
+    let top = ((x & !tops) + !tops | x) & tops;
+    (top << 1u64) - (top >> (bits as u64 - 1))
 }
 
 impl Regs {

@@ -1,7 +1,7 @@
 //! Vector load, store, and VSCR moves (Power ISA Book I 6.7, 6.17).
 #![expect(non_camel_case_types, reason = "instructions are types named by their mnemonics")]
 
-use super::lanes::{vx, with_lane, x_vector};
+use super::lanes::{splat, vx, x_vector};
 use crate::instruction::instructions;
 use crate::semantics::{Condition, Facility, Mem, Semantics, Value};
 use crate::{Done, Ops, Regs, Trap};
@@ -34,21 +34,15 @@ fn store_element<S: Semantics>(s: &mut S, i: &Ops, mem: Mem) -> Done<S> {
     s.store(ea, value, mem)
 }
 
-fn lvsl(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
-    shift_control(regs, i, false)
-}
-
-fn lvsr(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
-    shift_control(regs, i, true)
-}
-
 /// The control vector for `vperm` that shifts by the low four bits of the address.
-fn shift_control(regs: &mut Regs, i: &Ops, right: bool) -> Result<(), Trap> {
-    let base = if i.a == 32 { 0 } else { regs.gpr[i.a as usize] };
-    let shift = base.wrapping_add(regs.gpr[i.b as usize]) & 15;
-    let first = if right { 16 - shift } else { shift };
-    let value = (0..16).fold(0, |value, n| with_lane(value, 8, n, first + n as u64));
-    regs.set_vsr128(i.t, value);
+#[inline(always)]
+fn shift_control<S: Semantics>(s: &mut S, i: &Ops, right: bool) -> Done<S> {
+    s.require(Facility::Vector)?;
+    let shift = s.ea_x(i) & 15;
+    let first = if right { s.imm(16) - shift } else { shift };
+    // No octet of the sums is larger than 31.
+    let each = first * splat(1, 8);
+    s.set_vsr(i.t, each + 0x0001_0203_0405_0607, each + 0x0809_0a0b_0c0d_0e0f);
     Ok(())
 }
 
@@ -98,8 +92,8 @@ instructions! {
     stvehx = x_vector(167), "stvehx VRS,RA,RB", |s, i| { store_element(s, i, Mem::H)?; }
     stvewx = x_vector(199), "stvewx VRS,RA,RB", |s, i| { store_element(s, i, Mem::W)?; }
     "I 6.7.4";
-    lvsl_ = x_vector(6), "lvsl VRT,RA,RB", |s, i| { s.require(Facility::Vector)?; s.compute(lvsl, i)?; }
-    lvsr_ = x_vector(38), "lvsr VRT,RA,RB", |s, i| { s.require(Facility::Vector)?; s.compute(lvsr, i)?; }
+    lvsl_ = x_vector(6), "lvsl VRT,RA,RB", |s, i| { shift_control(s, i, false)?; }
+    lvsr_ = x_vector(38), "lvsr VRT,RA,RB", |s, i| { shift_control(s, i, true)?; }
     "I 6.17";
     mfvscr = vx(1540), "mfvscr VRT", |s, i| { s.require(Facility::Vector)?; s.compute(move_from_vscr, i)?; }
     mtvscr = vx(1604), "mtvscr VRB", |s, i| { s.require(Facility::Vector)?; s.compute(move_to_vscr, i)?; }

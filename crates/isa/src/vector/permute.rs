@@ -2,29 +2,31 @@
 //! Book I 6.8, 6.9.4).
 #![expect(non_camel_case_types, reason = "instructions are types named by their mnemonics")]
 
-use super::lanes::{lane, make, signed, va, vector, vx, with_lane};
+use super::lanes::{self, lane, make, signed, va, vector, vx, with_lane};
 use crate::encoding::{f, tab};
 use crate::instruction::instructions;
 use crate::semantics::Facility;
-use crate::{Encoding, Ops, Regs, Trap};
+use crate::{Condition, Done, Encoding, Ops, Regs, Semantics, Trap, Value};
 
 type Outcome = Result<(), Trap>;
 
-/// Byte `n` of the 32 bytes A || B.
-fn byte_of_pair(a: u128, b: u128, n: u64) -> u64 {
-    if n & 16 == 0 { lane(a, 8, n as u32 & 15) } else { lane(b, 8, n as u32 & 15) }
+/// Bytes of A || B that the bytes of C name, after `flip` has been exclusive-ored to them.
+#[inline(always)]
+fn permute_by(regs: &mut Regs, i: &Ops, flip: u8) -> Outcome {
+    let mut pair = [0; 32];
+    pair[..16].copy_from_slice(&regs.vsr128(i.a).to_be_bytes());
+    pair[16..].copy_from_slice(&regs.vsr128(i.b).to_be_bytes());
+    let picked = regs.vsr128(i.c).to_be_bytes().map(|n| pair[((n ^ flip) & 31) as usize]);
+    regs.set_vsr128(i.t, u128::from_be_bytes(picked));
+    Ok(())
 }
 
 fn permute(regs: &mut Regs, i: &Ops) -> Outcome {
-    let (a, b, c) = (regs.vsr128(i.a), regs.vsr128(i.b), regs.vsr128(i.c));
-    regs.set_vsr128(i.t, make(8, |n| byte_of_pair(a, b, lane(c, 8, n))));
-    Ok(())
+    permute_by(regs, i, 0)
 }
 
 fn permute_right(regs: &mut Regs, i: &Ops) -> Outcome {
-    let (a, b, c) = (regs.vsr128(i.a), regs.vsr128(i.b), regs.vsr128(i.c));
-    regs.set_vsr128(i.t, make(8, |n| byte_of_pair(a, b, 31 - (lane(c, 8, n) & 31))));
-    Ok(())
+    permute_by(regs, i, 31)
 }
 
 fn permute_xor(regs: &mut Regs, i: &Ops) -> Outcome {
@@ -37,17 +39,20 @@ fn permute_xor(regs: &mut Regs, i: &Ops) -> Outcome {
     Ok(())
 }
 
-fn bit_select(regs: &mut Regs, i: &Ops) -> Outcome {
-    let (a, b, c) = (regs.vsr128(i.a), regs.vsr128(i.b), regs.vsr128(i.c));
-    regs.set_vsr128(i.t, a & !c | b & c);
-    Ok(())
-}
-
 /// Shift left double by octets: SHB in the C field.
-fn shift_double(regs: &mut Regs, i: &Ops) -> Outcome {
-    let (a, b) = (regs.vsr128(i.a), regs.vsr128(i.b));
-    let first = (i.c - 32) as u64 & 15;
-    regs.set_vsr128(i.t, make(8, |n| byte_of_pair(a, b, first + n as u64)));
+#[inline(always)]
+fn shift_double<S: Semantics>(s: &mut S, i: &Ops) -> Done<S> {
+    s.require(Facility::Vector)?;
+    let octets = (i.c - 32) as usize & 15;
+    let ((a0, a1), (b0, b1)) = (s.vsr(i.a), s.vsr(i.b));
+    let words = [a0, a1, b0, b1];
+    let bits = 8 * (octets as u64 & 7);
+    let at = |n: usize| {
+        if bits == 0 { words[n] } else { words[n] << bits | words[n + 1] >> (64 - bits) }
+    };
+    let first = octets / 8;
+    let (high, low) = (at(first), at(first + 1));
+    s.set_vsr(i.t, high, low);
     Ok(())
 }
 
@@ -67,16 +72,23 @@ fn merge_words(regs: &mut Regs, i: &Ops, odd: u32) -> Outcome {
     Ok(())
 }
 
-fn splat(regs: &mut Regs, i: &Ops, bits: u32) -> Outcome {
-    let b = regs.vsr128(i.b);
-    let value = lane(b, bits, i.imm as u32 & (128 / bits - 1));
-    regs.set_vsr128(i.t, make(bits, |_| value));
+#[inline(always)]
+fn splat<S: Semantics>(s: &mut S, i: &Ops, bits: u32) -> Done<S> {
+    s.require(Facility::Vector)?;
+    let b = s.vsr(i.b);
+    let (n, each) = (i.imm as u32 & (128 / bits - 1), 64 / bits);
+    let doubleword = if n < each { b.0 } else { b.1 };
+    let lane = doubleword >> (64 - bits * (n % each + 1)) as u64 & (u64::MAX >> (64 - bits));
+    let value = lane * lanes::splat(1, bits);
+    s.set_vsr(i.t, value, value);
     Ok(())
 }
 
-fn splat_immediate(regs: &mut Regs, i: &Ops, bits: u32) -> Outcome {
-    let value = signed(i.imm, 5) as u64;
-    regs.set_vsr128(i.t, make(bits, |_| value));
+#[inline(always)]
+fn splat_immediate<S: Semantics>(s: &mut S, i: &Ops, bits: u32) -> Done<S> {
+    s.require(Facility::Vector)?;
+    let value = s.imm(lanes::splat(signed(i.imm, 5) as u64, bits));
+    s.set_vsr(i.t, value, value);
     Ok(())
 }
 
@@ -216,6 +228,18 @@ fn extract_indexed(regs: &mut Regs, i: &Ops, bytes: u32, right: bool) -> Outcome
     Ok(())
 }
 
+/// `vextublx`, `vextubrx`.
+#[inline(always)]
+fn extract_byte<S: Semantics>(s: &mut S, i: &Ops, right: bool) -> Done<S> {
+    s.require(Facility::Vector)?;
+    let index = s.gpr(i.a) & 15;
+    let shift = if right { index } else { index ^ 15 } << 3u64;
+    let (high, low) = s.vsr(i.b);
+    let doubleword = (shift & 64).eq(s.imm(0)).select(low, high);
+    s.set_gpr(i.t, doubleword >> (shift & 63) & 0xff);
+    Ok(())
+}
+
 /// VX-form with RT, RA and VRB.
 const fn vx_gpr(xo: u64) -> Encoding {
     vx(xo).operands(|w| Ops { t: f(w, 21, 5), a: f(w, 16, 5), b: 32 + f(w, 11, 5), rc: false, ..tab(w) })
@@ -264,18 +288,22 @@ instructions! {
     vmrgew = vx(1932), "vmrgew VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| merge_words(r, i, 0))?; }
     vmrgow = vx(1676), "vmrgow VRT,VRA,VRB", |s, i| { vector(s, i, |r, i| merge_words(r, i, 1))?; }
     "I 6.8.3";
-    vspltb = vx(524), "vspltb VRT,VRB,UIM", |s, i| { vector(s, i, |r, i| splat(r, i, 8))?; }
-    vsplth = vx(588), "vsplth VRT,VRB,UIM", |s, i| { vector(s, i, |r, i| splat(r, i, 16))?; }
-    vspltw = vx(652), "vspltw VRT,VRB,UIM", |s, i| { vector(s, i, |r, i| splat(r, i, 32))?; }
-    vspltisb = vx(780), "vspltisb VRT,SIM", |s, i| { vector(s, i, |r, i| splat_immediate(r, i, 8))?; }
-    vspltish = vx(844), "vspltish VRT,SIM", |s, i| { vector(s, i, |r, i| splat_immediate(r, i, 16))?; }
-    vspltisw = vx(908), "vspltisw VRT,SIM", |s, i| { vector(s, i, |r, i| splat_immediate(r, i, 32))?; }
+    vspltb = vx(524), "vspltb VRT,VRB,UIM", |s, i| { splat(s, i, 8)?; }
+    vsplth = vx(588), "vsplth VRT,VRB,UIM", |s, i| { splat(s, i, 16)?; }
+    vspltw = vx(652), "vspltw VRT,VRB,UIM", |s, i| { splat(s, i, 32)?; }
+    vspltisb = vx(780), "vspltisb VRT,SIM", |s, i| { splat_immediate(s, i, 8)?; }
+    vspltish = vx(844), "vspltish VRT,SIM", |s, i| { splat_immediate(s, i, 16)?; }
+    vspltisw = vx(908), "vspltisw VRT,SIM", |s, i| { splat_immediate(s, i, 32)?; }
     "I 6.8.4";
     vperm = va(43), "vperm VRT,VRA,VRB,VRC", |s, i| { vector(s, i, permute)?; }
     vpermr = va(59), "vpermr VRT,VRA,VRB,VRC", |s, i| { vector(s, i, permute_right)?; }
     vpermxor = va(45), "vpermxor VRT,VRA,VRB,VRC", |s, i| { vector(s, i, permute_xor)?; }
-    vsel = va(42), "vsel VRT,VRA,VRB,VRC", |s, i| { vector(s, i, bit_select)?; }
-    vsldoi = va(44), "vsldoi VRT,VRA,VRB,SHB", |s, i| { vector(s, i, shift_double)?; }
+    vsel = va(42), "vsel VRT,VRA,VRB,VRC", |s, i| {
+        s.require(Facility::Vector)?;
+        let ((a0, a1), (b0, b1), (c0, c1)) = (s.vsr(i.a), s.vsr(i.b), s.vsr(i.c));
+        s.set_vsr(i.t, (a0 & !c0) | (b0 & c0), (a1 & !c1) | (b1 & c1));
+    }
+    vsldoi = va(44), "vsldoi VRT,VRA,VRB,SHB", |s, i| { shift_double(s, i)?; }
     vsl = vx(452), "vsl VRT,VRA,VRB", |s, i| { vector(s, i, shift_left)?; }
     vsr = vx(708), "vsr VRT,VRA,VRB", |s, i| { vector(s, i, shift_right)?; }
     vslo = vx(1036), "vslo VRT,VRA,VRB", |s, i| { vector(s, i, shift_left_octets)?; }
@@ -291,10 +319,10 @@ instructions! {
     vinserth = vx(845), "vinserth VRT,VRB,UIM", |s, i| { vector(s, i, |r, i| insert(r, i, 2))?; }
     vinsertw = vx(909), "vinsertw VRT,VRB,UIM", |s, i| { vector(s, i, |r, i| insert(r, i, 4))?; }
     vinsertd = vx(973), "vinsertd VRT,VRB,UIM", |s, i| { vector(s, i, |r, i| insert(r, i, 8))?; }
-    vextublx = vx_gpr(1549), "vextublx RT,RA,VRB", |s, i| { vector(s, i, |r, i| extract_indexed(r, i, 1, false))?; }
+    vextublx = vx_gpr(1549), "vextublx RT,RA,VRB", |s, i| { extract_byte(s, i, false)?; }
     vextuhlx = vx_gpr(1613), "vextuhlx RT,RA,VRB", |s, i| { vector(s, i, |r, i| extract_indexed(r, i, 2, false))?; }
     vextuwlx = vx_gpr(1677), "vextuwlx RT,RA,VRB", |s, i| { vector(s, i, |r, i| extract_indexed(r, i, 4, false))?; }
-    vextubrx = vx_gpr(1805), "vextubrx RT,RA,VRB", |s, i| { vector(s, i, |r, i| extract_indexed(r, i, 1, true))?; }
+    vextubrx = vx_gpr(1805), "vextubrx RT,RA,VRB", |s, i| { extract_byte(s, i, true)?; }
     vextuhrx = vx_gpr(1869), "vextuhrx RT,RA,VRB", |s, i| { vector(s, i, |r, i| extract_indexed(r, i, 2, true))?; }
     vextuwrx = vx_gpr(1933), "vextuwrx RT,RA,VRB", |s, i| { vector(s, i, |r, i| extract_indexed(r, i, 4, true))?; }
     "I 6.10";

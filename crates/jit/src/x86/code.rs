@@ -2,23 +2,24 @@
 //!
 //! The memory is mapped twice, once to be written and once to be executed, so that no page is ever both.
 
-use super::emit::{BUDGET, DONE, EXCHANGED, INTERPRET, LOOK, SLOTS, Shared};
-use super::encode::{BIAS, NIA, VCPU};
+use super::emit::{BUDGET, DONE, EXCHANGED, INTERPRET, LOOK, SLOTS, SLOTS_AT, Shared};
+use super::encode::{BIAS, NIA, TRANSLATIONS, VCPU};
 use super::float::LIMITS;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{AssemblyOffset, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use std::mem::offset_of;
 use std::ptr;
 use timebase_cpu::Vcpu;
-use timebase_cpu::compiled::{CALLS, Entry, Leave};
+use timebase_cpu::compiled::{CALLS, Entry, Leave, Translated};
 
 /// Bytes of host code at most; they are touched as they are filled.
 const ROOM: usize = 64 << 20;
 /// What a superblock may take.
 pub const LARGEST: usize = 256 << 10;
 /// Of the stack, so that calls find it aligned: slots and one word.
-const STACK: i32 = 8 * (SLOTS + EXCHANGED) as i32 + 8;
+const STACK: i32 = SLOTS_AT + 8 * (SLOTS + EXCHANGED) as i32 + 8;
 
 /// What compiled code gives back.
 #[repr(C)]
@@ -97,6 +98,18 @@ impl Native {
         self.used = self.kept;
     }
 
+    /// Makes the superblock at `old` lead to the one at `new`. Nothing runs; its first instruction is no longer than a
+    /// jump, and nothing leads to the second one.
+    pub fn replace(&mut self, old: Entry, new: Entry) {
+        let offset = (old as usize).wrapping_sub(self.execute as usize);
+        if offset < self.kept || offset > self.used - 5 {
+            return;
+        }
+        // SAFETY: within the code that was added.
+        unsafe { self.write.add(offset).write(0xe9) };
+        self.link(old as usize + 1, new);
+    }
+
     /// Makes the jump whose distance stands at `site` lead to `to`.
     pub fn link(&mut self, site: usize, to: Entry) {
         let offset = site.wrapping_sub(self.execute as usize);
@@ -167,7 +180,7 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         ; mov eax, LOOK as i32
         ; jmp ->leave
     );
-    let mut fill = |function: usize| {
+    let mut fill = |function: usize, again: i32| {
         let start = place(code.offset());
         dynasm!(code; .arch x64
             ; mov rcx, rax
@@ -178,6 +191,7 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
             ; push rax; push rsi; push rdi; push r8; push r9; push r10; push r11
             ; lea rdi, [rbp + VCPU]
             ; mov rsi, rax
+            ; mov edx, again
             ; mov rax, QWORD function as i64
             ; call rax
             ; mov rcx, rax
@@ -190,8 +204,41 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         );
         start
     };
-    let fill_load = fill(CALLS.fill_load as usize);
-    let fill_store = fill(CALLS.fill_store as usize);
+    let fill_load = fill(CALLS.fill_load as usize, 0);
+    let fill_store = fill(CALLS.fill_store as usize, 0);
+    let refill_load = fill(CALLS.fill_load as usize, 1);
+    let refill_store = fill(CALLS.fill_store as usize, 1);
+    let mut find = |refill: usize, tag: i8| {
+        let start = place(code.offset());
+        dynasm!(code; .arch x64
+            ; add rdx, rax
+            ; and rdx, -4096
+            ; again:
+            ; mov ecx, eax
+            ; shr ecx, 9
+            ; and ecx, 0x7f_e000
+            ; xor ecx, eax
+            ; shr ecx, 7
+            ; and ecx, 0x1_ffe0
+            ; add rcx, [rbp + TRANSLATIONS]
+            ; cmp rdx, [BYTE rcx + tag]
+            ; jne >unknown
+            ; mov rcx, [rcx + 16]
+            // The zero flag is not set.
+            ; test rsp, rsp
+            ; ret
+            ; unknown:
+            ; push rdx
+            ; mov rcx, QWORD refill as i64
+            ; call rcx
+            ; pop rdx
+            ; jne <again
+            ; ret
+        );
+        start
+    };
+    let find_load = find(refill_load, offset_of!(Translated, read) as i8);
+    let find_store = find(refill_store, offset_of!(Translated, write) as i8);
     let step = place(code.offset());
     dynasm!(code; .arch x64
         ; sub rsp, 8
@@ -233,6 +280,19 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         limits.into_iter().for_each(|word| code.push_u32(word));
         start
     });
-    let shared = Shared { leave, outside, fill_load, fill_store, step, compute, compute_aside, limits };
+    let shared = Shared {
+        leave,
+        outside,
+        fill_load,
+        fill_store,
+        refill_load,
+        refill_store,
+        find_load,
+        find_store,
+        step,
+        compute,
+        compute_aside,
+        limits,
+    };
     Some((code.finalize().ok()?, shared, enter))
 }

@@ -4,14 +4,18 @@ use super::encode::*;
 use super::values::{NOWHERE, Place};
 use crate::ir::{Id, Node, Op};
 use crate::lift::{self, Departure, End, Point, REGISTERS, Superblock, Target};
-use crate::live::Lives;
+use crate::live::{GROUPS, Lives};
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 use std::ops::Range;
 use timebase_isa::Reg;
 
-/// Slots of the stack for values without a register.
+/// Slots of the stack for values without a register. They stand above those of groups of accesses: two for each.
 pub const SLOTS: usize = 64;
+/// Where slots begin, in bytes from the stack pointer.
+pub const SLOTS_AT: i32 = 16 * GROUPS as i32;
+/// Where exchanged values stand.
+const EXCHANGED_AT: i32 = SLOTS_AT + 8 * SLOTS as i32;
 /// Slots for guest registers whose values are exchanged.
 pub const EXCHANGED: usize = 48;
 
@@ -26,6 +30,15 @@ pub struct Shared {
     pub fill_load: usize,
     /// The same for a store.
     pub fill_store: usize,
+    /// The same, but there is none either if anything that was known of translations is no longer true.
+    pub refill_load: usize,
+    /// The same for a store.
+    pub refill_store: usize,
+    /// Looks for the translation of the bytes rax to rax + rdx, and makes it as [`Shared::refill_load`] does: rcx
+    /// becomes its addend, rdx its page. Zero flag: there is none.
+    pub find_load: usize,
+    /// The same for a store.
+    pub find_store: usize,
     /// Executes the instruction at rsi by the interpreter. Zero flag: go on.
     pub step: usize,
     /// Calls the function rdx with the operands at rsi. Zero flag: go on.
@@ -64,10 +77,44 @@ pub struct Stub {
 pub enum Aside {
     /// Nothing.
     Leave,
-    /// The page of an access is not known: fill, and go back there.
-    Fill { back: DynamicLabel, store: bool },
+    /// The page of an access is not known: fill, and go back there. `again`: what is known of other pages is in use.
+    Fill { back: DynamicLabel, store: bool, again: bool },
+    /// An access is not in the page that its group found last: find the one that it is in, note it, and go back there.
+    Find { back: DynamicLabel, store: bool, bytes: u8, group: u8 },
     /// The host's floating point cannot do this call exactly: make it, and go back with the result in two registers.
     Call { back: DynamicLabel, number: u64, results: (u8, u8) },
+    /// It is no point: the budget of a segment ends.
+    Overrun(usize),
+}
+
+/// Where a segment begins: its label, and what was known where the one that it comes from is left.
+struct Begin {
+    label: DynamicLabel,
+    known: Known,
+    /// Instructions of that one that are not executed.
+    rest: u32,
+    /// It is where a branch leads: the first entry of its log says where that came from.
+    branch: bool,
+}
+
+/// Where values are: what the emitter knows at a place.
+#[derive(Clone)]
+pub struct Known {
+    /// Of each node: its register, its slot, and the guest register that it was written to last.
+    pub register: Vec<u8>,
+    pub slot: Vec<u8>,
+    pub latest: Vec<u8>,
+    /// Of each guest register: the node that is its value now, and the one that it holds in memory.
+    pub current: [Id; REGISTERS],
+    pub home: [Id; REGISTERS],
+    dirty: [u64; REGISTERS.div_ceil(64)],
+    /// Of each host register: what it holds, and when it was used.
+    pub holds: [Id; 16],
+    pub used: [u32; 16],
+    pub clock: u32,
+    pub slots: [Id; SLOTS],
+    /// A bit per group of accesses: its slots hold a page and an addend.
+    pub found: u16,
 }
 
 /// A superblock being emitted.
@@ -81,25 +128,21 @@ pub struct Emitter<'a> {
     pub shared: &'a Shared,
     /// The node that is emitted.
     pub at: u32,
-    /// Of each node: its register, its slot, and the guest register that it was written to last.
-    pub register: Vec<u8>,
-    pub slot: Vec<u8>,
-    pub latest: Vec<u8>,
-    /// Of each guest register: the node that is its value now, and the one that it holds in memory.
-    pub current: [Id; REGISTERS],
-    pub home: [Id; REGISTERS],
-    dirty: [u64; REGISTERS.div_ceil(64)],
-    /// Of each host register: what it holds, and when it was used.
-    pub holds: [Id; 16],
-    pub used: [u32; 16],
-    pub clock: u32,
+    /// Where values are.
+    pub known: Known,
     /// Registers that must keep their values while this node is emitted.
     pub locked: u16,
-    pub slots: [Id; SLOTS],
     writes: Vec<(u8, Id)>,
     places: Vec<(Id, Place)>,
     pub stubs: Vec<Stub>,
     entry: DynamicLabel,
+    /// Where ways that lead back to the start go on, and where they leave if the budget ends.
+    around: DynamicLabel,
+    around_overrun: DynamicLabel,
+    /// Registers of the host that hold what is carried around.
+    carriers: Vec<u8>,
+    /// Where segments begin.
+    begins: Vec<Option<Begin>>,
     /// Jumps that can be linked: their stubs, their last bytes' offset, where they lead.
     links: Vec<(DynamicLabel, usize, u32)>,
     /// It cannot be compiled.
@@ -115,7 +158,8 @@ pub fn emit(
     base: usize,
 ) -> Option<Vec<u8>> {
     let mut code = VecAssembler::new(base);
-    let entry = code.new_dynamic_label();
+    let (entry, around, around_overrun) =
+        (code.new_dynamic_label(), code.new_dynamic_label(), code.new_dynamic_label());
     let emitter = Emitter {
         code,
         base,
@@ -124,21 +168,28 @@ pub fn emit(
         block,
         shared,
         at: 0,
-        register: vec![NOWHERE; nodes.len()],
-        slot: vec![NOWHERE; nodes.len()],
-        latest: vec![NOWHERE; nodes.len()],
-        current: [Id::NONE; REGISTERS],
-        home: [Id::NONE; REGISTERS],
-        dirty: Default::default(),
-        holds: [Id::NONE; 16],
-        used: [0; 16],
-        clock: 0,
+        known: Known {
+            register: vec![NOWHERE; nodes.len()],
+            slot: vec![NOWHERE; nodes.len()],
+            latest: vec![NOWHERE; nodes.len()],
+            current: [Id::NONE; REGISTERS],
+            home: [Id::NONE; REGISTERS],
+            dirty: Default::default(),
+            holds: [Id::NONE; 16],
+            used: [0; 16],
+            clock: 0,
+            slots: [Id::NONE; SLOTS],
+            found: 0,
+        },
         locked: 0,
-        slots: [Id::NONE; SLOTS],
         writes: Vec::with_capacity(128),
         places: Vec::with_capacity(128),
         stubs: Vec::with_capacity(32),
         entry,
+        around,
+        around_overrun,
+        carriers: Vec::new(),
+        begins: block.segments.iter().map(|_| None).collect(),
         links: Vec::new(),
         failed: false,
     };
@@ -147,30 +198,24 @@ pub fn emit(
 
 impl Emitter<'_> {
     fn run(mut self) -> Option<Vec<u8>> {
-        let total = self.block.instructions;
+        let total = self.block.segments[0].instructions;
         let overrun = self.code.new_dynamic_label();
         let entry = self.entry;
         dynasm!(self.code; .arch x64; =>entry);
         self.with_constant(SUB, 15, total as i32, true);
         dynasm!(self.code; .arch x64; jl =>overrun);
-        let mut written = 0;
-        for at in 0..self.nodes.len() as u32 {
-            written = self.write_registers(written, at);
-            self.at = at;
-            self.locked = 0;
-            self.node(self.nodes[at as usize]);
-            self.release();
-            if self.failed {
-                return None;
-            }
+        let head = (!self.block.carried.is_empty()).then(|| self.carry());
+        for number in 0..self.block.segments.len() {
+            self.segment(number)?;
         }
-        self.at = self.nodes.len() as u32;
-        self.locked = 0;
-        self.write_registers(written, self.at);
-        self.end();
         dynasm!(self.code; .arch x64; =>overrun);
-        self.with_constant(ADD, 15, total as i32, true);
-        self.leave_at(self.block.start, BUDGET);
+        self.overrun(0);
+        if let Some(registers) = head {
+            let around_overrun = self.around_overrun;
+            dynasm!(self.code; .arch x64; =>around_overrun);
+            self.store_registers(&registers);
+            self.overrun(0);
+        }
         for stub in std::mem::take(&mut self.stubs) {
             self.stub(stub);
         }
@@ -187,37 +232,137 @@ impl Emitter<'_> {
         if self.failed { None } else { self.code.finalize().ok() }
     }
 
+    /// Leaves at the start of a segment, none of whose instructions is executed.
+    fn overrun(&mut self, segment: usize) {
+        let lift::Segment { start, instructions, .. } = self.block.segments[segment];
+        self.with_constant(ADD, 15, instructions as i32, true);
+        self.leave_at(start, BUDGET);
+    }
+
+    /// Loads what is carried around. Returns what is to be stored where that is left.
+    fn carry(&mut self) -> Registers {
+        for (number, &(register, written)) in self.block.carried.iter().enumerate() {
+            let (id, guest) = (Id(number as u32), register.0 as usize);
+            let carrier = self.room(false);
+            self.with_field(LOAD, carrier, home(register.0));
+            self.hold(id, carrier);
+            self.carriers.push(carrier);
+            self.known.current[guest] = id;
+            self.known.latest[id.at()] = register.0;
+            if written {
+                // The next time around it is in the carrier alone.
+                self.known.dirty[guest / 64] |= 1 << (guest % 64);
+            } else {
+                self.known.home[guest] = id;
+            }
+        }
+        let around = self.around;
+        dynasm!(self.code; .arch x64; =>around);
+        self.snapshot()
+    }
+
+    /// Emits a segment.
+    fn segment(&mut self, number: usize) -> Option<()> {
+        let block = self.block;
+        let segment = &block.segments[number];
+        let mut written = segment.log.start;
+        let mut first = segment.nodes.start;
+        if number == 0 {
+            first += block.carried.len() as u32;
+        } else {
+            let Begin { label, known, rest, branch } = self.begins[number].take()?;
+            self.known = known;
+            self.at = first - 1;
+            self.locked = 0;
+            dynasm!(self.code; .arch x64; =>label);
+            if branch {
+                self.write_register(written);
+                written += 1;
+            }
+            // What is needed there for the last time still has its register.
+            self.take_budget(number, rest);
+            self.release();
+        }
+        for at in first..segment.nodes.end {
+            written = self.write_registers(written, at);
+            self.at = at;
+            self.locked = 0;
+            self.node(self.nodes[at as usize]);
+            self.release();
+            if self.failed {
+                return None;
+            }
+        }
+        self.at = segment.nodes.end;
+        self.locked = 0;
+        self.write_registers_to(written, segment.log.end);
+        self.end(&segment.end);
+        (!self.failed).then_some(())
+    }
+
+    /// Takes the budget of a segment, of which the one before gives `rest` back.
+    fn take_budget(&mut self, segment: usize, rest: u32) {
+        let more = self.block.segments[segment].instructions as i32 - rest as i32;
+        if more <= 0 {
+            if more < 0 {
+                self.with_constant(ADD, 15, -more, true);
+            }
+            return;
+        }
+        self.with_constant(SUB, 15, more, true);
+        let label = self.code.new_dynamic_label();
+        dynasm!(self.code; .arch x64; jl =>label);
+        let registers = self.snapshot();
+        self.stubs.push(Stub { label, aside: Aside::Overrun(segment), registers, point: 0 });
+    }
+
+    /// What the log says up to entry `to`.
+    fn write_registers_to(&mut self, mut from: usize, to: usize) {
+        while from < to {
+            self.write_register(from);
+            from += 1;
+        }
+    }
+
     /// What the log says before node `at`, from entry `from` on. Returns how far it went.
     fn write_registers(&mut self, mut from: usize, at: u32) -> usize {
-        while let Some(write) = self.block.log.get(from).filter(|write| write.at <= at) {
-            let (guest, id) = (write.register.0 as usize, write.value);
-            self.current[guest] = id;
-            let latest = self.latest[id.at()];
-            if latest == NOWHERE || self.home[latest as usize] != id {
-                self.latest[id.at()] = guest as u8;
-            }
-            let dirty = self.home[guest] != id;
-            let (word, bit) = (guest / 64, 1 << (guest % 64));
-            self.dirty[word] = if dirty { self.dirty[word] | bit } else { self.dirty[word] & !bit };
+        while self.block.log.get(from).is_some_and(|write| write.at <= at) {
+            self.write_register(from);
             from += 1;
         }
         from
     }
 
+    fn write_register(&mut self, entry: usize) {
+        let write = self.block.log[entry];
+        {
+            let (guest, id) = (write.register.0 as usize, write.value);
+            self.known.current[guest] = id;
+            let latest = self.known.latest[id.at()];
+            if latest == NOWHERE || self.known.home[latest as usize] != id {
+                self.known.latest[id.at()] = guest as u8;
+            }
+            let dirty = self.known.home[guest] != id;
+            let (word, bit) = (guest / 64, 1 << (guest % 64));
+            self.known.dirty[word] =
+                if dirty { self.known.dirty[word] | bit } else { self.known.dirty[word] & !bit };
+        }
+    }
+
     /// The guest register in memory is up to date.
     pub fn clean(&mut self, guest: u8) {
-        self.dirty[guest as usize / 64] &= !(1 << (guest % 64));
+        self.known.dirty[guest as usize / 64] &= !(1 << (guest % 64));
     }
 
     /// The guest register has a value that memory does not have.
     pub fn is_dirty(&self, guest: usize) -> bool {
-        self.dirty[guest / 64] >> (guest % 64) & 1 != 0
+        self.known.dirty[guest / 64] >> (guest % 64) & 1 != 0
     }
 
     fn node(&mut self, node: Node) {
         match node.op {
             Op::Const | Op::Here | Op::Second => {}
-            Op::Get => self.home[node.k as usize] = Id(self.at),
+            Op::Get => self.known.home[node.k as usize] = Id(self.at),
             Op::Load(width) => self.load(node, width),
             Op::LoadPair(width) => self.load_pair(node, width),
             Op::Store(width) => self.store(node, width, None),
@@ -247,6 +392,14 @@ impl Emitter<'_> {
     /// Leaves by a point if the flags say so.
     fn depart(&mut self, condition: u8, point: u64) {
         let label = self.code.new_dynamic_label();
+        let Point { departure, child, segment, completed, .. } = self.block.points[point as usize];
+        if let Some(child) = child {
+            self.jump_if(condition, label);
+            let rest = self.block.segments[segment as usize].instructions - completed;
+            let branch = matches!(departure, Departure::Branch { from: Some(_), .. });
+            self.begins[child as usize] = Some(Begin { label, known: self.known.clone(), rest, branch });
+            return;
+        }
         let registers = self.snapshot();
         self.jump_if(condition, label);
         self.stubs.push(Stub { label, aside: Aside::Leave, registers, point: point as u32 });
@@ -266,12 +419,12 @@ impl Emitter<'_> {
     /// Notes the registers that memory does not have, and where what they are made of is.
     pub fn snapshot(&mut self) -> Registers {
         let (writes, places) = (self.writes.len(), self.places.len());
-        for word in 0..self.dirty.len() {
-            let mut left = self.dirty[word];
+        for word in 0..self.known.dirty.len() {
+            let mut left = self.known.dirty[word];
             while left != 0 {
                 let guest = word * 64 + left.trailing_zeros() as usize;
                 left &= left - 1;
-                let id = self.current[guest];
+                let id = self.known.current[guest];
                 self.writes.push((guest as u8, id));
                 self.note(id, places);
             }
@@ -303,7 +456,7 @@ impl Emitter<'_> {
         for &(guest, id) in writes.iter().filter(|(_, id)| !direct(find(*id))) {
             self.evaluate(id, Some(places));
             if places.iter().any(|(_, place)| *place == Place::Home(guest)) {
-                self.with_memory(STORE, RAX, 4, 8 * (SLOTS + exchanged.len()) as i32);
+                self.with_memory(STORE, RAX, 4, EXCHANGED_AT + 8 * exchanged.len() as i32);
                 exchanged.push(guest);
             } else {
                 self.with_field(STORE, RAX, home(guest));
@@ -313,7 +466,7 @@ impl Emitter<'_> {
             self.failed = true;
         }
         for (number, guest) in exchanged.into_iter().enumerate() {
-            self.with_memory(LOAD, RAX, 4, 8 * (SLOTS + number) as i32);
+            self.with_memory(LOAD, RAX, 4, EXCHANGED_AT + 8 * number as i32);
             self.with_field(STORE, RAX, home(guest));
         }
         for &(guest, id) in writes {
@@ -335,7 +488,7 @@ impl Emitter<'_> {
     fn store_all(&mut self) {
         let registers = self.snapshot();
         self.store_registers(&registers);
-        self.dirty = Default::default();
+        self.known.dirty = Default::default();
     }
 
     fn set_nia(&mut self, offset: u32) {
@@ -354,8 +507,8 @@ impl Emitter<'_> {
     }
 
     /// Gives back the budget of what is not executed.
-    fn refund(&mut self, completed: u32) {
-        let rest = self.block.instructions - completed;
+    fn refund(&mut self, segment: u32, completed: u32) {
+        let rest = self.block.segments[segment as usize].instructions - completed;
         if rest != 0 {
             self.with_constant(ADD, 15, rest as i32, true);
         }
@@ -363,21 +516,44 @@ impl Emitter<'_> {
 
     fn stub(&mut self, stub: Stub) {
         let Stub { label, aside, registers, point } = stub;
-        let Point { departure, completed, .. } = self.block.points[point as usize];
+        if let Aside::Overrun(segment) = aside {
+            dynasm!(self.code; .arch x64; =>label);
+            self.store_registers(&registers);
+            return self.overrun(segment);
+        }
+        let Point { departure, segment, completed, .. } = self.block.points[point as usize];
         dynasm!(self.code; .arch x64; =>label);
-        if let Aside::Fill { back, store } = aside {
-            self.call(if store { self.shared.fill_store } else { self.shared.fill_load });
-            dynasm!(self.code; .arch x64; jne =>back);
+        match aside {
+            Aside::Fill { back, store, again } => {
+                self.call(match (store, again) {
+                    (false, false) => self.shared.fill_load,
+                    (true, false) => self.shared.fill_store,
+                    (false, true) => self.shared.refill_load,
+                    (true, true) => self.shared.refill_store,
+                });
+                dynasm!(self.code; .arch x64; jne =>back);
+            }
+            Aside::Find { back, store, bytes, group } => {
+                self.constant(RDX, bytes as u64 - 1);
+                self.call(if store { self.shared.find_store } else { self.shared.find_load });
+                let failed = self.code.new_dynamic_label();
+                dynasm!(self.code; .arch x64; je =>failed);
+                self.note_page(group);
+                dynasm!(self.code; .arch x64; jmp =>back; =>failed);
+            }
+            Aside::Leave | Aside::Call { .. } | Aside::Overrun(_) => {}
         }
         self.store_registers(&registers);
         if let Aside::Call { back, number, results } = aside {
             self.call_aside(number, results, back);
         }
-        self.refund(completed);
+        self.refund(segment, completed);
         match departure {
             Departure::Interpret(offset) => self.leave_at(offset, INTERPRET),
             Departure::Branch { to, from } => {
-                self.set_come_from(from);
+                if let Some(from) = from {
+                    self.set_come_from(from);
+                }
                 self.go(to);
             }
             // NIA is set.
@@ -394,8 +570,8 @@ impl Emitter<'_> {
         let call = self.block.calls[number as usize];
         self.store_all();
         self.release_all();
-        self.current = [Id::NONE; REGISTERS];
-        self.home = [Id::NONE; REGISTERS];
+        self.known.current = [Id::NONE; REGISTERS];
+        self.known.home = [Id::NONE; REGISTERS];
         // SAFETY: the source keeps it.
         let operands = unsafe { (*call.op).ops() };
         self.constant(6, operands as *const _ as u64);
@@ -437,8 +613,72 @@ impl Emitter<'_> {
         dynasm!(self.code; .arch x64; jmp =>back; =>failed);
     }
 
-    fn end(&mut self) {
-        match self.block.end {
+    /// Goes around: to the start, with what is carried in its registers and all else in its place.
+    fn go_around(&mut self) {
+        let block = self.block;
+        // What is made from what memory has is made now, before anything is stored there.
+        let now = |emitter: &Emitter<'_>, register: Reg| match emitter.known.current[register.0 as usize] {
+            Id::NONE => Some(Place::Home(register.0)),
+            id => emitter.place(id),
+        };
+        for &(register, _) in &block.carried {
+            let id = self.known.current[register.0 as usize];
+            if id != Id::NONE && matches!(self.place(id), None | Some(Place::Home(_))) {
+                self.need(id);
+                // They need not all be in registers at once.
+                self.locked = 0;
+            }
+        }
+        for &(register, _) in &block.carried {
+            self.clean(register.0);
+        }
+        for &(register, _) in &block.carried {
+            // A register that gave way may have been the only one with a value that is stored over now.
+            match now(self, register) {
+                None => self.failed = true,
+                Some(Place::Home(guest)) if self.is_dirty(guest as usize) => self.failed = true,
+                _ => {}
+            }
+        }
+        self.store_all();
+        let mut moves = Vec::with_capacity(block.carried.len());
+        for (number, &(register, _)) in block.carried.iter().enumerate() {
+            let Some(from) = now(self, register) else { return };
+            let to = self.carriers[number];
+            if from != Place::Register(to) {
+                moves.push((to, from));
+            }
+        }
+        self.move_all(moves);
+        self.with_constant(SUB, 15, block.segments[0].instructions as i32, true);
+        let (around, overrun) = (self.around, self.around_overrun);
+        dynasm!(self.code; .arch x64; jge =>around; jmp =>overrun);
+    }
+
+    /// Moves values to registers, all at once.
+    fn move_all(&mut self, mut moves: Vec<(u8, Place)>) {
+        while !moves.is_empty() {
+            let is_needed = |to: u8| moves.iter().any(|(_, from)| *from == Place::Register(to));
+            match moves.iter().position(|&(to, _)| !is_needed(to)) {
+                Some(at) => {
+                    let (to, from) = moves.swap_remove(at);
+                    self.fetch(to, from);
+                }
+                None => {
+                    // A circle: one of them waits in rax.
+                    let (_, from) = moves[0];
+                    self.fetch(RAX, from);
+                    for (_, other) in moves.iter_mut().filter(|(_, other)| *other == from) {
+                        *other = Place::Register(RAX);
+                    }
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, end: &End) {
+        match *end {
+            End::Go(_) if self.block.loops(end) && !self.carriers.is_empty() => self.go_around(),
             End::Go(to) => {
                 self.store_all();
                 self.go(to);
@@ -499,7 +739,7 @@ impl Emitter<'_> {
     /// Goes on at a place known now.
     fn go(&mut self, to: Target) {
         match to {
-            Target::Page(offset) if offset == self.block.start => {
+            Target::Page(offset) if offset == self.block.start() => {
                 let entry = self.entry;
                 dynasm!(self.code; .arch x64; jmp =>entry);
             }

@@ -58,17 +58,17 @@ impl Emitter<'_> {
     /// put elsewhere.
     fn secure_homes(&mut self) {
         for guest in 0..REGISTERS {
-            let old = self.home[guest];
+            let old = self.known.home[guest];
             if old == Id::NONE || !self.is_dirty(guest) {
                 continue;
             }
-            let elsewhere = self.register[old.at()] != NOWHERE || self.slot[old.at()] != NOWHERE;
+            let elsewhere = self.known.register[old.at()] != NOWHERE || self.known.slot[old.at()] != NOWHERE;
             if self.lives.last[old.at()] > self.at && !elsewhere {
                 self.need(old);
                 // They need not all be in registers at once.
                 self.locked = 0;
             }
-            self.home[guest] = Id::NONE;
+            self.known.home[guest] = Id::NONE;
         }
     }
 

@@ -4,6 +4,7 @@ use super::emit::{Aside, Emitter, Registers, Stub};
 use super::encode::*;
 use super::values::NOWHERE;
 use crate::ir::{Arithmetic, Id, Node, Op, Width};
+use crate::live::ALONE;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use std::mem::{offset_of, size_of};
 use timebase_cpu::compiled::{TRANSLATIONS as COUNT, Translated};
@@ -15,7 +16,7 @@ impl Emitter<'_> {
     /// rax := the effective address.
     fn address(&mut self, id: Id) {
         let node = self.nodes[id.at()];
-        if !self.lives.folded[id.at()] || self.register[id.at()] != NOWHERE {
+        if !self.lives.folded[id.at()] || self.known.register[id.at()] != NOWHERE {
             return match self.place(id) {
                 Some(place) => self.fetch(RAX, place),
                 None => self.evaluate(id, None),
@@ -37,6 +38,35 @@ impl Emitter<'_> {
     fn begin(&mut self, address: Id) -> Registers {
         self.address(address);
         self.snapshot()
+    }
+
+    /// Notes what the present access's page is (rdx) and its addend (rcx), for the others of its group.
+    pub fn note_page(&mut self, group: u8) {
+        self.with_memory(STORE, RDX, 4, 16 * group as i32);
+        self.with_memory(STORE, RCX, 4, 16 * group as i32 + 8);
+    }
+
+    /// rcx := the addend of the translation of the address in rax: what its group has found, or by a look-up.
+    fn translate(&mut self, bytes: u8, store: bool, point: u64, registers: Registers) {
+        let group = self.lives.group[self.at as usize];
+        if group == ALONE || self.known.found >> group & 1 == 0 {
+            self.look_up(bytes, store, point, registers);
+            dynasm!(self.code; .arch x64; mov rcx, [BYTE rcx + ADDEND]);
+            if group != ALONE {
+                self.note_page(group);
+                self.known.found |= 1 << group;
+            }
+            return;
+        }
+        let (label, back) = (self.code.new_dynamic_label(), self.code.new_dynamic_label());
+        self.copy(RDX, RAX);
+        self.with_memory(SUB, RDX, 4, 16 * group as i32);
+        self.with_constant(CMP, RDX, 4096 - bytes as i32, true);
+        dynasm!(self.code; .arch x64; ja =>label);
+        self.with_memory(LOAD, RCX, 4, 16 * group as i32 + 8);
+        dynasm!(self.code; .arch x64; =>back);
+        let aside = Aside::Find { back, store, bytes, group };
+        self.stubs.push(Stub { label, aside, registers, point: point as u32 });
     }
 
     /// rcx := the place of the translation of the address in rax. Leaves for the stub if that does not translate all
@@ -65,7 +95,7 @@ impl Emitter<'_> {
         } else {
             dynasm!(self.code; .arch x64; cmp rdx, [rcx]; jne =>label);
         }
-        let aside = Aside::Fill { back: retry, store };
+        let aside = Aside::Fill { back: retry, store, again: self.known.found != 0 };
         self.stubs.push(Stub { label, aside, registers, point: point as u32 });
     }
 
@@ -80,8 +110,7 @@ impl Emitter<'_> {
     pub fn load(&mut self, node: Node, width: Width) {
         let registers = self.begin(node.a);
         let d = self.destination();
-        self.look_up(width.size, false, node.k, registers);
-        dynasm!(self.code; .arch x64; mov rcx, [BYTE rcx + ADDEND]);
+        self.translate(width.size, false, node.k, registers);
         self.read(d, width, 0);
         self.settle(Id(self.at), d);
     }
@@ -90,8 +119,7 @@ impl Emitter<'_> {
     pub fn load_pair(&mut self, node: Node, width: Width) {
         let registers = self.begin(node.a);
         let (first, second) = (self.destination(), self.destination());
-        self.look_up(16, false, node.k, registers);
-        dynasm!(self.code; .arch x64; mov rcx, [BYTE rcx + ADDEND]);
+        self.translate(16, false, node.k, registers);
         self.read(first, width, 0);
         self.read(second, width, 8);
         self.settle(Id(self.at), first);
@@ -136,8 +164,8 @@ impl Emitter<'_> {
         let second = second.map(|id| self.stored(id, width));
         let registers = self.begin(node.a);
         let bytes = if second.is_some() { 16 } else { width.size };
-        self.look_up(bytes, true, node.k, registers);
-        dynasm!(self.code; .arch x64; add rax, [BYTE rcx + ADDEND]);
+        self.translate(bytes, true, node.k, registers);
+        dynasm!(self.code; .arch x64; add rax, rcx);
         self.write(first, width, 0);
         if let Some(second) = second {
             self.write(second, width, 8);

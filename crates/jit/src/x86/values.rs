@@ -4,7 +4,7 @@
 //! was used longest ago gives way: its value goes to the guest register that it is the latest value of, if that can
 //! be, else to a slot of the stack.
 
-use super::emit::Emitter;
+use super::emit::{Emitter, SLOTS_AT};
 use super::encode::*;
 use crate::ir::{Arithmetic, INVERTED, Id, Node, Op};
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
@@ -36,7 +36,7 @@ pub type Places<'p> = Option<&'p [(Id, Place)]>;
 impl Emitter<'_> {
     /// Where a node's value is, if it has been made and is anywhere.
     pub fn place(&self, id: Id) -> Option<Place> {
-        let register = self.register[id.at()];
+        let register = self.known.register[id.at()];
         if register != NOWHERE {
             return Some(Place::Register(register));
         }
@@ -46,15 +46,15 @@ impl Emitter<'_> {
             Op::Here => return Some(Place::Here(node.k)),
             _ => {}
         }
-        let slot = self.slot[id.at()];
+        let slot = self.known.slot[id.at()];
         if slot != NOWHERE {
             return Some(Place::Slot(slot));
         }
-        if node.op == Op::Get && self.home[node.k as usize] == id {
+        if node.op == Op::Get && self.known.home[node.k as usize] == id {
             return Some(Place::Home(node.k as u8));
         }
-        let latest = self.latest[id.at()];
-        (latest != NOWHERE && self.home[latest as usize] == id).then_some(Place::Home(latest))
+        let latest = self.known.latest[id.at()];
+        (latest != NOWHERE && self.known.home[latest as usize] == id).then_some(Place::Home(latest))
     }
 
     /// Where it is here, or was at a place that leaves.
@@ -69,7 +69,7 @@ impl Emitter<'_> {
     pub fn fetch(&mut self, register: u8, place: Place) {
         match place {
             Place::Register(other) => self.copy(register, other),
-            Place::Slot(slot) => self.with_memory(LOAD, register, 4, 8 * slot as i32),
+            Place::Slot(slot) => self.with_memory(LOAD, register, 4, SLOTS_AT + 8 * slot as i32),
             Place::Home(guest) => self.with_field(LOAD, register, home(guest)),
             Place::Constant(k) => self.constant(register, k),
             Place::Here(k) => self.here(register, k),
@@ -83,26 +83,26 @@ impl Emitter<'_> {
 
     /// A register whose value may be lost. `dying`: the value may be needed by this node, for the last time.
     pub fn room(&mut self, dying: bool) -> u8 {
-        let free = |register: u8| self.holds[register as usize] == Id::NONE;
+        let free = |register: u8| self.known.holds[register as usize] == Id::NONE;
         let unlocked = |register: u8| self.locked >> register & 1 == 0;
         if let Some(register) = POOL.into_iter().find(|&register| free(register) && unlocked(register)) {
             return register;
         }
         if dying {
-            let dies = |register: u8| !self.lives(self.holds[register as usize]);
+            let dies = |register: u8| !self.lives(self.known.holds[register as usize]);
             if let Some(register) = POOL.into_iter().find(|&register| !free(register) && dies(register)) {
-                let id = self.holds[register as usize];
-                self.register[id.at()] = NOWHERE;
-                self.holds[register as usize] = Id::NONE;
+                let id = self.known.holds[register as usize];
+                self.known.register[id.at()] = NOWHERE;
+                self.known.holds[register as usize] = Id::NONE;
                 return register;
             }
         }
         let oldest = POOL.into_iter().filter(|&register| unlocked(register));
-        let register = oldest.min_by_key(|&register| self.used[register as usize]).unwrap_or(POOL[0]);
-        let id = self.holds[register as usize];
+        let register = oldest.min_by_key(|&register| self.known.used[register as usize]).unwrap_or(POOL[0]);
+        let id = self.known.holds[register as usize];
         self.save(id, register);
-        self.register[id.at()] = NOWHERE;
-        self.holds[register as usize] = Id::NONE;
+        self.known.register[id.at()] = NOWHERE;
+        self.known.holds[register as usize] = Id::NONE;
         register
     }
 
@@ -111,67 +111,67 @@ impl Emitter<'_> {
         let node = self.nodes[id.at()];
         // What the present node needs for the last time may be needed once more: it has not been emitted yet.
         let needed = self.lives.last[id.at()] >= self.at;
-        if node.op.is_leaf() || self.slot[id.at()] != NOWHERE || !needed {
+        if node.op.is_leaf() || self.known.slot[id.at()] != NOWHERE || !needed {
             return;
         }
-        if node.op == Op::Get && self.home[node.k as usize] == id {
+        if node.op == Op::Get && self.known.home[node.k as usize] == id {
             return;
         }
-        let guest = self.latest[id.at()];
+        let guest = self.known.latest[id.at()];
         if guest != NOWHERE {
             let guest = guest as usize;
-            if self.home[guest] == id {
+            if self.known.home[guest] == id {
                 return;
             }
-            let old = self.home[guest];
+            let old = self.known.home[guest];
             let free = old == Id::NONE
                 || self.lives.last[old.at()] < self.at
-                || self.register[old.at()] != NOWHERE
-                || self.slot[old.at()] != NOWHERE;
-            if self.current[guest] == id && free {
+                || self.known.register[old.at()] != NOWHERE
+                || self.known.slot[old.at()] != NOWHERE;
+            if self.known.current[guest] == id && free {
                 self.with_field(STORE, register, home(guest as u8));
-                self.home[guest] = id;
+                self.known.home[guest] = id;
                 self.clean(guest as u8);
                 return;
             }
         }
         let unused = |&slot: &usize| {
-            let id = self.slots[slot];
+            let id = self.known.slots[slot];
             id == Id::NONE || self.lives.last[id.at()] < self.at
         };
-        let Some(slot) = (0..self.slots.len()).find(unused) else {
+        let Some(slot) = (0..self.known.slots.len()).find(unused) else {
             self.failed = true;
             return;
         };
-        let old = self.slots[slot];
+        let old = self.known.slots[slot];
         if old != Id::NONE {
-            self.slot[old.at()] = NOWHERE;
+            self.known.slot[old.at()] = NOWHERE;
         }
-        self.slots[slot] = id;
-        self.slot[id.at()] = slot as u8;
-        self.with_memory(STORE, register, 4, 8 * slot as i32);
+        self.known.slots[slot] = id;
+        self.known.slot[id.at()] = slot as u8;
+        self.with_memory(STORE, register, 4, SLOTS_AT + 8 * slot as i32);
     }
 
     /// The register holds the node's value from now on.
     pub fn hold(&mut self, id: Id, register: u8) {
-        self.register[id.at()] = register;
-        self.holds[register as usize] = id;
+        self.known.register[id.at()] = register;
+        self.known.holds[register as usize] = id;
         self.touch(register);
     }
 
     fn touch(&mut self, register: u8) {
-        self.clock += 1;
-        self.used[register as usize] = self.clock;
+        self.known.clock += 1;
+        self.known.used[register as usize] = self.known.clock;
         self.locked |= 1 << register;
     }
 
     /// Registers whose values are not needed after this node are free.
     pub fn release(&mut self) {
         for register in POOL {
-            let id = self.holds[register as usize];
+            let id = self.known.holds[register as usize];
             if id != Id::NONE && !self.lives(id) {
-                self.register[id.at()] = NOWHERE;
-                self.holds[register as usize] = Id::NONE;
+                self.known.register[id.at()] = NOWHERE;
+                self.known.holds[register as usize] = Id::NONE;
             }
         }
     }
@@ -179,16 +179,16 @@ impl Emitter<'_> {
     /// No register holds anything.
     pub fn release_all(&mut self) {
         for register in POOL {
-            let id = std::mem::replace(&mut self.holds[register as usize], Id::NONE);
+            let id = std::mem::replace(&mut self.known.holds[register as usize], Id::NONE);
             if id != Id::NONE {
-                self.register[id.at()] = NOWHERE;
+                self.known.register[id.at()] = NOWHERE;
             }
         }
     }
 
     /// A register that holds the node's value, and keeps it while this node is emitted.
     pub fn need(&mut self, id: Id) -> u8 {
-        let register = self.register[id.at()];
+        let register = self.known.register[id.at()];
         if register != NOWHERE {
             self.touch(register);
             return register;
@@ -207,9 +207,9 @@ impl Emitter<'_> {
     fn result(&mut self, a: Id) -> u8 {
         let id = Id(self.at);
         if a != Id::NONE && !self.lives(a) {
-            let register = self.register[a.at()];
+            let register = self.known.register[a.at()];
             if register != NOWHERE {
-                self.register[a.at()] = NOWHERE;
+                self.known.register[a.at()] = NOWHERE;
                 self.hold(id, register);
                 return register;
             }
@@ -465,7 +465,7 @@ impl Emitter<'_> {
             self.copy(d, a);
             return self.with_field(opcode, d, home(guest));
         }
-        let b = if known && self.register[node.b.at()] == NOWHERE {
+        let b = if known && self.known.register[node.b.at()] == NOWHERE {
             self.constant(RCX, k);
             RCX
         } else {
