@@ -140,6 +140,10 @@ pub const FRAME: usize = core::mem::offset_of!(Vcpu, fast);
 pub trait Compiler: Send {
     /// Its name for reports.
     fn name(&self) -> &'static str;
+    /// When compiling pays.
+    fn eagerness(&self) -> Eagerness {
+        Eagerness::default()
+    }
     /// Compiles the code that begins at `source`'s start; more of it, and with more care, if it is `hot`: much time is
     /// spent there. None: nothing is gained by it, or there is no room.
     fn compile(&mut self, source: &mut Source, hot: bool) -> Option<Entry>;

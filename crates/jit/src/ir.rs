@@ -107,6 +107,12 @@ pub enum Op {
     Call,
     /// Two doublewords a and b of a vector.
     Pair,
+    /// The first doubleword of the bytes of the pairs a and b that the bytes of the pair c name, from the left or from
+    /// the right; the next node is the second.
+    Permute {
+        /// From the right.
+        right: bool,
+    },
     /// The first doubleword of what the host's floating point makes of the pairs a, b and c; the next node is the
     /// second. What that cannot do exactly, call k does.
     Float(Float),
@@ -170,6 +176,7 @@ impl Op {
                 | Op::Require { .. }
                 | Op::Call
                 | Op::Float(_)
+                | Op::Permute { .. }
         )
     }
 }

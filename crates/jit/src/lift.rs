@@ -185,16 +185,28 @@ type Body = fn(&mut Lifter<'_>, &Ops) -> Result<(), Declined>;
 /// The bodies of all instructions.
 pub struct Bodies {
     bodies: Vec<Body>,
-    /// What the host's floating point can do of an instruction.
-    floats: Vec<Option<Float>>,
-    /// The host has it.
-    host_float: bool,
+    /// What the host's vectors can do of an instruction.
+    vectors: Vec<Option<Vectors>>,
+    /// The host has them.
+    host_vectors: bool,
+}
+
+/// What vectors of the host can do of an instruction that is a named function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Vectors {
+    Float(Float),
+    Permute { right: bool },
 }
 
 impl Visitor for Bodies {
     fn visit<I: Instruction>(&mut self) {
         self.bodies.push(body::<I>);
-        self.floats.push(float(I::NAME).filter(|_| self.host_float));
+        let vectors = match I::NAME {
+            "vperm" => Some(Vectors::Permute { right: false }),
+            "vpermr" => Some(Vectors::Permute { right: true }),
+            name => float(name).map(Vectors::Float),
+        };
+        self.vectors.push(vectors.filter(|_| self.host_vectors));
     }
 }
 
@@ -221,9 +233,9 @@ fn body<I: Instruction>(lifter: &mut Lifter<'_>, ops: &Ops) -> Result<(), Declin
 }
 
 impl Bodies {
-    /// Gathers them. `host_float`: the host has fused arithmetic on vectors.
-    pub fn gather(host_float: bool) -> Bodies {
-        let mut bodies = Bodies { bodies: Vec::new(), floats: Vec::new(), host_float };
+    /// Gathers them. `host_vectors`: the host has fused arithmetic on vectors.
+    pub fn gather(host_vectors: bool) -> Bodies {
+        let mut bodies = Bodies { bodies: Vec::new(), vectors: Vec::new(), host_vectors };
         timebase_isa::each(&mut bodies);
         bodies
     }
@@ -250,8 +262,8 @@ pub struct Lifter<'b> {
     branch: Option<(Id, Id)>,
     /// Bits of MSR that were asked for.
     required: u64,
-    /// What the host's floating point can do of the instruction.
-    float: Option<Float>,
+    /// What the host's vectors can do of the instruction.
+    vectors: Option<Vectors>,
 }
 
 /// Where a segment may begin, and what is known there.
@@ -332,7 +344,7 @@ impl<'b> Lifter<'b> {
             forks: hot.then(Vec::new),
             branch: None,
             required: 0,
-            float: None,
+            vectors: None,
         }
     }
 
@@ -486,7 +498,7 @@ impl<'b> Lifter<'b> {
         if !decoded.plain {
             return Err(Declined);
         }
-        self.float = bodies.floats[decoded.ops.op as usize];
+        self.vectors = bodies.vectors[decoded.ops.op as usize];
         let (written, called) = (self.log.len(), self.calls.len());
         if bodies.bodies[decoded.ops.op as usize](self, &decoded.ops).is_err() {
             debug_assert_eq!(
@@ -527,13 +539,20 @@ impl<'b> Lifter<'b> {
     }
 
     /// The vectors that an operation reads.
-    fn pairs(&self, float: Float, i: &Ops) -> [Id; 3] {
+    fn pairs(&self, third: bool, i: &Ops) -> [Id; 3] {
         let pair = |n: u8| {
             let (high, low) = self.vsr(n);
             self.ir.add(Op::Pair, high.0, low.0, Id::NONE, 0)
         };
-        let third = matches!(float.op, FloatOp::Fused { .. }).then(|| pair(i.c));
+        let third = third.then(|| pair(i.c));
         [pair(i.a), pair(i.b), third.unwrap_or(Id::NONE)]
+    }
+
+    /// Two results of the node `op`, to a vector.
+    fn set_vsr_to(&mut self, t: u8, op: Op, [a, b, c]: [Id; 3], k: u64) {
+        let high = self.ir.add(op, a, b, c, k);
+        let low = self.ir.add(Op::Second, high, Id::NONE, Id::NONE, 0);
+        self.set_vsr(t, V(high, self.ir), V(low, self.ir));
     }
 
     fn load_pair(&mut self, ea: Id, big: bool) -> (V<'b>, V<'b>) {
@@ -633,16 +652,23 @@ impl<'b> Semantics for Lifter<'b> {
         self.branch = Some((taken.0, target.0));
     }
     fn compute(&mut self, function: Compute, i: &Ops) -> Result<(), Declined> {
+        let float = match self.vectors {
+            Some(Vectors::Permute { right }) => {
+                let pairs = self.pairs(true, i);
+                self.set_vsr_to(i.t, Op::Permute { right }, pairs, 0);
+                return Ok(());
+            }
+            Some(Vectors::Float(float)) if self.holds_still(Reg::FPSCR) => {
+                Some((float, self.pairs(matches!(float.op, FloatOp::Fused { .. }), i)))
+            }
+            _ => None,
+        };
         let call = self.calls.len() as u64;
-        let host = self.float.filter(|_| self.holds_still(Reg::FPSCR));
-        let pairs = host.map(|float| self.pairs(float, i));
         self.point(Departure::Call);
         let (offset, completed) = (self.offset, self.completed + 1);
         self.calls.push(Call { function, op: core::ptr::null(), offset, completed });
-        if let Some((float, [a, b, c])) = host.zip(pairs) {
-            let high = self.ir.add(Op::Float(float), a, b, c, call);
-            let low = self.ir.add(Op::Second, high, Id::NONE, Id::NONE, 0);
-            self.set_vsr(i.t, V(high, self.ir), V(low, self.ir));
+        if let Some((float, pairs)) = float {
+            self.set_vsr_to(i.t, Op::Float(float), pairs, call);
             self.current[Reg::FPSCR.0 as usize].set(Id::NONE);
             return Ok(());
         }

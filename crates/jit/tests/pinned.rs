@@ -88,7 +88,10 @@ struct Noting {
 fn shared() -> Shared {
     let at = |n: usize| BASE - 0x1_0000 + 0x1000 * n;
     Shared {
-        leave: at(1),
+        leave_at: [at(1), at(15), at(16)],
+        link: at(17),
+        done: at(18),
+        order: [at(19), at(20)],
         outside: at(2),
         fill_load: at(3),
         fill_store: at(4),
@@ -100,6 +103,7 @@ fn shared() -> Shared {
         compute: at(6),
         compute_aside: at(7),
         limits: [at(8), at(9)],
+        bytes: at(14),
     }
 }
 

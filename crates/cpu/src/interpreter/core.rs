@@ -9,6 +9,7 @@ use crate::mmu::{Access, PAGE};
 use crate::observe::Observation;
 use crate::spr::facility;
 use crate::{Exit, Vcpu, World};
+use ::core::ptr;
 use timebase_isa::semantics::{Compute, Facility};
 use timebase_isa::{Mem, N, Ops, Reg, Semantics, SystemOp, Trap};
 use timebase_memory::{Space, Writer};
@@ -132,9 +133,25 @@ impl Core<'_, '_, '_> {
         Err(Trap::DataStorage { ea, dsisr: dsisr::DAWR | store })
     }
 
+    /// Where the bytes of an access are on the host, if all are in a page that is known and that nobody watches.
+    #[inline]
+    fn direct(&mut self, ea: u64, bytes: usize, access: Access) -> Option<*mut u8> {
+        let context = self.run.tlb.data_context(self.cpu);
+        let entry = self.run.tlb.entry(context, ea);
+        let tag = if access == Access::Store { entry.write } else { entry.read };
+        let last = ea.wrapping_add(bytes as u64 - 1) & !(PAGE - 1);
+        (last == tag).then(|| ptr::with_exposed_provenance_mut(entry.addend.wrapping_add(ea as usize)))
+    }
+
     /// Reads up to 16 bytes in address order.
     pub fn read_bytes(&mut self, ea: u64, out: &mut [u8]) -> Result<(), Trap> {
         let ea = self.effective(ea);
+        if let Some(host) = self.direct(ea, out.len(), Access::Load) {
+            // SAFETY: an entry whose tag is that of the last byte translates all bytes, for neighbouring pages never
+            // share one; its pointer is valid as long as it is there.
+            unsafe { ptr::copy_nonoverlapping(host, out.as_mut_ptr(), out.len()) };
+            return Ok(());
+        }
         let [(real, first), (next, rest)] = self.pieces(ea, out.len(), Access::Load)?;
         let memory = &*self.run.world.memory;
         if memory.read(real, &mut out[..first]).is_err() {
@@ -150,6 +167,11 @@ impl Core<'_, '_, '_> {
     /// Writes up to 16 bytes in address order, all or none.
     pub fn write_bytes(&mut self, ea: u64, bytes: &[u8]) -> Result<(), Trap> {
         let ea = self.effective(ea);
+        if let Some(host) = self.direct(ea, bytes.len(), Access::Store) {
+            // SAFETY: as for reading; there is a pointer for writing only while nobody watches the page.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), host, bytes.len()) };
+            return Ok(());
+        }
         let [(real, first), (next, rest)] = self.pieces(ea, bytes.len(), Access::Store)?;
         let writer = Writer::Cpu(self.cpu.index);
         let memory = &mut *self.run.world.memory;

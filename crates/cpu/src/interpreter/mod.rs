@@ -99,7 +99,8 @@ impl Interpreter {
 
     /// The same, with a compiler for what is hot.
     pub fn with_compiler(model: Model, compiler: Box<dyn Compiler>) -> Interpreter {
-        Interpreter { compiler: Some(compiler), ..Interpreter::new(model) }
+        let eagerness = compiler.eagerness();
+        Interpreter { compiler: Some(compiler), eagerness, ..Interpreter::new(model) }
     }
 
     /// Compiles earlier, or later, than by default.

@@ -4,7 +4,7 @@
 
 use super::emit::{BUDGET, DONE, EXCHANGED, INTERPRET, LOOK, SLOTS, SLOTS_AT, Shared};
 use super::encode::{BIAS, NIA, TRANSLATIONS, VCPU};
-use super::float::LIMITS;
+use super::float::{BYTES, LIMITS};
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{AssemblyOffset, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
@@ -166,7 +166,6 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         ; and r14, -4096
         ; jmp rdx
     );
-    let leave = place(code.offset());
     dynasm!(code; .arch x64
         ; ->leave:
         ; mov rdx, r15
@@ -174,6 +173,36 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         ; pop r15; pop r14; pop r13; pop r12; pop rbx; pop rbp
         ; ret
     );
+    let leave_at = [LOOK, INTERPRET, BUDGET].map(|reason| {
+        let start = place(code.offset());
+        dynasm!(code; .arch x64
+            ; add rax, r14
+            ; mov [rbp + NIA], rax
+            ; mov eax, reason as i32
+            ; jmp ->leave
+        );
+        start
+    });
+    let link = place(code.offset());
+    dynasm!(code; .arch x64
+        ; add rax, r14
+        ; mov [rbp + NIA], rax
+        ; mov rax, rcx
+        ; jmp ->leave
+    );
+    let done = place(code.offset());
+    dynasm!(code; .arch x64; mov eax, DONE as i32; jmp ->leave);
+    let order = [true, false].map(|signed| {
+        let start = place(code.offset());
+        // Moves leave the flags alone.
+        dynasm!(code; .arch x64; mov eax, 2; mov ecx, 4);
+        if signed {
+            dynasm!(code; .arch x64; cmovg eax, ecx; mov ecx, 8; cmovl eax, ecx; ret);
+        } else {
+            dynasm!(code; .arch x64; cmova eax, ecx; mov ecx, 8; cmovb eax, ecx; ret);
+        }
+        start
+    });
     let outside = place(code.offset());
     dynasm!(code; .arch x64
         ; mov [rbp + NIA], rax
@@ -280,8 +309,13 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         limits.into_iter().for_each(|word| code.push_u32(word));
         start
     });
+    let bytes = place(code.offset());
+    BYTES.into_iter().flat_map(|byte| [byte; 16]).for_each(|byte| code.push(byte));
     let shared = Shared {
-        leave,
+        leave_at,
+        link,
+        done,
+        order,
         outside,
         fill_load,
         fill_store,
@@ -293,6 +327,7 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         compute,
         compute_aside,
         limits,
+        bytes,
     };
     Some((code.finalize().ok()?, shared, enter))
 }

@@ -22,8 +22,14 @@ pub const EXCHANGED: usize = 48;
 /// Code that all superblocks share, by address.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Shared {
-    /// Back to the caller, with the reason in rax; NIA is set.
-    pub leave: usize,
+    /// Back to the caller, with NIA at offset rax of the page: because of [`LOOK`], [`INTERPRET`], [`BUDGET`].
+    pub leave_at: [usize; 3],
+    /// The same, where the jump at rcx may be made to lead on.
+    pub link: usize,
+    /// Back to the caller because of [`DONE`]; NIA is set.
+    pub done: usize,
+    /// rax := the order of what the flags compare, signed and unsigned; uses rcx.
+    pub order: [usize; 2],
     /// To the effective address in rax, which has no compiled code.
     pub outside: usize,
     /// Makes the translation for a load at rax; rdx is the page of its last byte. Zero flag: there is none.
@@ -47,6 +53,8 @@ pub struct Shared {
     pub compute_aside: usize,
     /// What the exponents of results are checked with, for doubles and for singles: two vectors each.
     pub limits: [usize; 2],
+    /// What the numbers of bytes are changed with: three vectors.
+    pub bytes: usize,
 }
 
 /// Reasons to leave; any other is the place of a jump that can be made to lead on.
@@ -145,6 +153,8 @@ pub struct Emitter<'a> {
     begins: Vec<Option<Begin>>,
     /// Jumps that can be linked: their stubs, their last bytes' offset, where they lead.
     links: Vec<(DynamicLabel, usize, u32)>,
+    /// What is emitted now is apart from the straight way.
+    pub aside: bool,
     /// It cannot be compiled.
     pub failed: bool,
 }
@@ -191,6 +201,7 @@ pub fn emit(
         carriers: Vec::new(),
         begins: block.segments.iter().map(|_| None).collect(),
         links: Vec::new(),
+        aside: false,
         failed: false,
     };
     emitter.run()
@@ -208,6 +219,7 @@ impl Emitter<'_> {
         for number in 0..self.block.segments.len() {
             self.segment(number)?;
         }
+        self.aside = true;
         dynasm!(self.code; .arch x64; =>overrun);
         self.overrun(0);
         if let Some(registers) = head {
@@ -221,13 +233,13 @@ impl Emitter<'_> {
         }
         for (label, end, offset) in std::mem::take(&mut self.links) {
             dynasm!(self.code; .arch x64; =>label);
-            self.set_nia(offset);
+            self.constant(RAX, offset.into());
             let site = self.base + end - 4;
             let here = self.base + self.code.offset().0 + 7;
-            // lea rax, [rip + ...]
-            self.code.extend(&[0x48, 0x8d, 0x05]);
+            // lea rcx, [rip + ...]
+            self.code.extend(&[0x48, 0x8d, 0x0d]);
             self.code.push_i32((site as isize - here as isize) as i32);
-            self.jump_to(self.shared.leave);
+            self.jump_to(self.shared.link);
         }
         if self.failed { None } else { self.code.finalize().ok() }
     }
@@ -379,6 +391,7 @@ impl Emitter<'_> {
             }
             Op::Call => self.call_function(node.k),
             Op::Float(float) => self.float(node, float),
+            Op::Permute { right } => self.permute(node, right),
             _ if self.lives.last[self.at as usize] == 0 || self.lives.folded[self.at as usize] => {}
             op if op.is_lazy() => {
                 if self.lives.eager[self.at as usize] {
@@ -491,19 +504,9 @@ impl Emitter<'_> {
         self.known.dirty = Default::default();
     }
 
-    fn set_nia(&mut self, offset: u32) {
-        self.here(RAX, offset.into());
-        self.with_field(STORE, RAX, NIA);
-    }
-
     fn leave_at(&mut self, offset: u32, reason: u64) {
-        self.set_nia(offset);
-        self.leave(reason);
-    }
-
-    fn leave(&mut self, reason: u64) {
-        self.constant(RAX, reason);
-        self.jump_to(self.shared.leave);
+        self.constant(RAX, offset.into());
+        self.jump_to(self.shared.leave_at[reason as usize - 1]);
     }
 
     /// Gives back the budget of what is not executed.
@@ -557,7 +560,7 @@ impl Emitter<'_> {
                 self.go(to);
             }
             // NIA is set.
-            Departure::Call => self.leave(DONE),
+            Departure::Call => self.jump_to(self.shared.done),
         }
     }
 
@@ -717,7 +720,7 @@ impl Emitter<'_> {
                 dynasm!(self.code; .arch x64; jne =>label);
                 self.go(next);
                 dynasm!(self.code; .arch x64; =>label);
-                self.leave(DONE);
+                self.jump_to(self.shared.done);
             }
         }
     }

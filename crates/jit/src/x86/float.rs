@@ -1,4 +1,4 @@
-//! Vector floating point by the host.
+//! Vectors of the host: floating point and permutations.
 //!
 //! The host rounds as Power does, but it knows other rules for NaNs and for what is tiny, and Power notes in FPSCR
 //! what happened. So the host's result counts only where nothing can have happened that FPSCR does not know: it
@@ -25,7 +25,41 @@ const LOOKED_AT: i32 = XX | 1 << 30 | 0xff;
 pub const LIMITS: [[u32; 8]; 2] =
     [[2, 0, 2, 0, 0x7fc, u32::MAX, 0x7fc, u32::MAX], [2, 2, 2, 2, 0xfc, 0xfc, 0xfc, 0xfc]];
 
+/// What the numbers of bytes are changed with, of the host's: bytes of a doubleword are in the other order; only so
+/// many bits count; and in the other order from the right.
+pub const BYTES: [u8; 3] = [7, 15, 8];
+
 impl Emitter<'_> {
+    /// Bytes of two vectors, picked by a third one.
+    pub fn permute(&mut self, node: Node, right: bool) {
+        for (number, pair) in [node.a, node.b, node.c].into_iter().enumerate() {
+            self.vector(number as u8, self.nodes[pair.at()]);
+            self.locked = 0;
+        }
+        let (first, second) = (self.destination(), self.destination());
+        self.constant(RCX, self.shared.bytes as u64);
+        if right {
+            dynasm!(self.code; .arch x64; vpxor xmm3, xmm2, [rcx + 32]);
+        } else {
+            dynasm!(self.code; .arch x64; vpxor xmm3, xmm2, [rcx]);
+        }
+        dynasm!(self.code; .arch x64
+            ; vpand xmm3, xmm3, [rcx + 16]
+            ; vpshufb xmm0, xmm0, xmm3
+            ; vpshufb xmm1, xmm1, xmm3
+            // The bit that names the vector becomes the top one of its byte.
+            ; vpsllw xmm2, xmm2, 3
+        );
+        if right {
+            dynasm!(self.code; .arch x64; vpblendvb xmm0, xmm1, xmm0, xmm2);
+        } else {
+            dynasm!(self.code; .arch x64; vpblendvb xmm0, xmm0, xmm1, xmm2);
+        }
+        dynasm!(self.code; .arch x64; vmovq Rq(first), xmm0; vpextrq Rq(second), xmm0, 1);
+        self.settle(Id(self.at), first);
+        self.settle(Id(self.at + 1), second);
+    }
+
     /// The host's operation, and the way aside.
     pub fn float(&mut self, node: Node, float: Float) {
         self.secure_homes();

@@ -331,10 +331,14 @@ impl Emitter<'_> {
         match node.op {
             Op::Order => {
                 self.compare(node.a, node.b, places);
-                dynasm!(self.code; .arch x64; mov eax, 2; mov ecx, 4);
-                if node.k == 1 {
+                if self.aside {
+                    // Where control leaves, code is to be small.
+                    self.call(self.shared.order[if node.k == 1 { 0 } else { 1 }]);
+                } else if node.k == 1 {
+                    dynasm!(self.code; .arch x64; mov eax, 2; mov ecx, 4);
                     dynasm!(self.code; .arch x64; cmovg eax, ecx; mov ecx, 8; cmovl eax, ecx);
                 } else {
+                    dynasm!(self.code; .arch x64; mov eax, 2; mov ecx, 4);
                     dynasm!(self.code; .arch x64; cmova eax, ecx; mov ecx, 8; cmovb eax, ecx);
                 }
                 if node.c != Id::NONE {

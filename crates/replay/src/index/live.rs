@@ -12,9 +12,9 @@ use timebase_state::Snapshot;
 
 /// Instructions that pay for a page: it is copied, compared, packed and written, which is then about 2 % of the run.
 /// Counted in instructions, the distances follow from the run alone.
-const INSTRUCTIONS_PER_PAGE: u64 = 200_000;
+const INSTRUCTIONS_PER_PAGE: u64 = 400_000;
 /// Instructions from one checkpoint to the next, while recording: after each, pages are copied anew when written.
-pub const LIVE_GAP: u64 = 200_000_000;
+pub const LIVE_GAP: u64 = 300_000_000;
 /// Checkpoints before the present position that are at hand: the end may come at any time, and steps back from there
 /// should be quick.
 const RECENT: usize = 2;

@@ -115,8 +115,10 @@ impl IndexWriter {
 
     /// Writes the pages of `paged` that are others than those `before`.
     fn add_pages(&mut self, paged: &Paged, before: &Paged, known: &mut Vec<u8>) -> io::Result<()> {
-        const ZERO: [u8; PAGE] = [0; PAGE];
-        let content = |paged: &Paged, index| paged.page(index).map_or(ZERO, |page| page.0);
+        static ZERO: [u8; PAGE] = [0; PAGE];
+        fn content(paged: &Paged, index: u64) -> &[u8; PAGE] {
+            paged.page(index).map_or(&ZERO, |page| &page.0)
+        }
         let mut own = paged.own_pages(before);
         own.retain(|&index| content(paged, index) != content(before, index));
         let groups = own.chunks(TOGETHER);
@@ -124,7 +126,7 @@ impl IndexWriter {
         for group in groups {
             let mut payload = Vec::with_capacity(group.len() * PAGE);
             for &index in group {
-                payload.extend_from_slice(&content(paged, index));
+                payload.extend_from_slice(content(paged, index));
             }
             let place = self.chunk(Kind::Pages, &payload)?;
             self.pages += group.len() as u64;
