@@ -98,7 +98,7 @@ mod jit {
             self.superblocks += 1;
             self.trees += u64::from(hot);
             self.instructions += u64::from(block.instructions());
-            self.bytes += code.len() as u64;
+            self.bytes += (code.straight.len() + code.aside.len()) as u64;
             self.nanoseconds += (self.stopwatch)().saturating_sub(begin);
             entry
         }

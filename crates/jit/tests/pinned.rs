@@ -21,6 +21,8 @@ use timebase_state::Instant;
 
 const PROGRAM: u64 = 0x1_0000;
 const BASE: usize = 0x1000_0000;
+/// Where what is apart from the straight way stands.
+const APART: usize = 0x1_0000;
 
 /// Programs, as an assembler would print them.
 const PROGRAMS: &[(&str, bool, &[u32])] = &[
@@ -108,8 +110,8 @@ fn shared() -> Shared {
 }
 
 /// The code as text; places of this process are left out.
-fn text(code: &[u8]) -> String {
-    let mut decoder = HostDecoder::with_ip(64, code, BASE as u64, DecoderOptions::NONE);
+fn text(code: &[u8], at: usize) -> String {
+    let mut decoder = HostDecoder::with_ip(64, code, (BASE + at) as u64, DecoderOptions::NONE);
     let mut formatter = IntelFormatter::new();
     let mut text = String::new();
     for instruction in &mut decoder {
@@ -140,9 +142,13 @@ impl Compiler for Noting {
         let ir = Ir::default();
         let block = lift(&ir, &self.bodies, source, self.hot);
         let nodes = ir.into_nodes();
-        let code = emit(&nodes, &lives(&nodes, &block), &block, &shared(), BASE).expect("it can be compiled");
-        let (count, bytes) = (block.instructions(), code.len());
-        self.texts.lock().unwrap().push(format!("{count} instructions, {bytes} bytes\n{}", text(&code)));
+        let places = (BASE, BASE + APART);
+        let code =
+            emit(&nodes, &lives(&nodes, &block), &block, &shared(), places).expect("it can be compiled");
+        let (count, bytes, apart) = (block.instructions(), code.straight.len(), code.aside.len());
+        let (straight, aside) = (text(&code.straight, 0), text(&code.aside, APART));
+        let whole = format!("{count} instructions, {bytes} bytes and {apart} apart\n{straight}\n{aside}");
+        self.texts.lock().unwrap().push(whole);
         None
     }
     fn outside(&self) -> Entry {

@@ -2,7 +2,7 @@
 //!
 //! The memory is mapped twice, once to be written and once to be executed, so that no page is ever both.
 
-use super::emit::{BUDGET, DONE, EXCHANGED, INTERPRET, LOOK, SLOTS, SLOTS_AT, Shared};
+use super::emit::{BUDGET, Code, DONE, EXCHANGED, INTERPRET, LOOK, SLOTS, SLOTS_AT, Shared};
 use super::encode::{BIAS, NIA, TRANSLATIONS, VCPU};
 use super::float::{BYTES, LIMITS};
 use dynasmrt::x64::X64Relocation;
@@ -16,6 +16,8 @@ use timebase_cpu::compiled::{CALLS, Entry, Leave, Translated};
 
 /// Bytes of host code at most; they are touched as they are filled.
 const ROOM: usize = 64 << 20;
+/// Where code begins that is apart from the straight way: so what is executed stands close together.
+const ASIDE: usize = 28 << 20;
 /// What a superblock may take.
 pub const LARGEST: usize = 256 << 10;
 /// Of the stack, so that calls find it aligned: slots and one word.
@@ -34,7 +36,9 @@ type Enter = unsafe extern "sysv64" fn(registers: *mut u8, budget: u64, entry: E
 pub struct Native {
     write: *mut u8,
     execute: *const u8,
+    /// Bytes that are taken of the straight code, which stands first, and where what is apart from it ends.
     used: usize,
+    used_aside: usize,
     /// What is never forgotten: the shared code.
     kept: usize,
     enter: Enter,
@@ -65,37 +69,44 @@ impl Native {
         let (code, shared, enter) = shared_code(execute as usize)?;
         // SAFETY: the shared code is at `enter`, written just below, before anybody can call it.
         let enter = unsafe { std::mem::transmute::<*const u8, Enter>(execute.wrapping_add(enter)) };
-        let mut native = Native { write, execute, used: 0, kept: 0, enter, shared };
-        native.add(&code)?;
+        let mut native = Native { write, execute, used: 0, used_aside: ASIDE, kept: 0, enter, shared };
+        native.add(&Code { straight: code, aside: Vec::new() })?;
         native.kept = native.used;
         Some(native)
     }
 
-    /// Where the next code will stand.
-    pub fn next(&self) -> usize {
-        self.execute as usize + self.used
+    /// Where the next code will stand: the straight one, and the rest.
+    pub fn next(&self) -> (usize, usize) {
+        (self.execute as usize + self.used, self.execute as usize + self.used_aside)
     }
 
     /// Adds code that was made for [`Native::next`].
-    pub fn add(&mut self, code: &[u8]) -> Option<Entry> {
-        if code.len() > ROOM - self.used {
+    pub fn add(&mut self, code: &Code) -> Option<Entry> {
+        if code.straight.len() > ASIDE - self.used || code.aside.len() > ROOM - self.used_aside {
             return None;
         }
-        // SAFETY: there is room; nobody executes what is not there yet.
-        unsafe { ptr::copy_nonoverlapping(code.as_ptr(), self.write.add(self.used), code.len()) };
         let entry = self.execute.wrapping_add(self.used);
-        self.used = (self.used + code.len()).next_multiple_of(16);
+        self.used = self.put(self.used, &code.straight);
+        self.used_aside = self.put(self.used_aside, &code.aside);
         Some(entry)
+    }
+
+    /// Puts bytes at an offset where there is room for them, and tells where the next ones may stand.
+    fn put(&mut self, at: usize, bytes: &[u8]) -> usize {
+        // SAFETY: there is room; nobody executes what is not there yet.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.write.add(at), bytes.len()) };
+        (at + bytes.len()).next_multiple_of(16)
     }
 
     /// There may be no room for the largest superblock.
     pub fn full(&self) -> bool {
-        self.used + LARGEST > ROOM
+        self.used + LARGEST > ASIDE || self.used_aside + LARGEST > ROOM
     }
 
     /// Forgets all but the shared code.
     pub fn clear(&mut self) {
         self.used = self.kept;
+        self.used_aside = ASIDE;
     }
 
     /// Makes the superblock at `old` lead to the one at `new`. Nothing runs; its first instruction is no longer than a
@@ -113,7 +124,7 @@ impl Native {
     /// Makes the jump whose distance stands at `site` lead to `to`.
     pub fn link(&mut self, site: usize, to: Entry) {
         let offset = site.wrapping_sub(self.execute as usize);
-        if offset < self.kept || offset > self.used - 4 {
+        if offset < self.kept || offset > self.used_aside - 4 {
             return;
         }
         let distance = (to as isize - (site + 4) as isize) as i32;

@@ -6,7 +6,7 @@ use crate::ir::{Id, Node, Op};
 use crate::lift::{self, Departure, End, Point, REGISTERS, Superblock, Target};
 use crate::live::{GROUPS, Lives};
 use dynasmrt::x64::X64Relocation;
-use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
+use dynasmrt::{DynasmApi, VecAssembler, dynasm};
 use std::ops::Range;
 use timebase_isa::Reg;
 
@@ -18,6 +18,25 @@ pub const SLOTS_AT: i32 = 16 * GROUPS as i32;
 const EXCHANGED_AT: i32 = SLOTS_AT + 8 * SLOTS as i32;
 /// Slots for guest registers whose values are exchanged.
 pub const EXCHANGED: usize = 48;
+
+/// A place that jumps lead to, on the straight way or apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Label(u32);
+
+/// A jump to a label: where its distance stands, in the straight code or apart.
+struct Jump {
+    aside: bool,
+    at: usize,
+    to: Label,
+}
+
+/// The code of a superblock: the straight way, and what is apart from it.
+pub struct Code {
+    /// The straight way, which begins with the entry.
+    pub straight: Vec<u8>,
+    /// What is rarely executed.
+    pub aside: Vec<u8>,
+}
 
 /// Code that all superblocks share, by address.
 #[derive(Clone, Copy, Default, Debug)]
@@ -72,7 +91,7 @@ pub struct Registers {
 
 /// Code apart from the straight way.
 pub struct Stub {
-    pub label: DynamicLabel,
+    pub label: Label,
     /// What it tries before it leaves.
     pub aside: Aside,
     pub registers: Registers,
@@ -86,18 +105,18 @@ pub enum Aside {
     /// Nothing.
     Leave,
     /// The page of an access is not known: fill, and go back there. `again`: what is known of other pages is in use.
-    Fill { back: DynamicLabel, store: bool, again: bool },
+    Fill { back: Label, store: bool, again: bool },
     /// An access is not in the page that its group found last: find the one that it is in, note it, and go back there.
-    Find { back: DynamicLabel, store: bool, bytes: u8, group: u8 },
+    Find { back: Label, store: bool, bytes: u8, group: u8 },
     /// The host's floating point cannot do this call exactly: make it, and go back with the result in two registers.
-    Call { back: DynamicLabel, number: u64, results: (u8, u8) },
+    Call { back: Label, number: u64, results: (u8, u8) },
     /// It is no point: the budget of a segment ends.
     Overrun(usize),
 }
 
 /// Where a segment begins: its label, and what was known where the one that it comes from is left.
 struct Begin {
-    label: DynamicLabel,
+    label: Label,
     known: Known,
     /// Instructions of that one that are not executed.
     rest: u32,
@@ -127,9 +146,15 @@ pub struct Known {
 
 /// A superblock being emitted.
 pub struct Emitter<'a> {
+    /// The code that is emitted now, the straight one or what is apart.
     pub code: VecAssembler<X64Relocation>,
-    /// Where the code will be on the host.
+    /// Where it will be on the host.
     pub base: usize,
+    /// The other one, and where that will be.
+    other: (VecAssembler<X64Relocation>, usize),
+    /// Of each label: where it is on the host.
+    labels: Vec<usize>,
+    jumps: Vec<Jump>,
     pub nodes: &'a [Node],
     pub lives: &'a Lives,
     block: &'a Superblock,
@@ -143,36 +168,38 @@ pub struct Emitter<'a> {
     writes: Vec<(u8, Id)>,
     places: Vec<(Id, Place)>,
     pub stubs: Vec<Stub>,
-    entry: DynamicLabel,
+    entry: Label,
     /// Where ways that lead back to the start go on, and where they leave if the budget ends.
-    around: DynamicLabel,
-    around_overrun: DynamicLabel,
+    around: Label,
+    around_overrun: Label,
     /// Registers of the host that hold what is carried around.
     carriers: Vec<u8>,
     /// Where segments begin.
     begins: Vec<Option<Begin>>,
-    /// Jumps that can be linked: their stubs, their last bytes' offset, where they lead.
-    links: Vec<(DynamicLabel, usize, u32)>,
+    /// Jumps that can be linked: their stubs, where they end on the host, where they lead.
+    links: Vec<(Label, usize, u32)>,
     /// What is emitted now is apart from the straight way.
     pub aside: bool,
     /// It cannot be compiled.
     pub failed: bool,
 }
 
-/// Emits the code of a superblock that will stand at `base`. None: it needs more than there is.
+/// Emits the code of a superblock: the straight way will stand at `base`, the rest at `aside`. None: it needs more than
+/// there is.
 pub fn emit(
     nodes: &[Node],
     lives: &Lives,
     block: &Superblock,
     shared: &Shared,
-    base: usize,
-) -> Option<Vec<u8>> {
-    let mut code = VecAssembler::new(base);
-    let (entry, around, around_overrun) =
-        (code.new_dynamic_label(), code.new_dynamic_label(), code.new_dynamic_label());
+    (base, aside): (usize, usize),
+) -> Option<Code> {
+    let [entry, around, around_overrun] = [0, 1, 2].map(Label);
     let emitter = Emitter {
-        code,
+        code: VecAssembler::new(base),
         base,
+        other: (VecAssembler::new(aside), aside),
+        labels: vec![0; 3],
+        jumps: Vec::with_capacity(64),
         nodes,
         lives,
         block,
@@ -208,23 +235,25 @@ pub fn emit(
 }
 
 impl Emitter<'_> {
-    fn run(mut self) -> Option<Vec<u8>> {
+    fn run(mut self) -> Option<Code> {
         let total = self.block.segments[0].instructions;
-        let overrun = self.code.new_dynamic_label();
+        let overrun = self.label();
         let entry = self.entry;
-        dynasm!(self.code; .arch x64; =>entry);
+        self.bind(entry);
         self.with_constant(SUB, 15, total as i32, true);
-        dynasm!(self.code; .arch x64; jl =>overrun);
+        self.jump_if(LESS, overrun);
         let head = (!self.block.carried.is_empty()).then(|| self.carry());
         for number in 0..self.block.segments.len() {
             self.segment(number)?;
         }
+        std::mem::swap(&mut self.code, &mut self.other.0);
+        std::mem::swap(&mut self.base, &mut self.other.1);
         self.aside = true;
-        dynasm!(self.code; .arch x64; =>overrun);
+        self.bind(overrun);
         self.overrun(0);
         if let Some(registers) = head {
             let around_overrun = self.around_overrun;
-            dynasm!(self.code; .arch x64; =>around_overrun);
+            self.bind(around_overrun);
             self.store_registers(&registers);
             self.overrun(0);
         }
@@ -232,16 +261,52 @@ impl Emitter<'_> {
             self.stub(stub);
         }
         for (label, end, offset) in std::mem::take(&mut self.links) {
-            dynasm!(self.code; .arch x64; =>label);
+            self.bind(label);
             self.constant(RAX, offset.into());
-            let site = self.base + end - 4;
+            let site = end - 4;
             let here = self.base + self.code.offset().0 + 7;
             // lea rcx, [rip + ...]
             self.code.extend(&[0x48, 0x8d, 0x0d]);
             self.code.push_i32((site as isize - here as isize) as i32);
             self.jump_to(self.shared.link);
         }
-        if self.failed { None } else { self.code.finalize().ok() }
+        let mut code = Code { straight: self.other.0.finalize().ok()?, aside: self.code.finalize().ok()? };
+        for Jump { aside, at, to } in self.jumps {
+            let (bytes, base) =
+                if aside { (&mut code.aside, self.base) } else { (&mut code.straight, self.other.1) };
+            let distance = self.labels[to.0 as usize] as isize - (base + at + 4) as isize;
+            bytes.get_mut(at..at + 4)?.copy_from_slice(&(distance as i32).to_le_bytes());
+        }
+        (!self.failed).then_some(code)
+    }
+
+    /// A new label.
+    pub fn label(&mut self) -> Label {
+        self.labels.push(0);
+        Label(self.labels.len() as u32 - 1)
+    }
+
+    /// The label is here.
+    pub fn bind(&mut self, label: Label) {
+        self.labels[label.0 as usize] = self.base + self.code.offset().0;
+    }
+
+    fn distance(&mut self, to: Label) {
+        let (aside, at) = (self.aside, self.code.offset().0);
+        self.jumps.push(Jump { aside, at, to });
+        self.code.push_i32(0);
+    }
+
+    /// Jumps to a label.
+    pub fn jump(&mut self, to: Label) {
+        self.code.push(0xe9);
+        self.distance(to);
+    }
+
+    /// Jumps to a label if the condition holds.
+    pub fn jump_if(&mut self, condition: u8, to: Label) {
+        self.code.extend(&[0x0f, 0x80 | condition]);
+        self.distance(to);
     }
 
     /// Leaves at the start of a segment, none of whose instructions is executed.
@@ -269,7 +334,7 @@ impl Emitter<'_> {
             }
         }
         let around = self.around;
-        dynasm!(self.code; .arch x64; =>around);
+        self.bind(around);
         self.snapshot()
     }
 
@@ -286,7 +351,7 @@ impl Emitter<'_> {
             self.known = known;
             self.at = first - 1;
             self.locked = 0;
-            dynasm!(self.code; .arch x64; =>label);
+            self.bind(label);
             if branch {
                 self.write_register(written);
                 written += 1;
@@ -322,8 +387,8 @@ impl Emitter<'_> {
             return;
         }
         self.with_constant(SUB, 15, more, true);
-        let label = self.code.new_dynamic_label();
-        dynasm!(self.code; .arch x64; jl =>label);
+        let label = self.label();
+        self.jump_if(LESS, label);
         let registers = self.snapshot();
         self.stubs.push(Stub { label, aside: Aside::Overrun(segment), registers, point: 0 });
     }
@@ -404,7 +469,7 @@ impl Emitter<'_> {
 
     /// Leaves by a point if the flags say so.
     fn depart(&mut self, condition: u8, point: u64) {
-        let label = self.code.new_dynamic_label();
+        let label = self.label();
         let Point { departure, child, segment, completed, .. } = self.block.points[point as usize];
         if let Some(child) = child {
             self.jump_if(condition, label);
@@ -416,17 +481,6 @@ impl Emitter<'_> {
         let registers = self.snapshot();
         self.jump_if(condition, label);
         self.stubs.push(Stub { label, aside: Aside::Leave, registers, point: point as u32 });
-    }
-
-    fn jump_if(&mut self, condition: u8, label: DynamicLabel) {
-        match condition {
-            BELOW => dynasm!(self.code; .arch x64; jb =>label),
-            3 => dynasm!(self.code; .arch x64; jae =>label),
-            EQUAL => dynasm!(self.code; .arch x64; je =>label),
-            NOT_EQUAL => dynasm!(self.code; .arch x64; jne =>label),
-            LESS => dynasm!(self.code; .arch x64; jl =>label),
-            _ => dynasm!(self.code; .arch x64; jge =>label),
-        }
     }
 
     /// Notes the registers that memory does not have, and where what they are made of is.
@@ -520,12 +574,12 @@ impl Emitter<'_> {
     fn stub(&mut self, stub: Stub) {
         let Stub { label, aside, registers, point } = stub;
         if let Aside::Overrun(segment) = aside {
-            dynasm!(self.code; .arch x64; =>label);
+            self.bind(label);
             self.store_registers(&registers);
             return self.overrun(segment);
         }
         let Point { departure, segment, completed, .. } = self.block.points[point as usize];
-        dynasm!(self.code; .arch x64; =>label);
+        self.bind(label);
         match aside {
             Aside::Fill { back, store, again } => {
                 self.call(match (store, again) {
@@ -534,15 +588,16 @@ impl Emitter<'_> {
                     (false, true) => self.shared.refill_load,
                     (true, true) => self.shared.refill_store,
                 });
-                dynasm!(self.code; .arch x64; jne =>back);
+                self.jump_if(NOT_EQUAL, back);
             }
             Aside::Find { back, store, bytes, group } => {
                 self.constant(RDX, bytes as u64 - 1);
                 self.call(if store { self.shared.find_store } else { self.shared.find_load });
-                let failed = self.code.new_dynamic_label();
-                dynasm!(self.code; .arch x64; je =>failed);
+                let failed = self.label();
+                self.jump_if(EQUAL, failed);
                 self.note_page(group);
-                dynasm!(self.code; .arch x64; jmp =>back; =>failed);
+                self.jump(back);
+                self.bind(failed);
             }
             Aside::Leave | Aside::Call { .. } | Aside::Overrun(_) => {}
         }
@@ -581,8 +636,8 @@ impl Emitter<'_> {
         self.constant(RDX, call.function as usize as u64);
         self.here(RCX, call.offset.into());
         self.call(self.shared.compute);
-        let label = self.code.new_dynamic_label();
-        dynasm!(self.code; .arch x64; jne =>label);
+        let label = self.label();
+        self.jump_if(NOT_EQUAL, label);
         let point = self.point_of_call();
         let registers = Registers::default();
         self.stubs.push(Stub { label, aside: Aside::Leave, registers, point: point as u32 });
@@ -600,7 +655,7 @@ impl Emitter<'_> {
     }
 
     /// Calls a function while registers hold values: all are in their places, too.
-    fn call_aside(&mut self, number: u64, (first, second): (u8, u8), back: DynamicLabel) {
+    fn call_aside(&mut self, number: u64, (first, second): (u8, u8), back: Label) {
         let call = self.block.calls[number as usize];
         // SAFETY: the source keeps it.
         let operands = unsafe { (*call.op).ops() };
@@ -608,12 +663,13 @@ impl Emitter<'_> {
         self.constant(RDX, call.function as usize as u64);
         self.here(RCX, call.offset.into());
         self.call(self.shared.compute_aside);
-        let failed = self.code.new_dynamic_label();
-        dynasm!(self.code; .arch x64; jne =>failed);
+        let failed = self.label();
+        self.jump_if(NOT_EQUAL, failed);
         let result = |half| home(Reg::vsr(operands.t, half).0);
         self.with_field(LOAD, first, result(0));
         self.with_field(LOAD, second, result(1));
-        dynasm!(self.code; .arch x64; jmp =>back; =>failed);
+        self.jump(back);
+        self.bind(failed);
     }
 
     /// Goes around: to the start, with what is carried in its registers and all else in its place.
@@ -655,7 +711,8 @@ impl Emitter<'_> {
         self.move_all(moves);
         self.with_constant(SUB, 15, block.segments[0].instructions as i32, true);
         let (around, overrun) = (self.around, self.around_overrun);
-        dynasm!(self.code; .arch x64; jge =>around; jmp =>overrun);
+        self.jump_if(NOT_LESS, around);
+        self.jump(overrun);
     }
 
     /// Moves values to registers, all at once.
@@ -697,7 +754,7 @@ impl Emitter<'_> {
                 let address = taken.err().map(|address| self.need(address));
                 self.store_all();
                 let condition = self.condition(condition, None);
-                let label = self.code.new_dynamic_label();
+                let label = self.label();
                 self.jump_if(condition ^ 1, label);
                 self.set_come_from(from);
                 match (taken, address) {
@@ -708,7 +765,7 @@ impl Emitter<'_> {
                     }
                     _ => self.fail(),
                 }
-                dynasm!(self.code; .arch x64; =>label);
+                self.bind(label);
                 self.go(next);
             }
             End::Step { op, offset, next } => {
@@ -716,10 +773,10 @@ impl Emitter<'_> {
                 self.here(RDX, offset.into());
                 self.constant(6, op as u64);
                 self.call(self.shared.step);
-                let label = self.code.new_dynamic_label();
-                dynasm!(self.code; .arch x64; jne =>label);
+                let label = self.label();
+                self.jump_if(NOT_EQUAL, label);
                 self.go(next);
-                dynasm!(self.code; .arch x64; =>label);
+                self.bind(label);
                 self.jump_to(self.shared.done);
             }
         }
@@ -744,12 +801,12 @@ impl Emitter<'_> {
         match to {
             Target::Page(offset) if offset == self.block.start() => {
                 let entry = self.entry;
-                dynasm!(self.code; .arch x64; jmp =>entry);
+                self.jump(entry);
             }
             Target::Page(offset) => {
-                let label = self.code.new_dynamic_label();
-                dynasm!(self.code; .arch x64; jmp =>label);
-                self.links.push((label, self.code.offset().0, offset));
+                let label = self.label();
+                self.jump(label);
+                self.links.push((label, self.base + self.code.offset().0, offset));
             }
             Target::Stop(offset) => self.leave_at(offset, LOOK),
             Target::Far(distance) => {

@@ -48,7 +48,9 @@ pub const LEA: u8 = 0x8d;
 pub const BELOW: u8 = 2;
 pub const EQUAL: u8 = 4;
 pub const NOT_EQUAL: u8 = 5;
+pub const ABOVE: u8 = 7;
 pub const LESS: u8 = 12;
+pub const NOT_LESS: u8 = 13;
 
 /// The constant fits a sign-extended 32-bit immediate.
 pub fn fits(k: u64) -> bool {

@@ -8,12 +8,12 @@
 //! and invalid operations; what is tiny before rounding is less than twice the smallest normal number. All of these
 //! are left to the exact functions that the interpreter calls.
 
-use super::emit::{Aside, Emitter, Stub};
+use super::emit::{Aside, Emitter, Label, Stub};
 use super::encode::*;
 use super::values::NOWHERE;
 use crate::ir::{Float, FloatOp, Id, Node};
 use crate::lift::REGISTERS;
-use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+use dynasmrt::{DynasmApi, dynasm};
 use timebase_isa::Reg;
 
 /// FPSCR: XX, and all that must be 0: FEX, the enable bits, NI, RN.
@@ -70,13 +70,15 @@ impl Emitter<'_> {
         }
         let registers = self.snapshot();
         let results = (self.destination(), self.destination());
-        let (label, back) = (self.code.new_dynamic_label(), self.code.new_dynamic_label());
+        let (label, back) = (self.label(), self.label());
         self.load_word(RAX, home(Reg::FPSCR.0));
-        dynasm!(self.code; .arch x64; and eax, LOOKED_AT; cmp eax, XX; jne =>label);
+        dynasm!(self.code; .arch x64; and eax, LOOKED_AT; cmp eax, XX);
+        self.jump_if(NOT_EQUAL, label);
         self.operate(float);
         self.check(float, label);
         let (first, second) = results;
-        dynasm!(self.code; .arch x64; vmovq Rq(first), xmm0; vpextrq Rq(second), xmm0, 1; =>back);
+        dynasm!(self.code; .arch x64; vmovq Rq(first), xmm0; vpextrq Rq(second), xmm0, 1);
+        self.bind(back);
         let point = self.point_of_call() as u32;
         self.stubs.push(Stub {
             label,
@@ -141,19 +143,14 @@ impl Emitter<'_> {
     }
 
     /// Goes aside unless all elements of xmm0 are normal numbers, and not of the smallest.
-    fn check(&mut self, float: Float, aside: dynasmrt::DynamicLabel) {
+    fn check(&mut self, float: Float, aside: Label) {
         if float.double {
             dynasm!(self.code; .arch x64; vpsllq xmm3, xmm0, 1; vpsrlq xmm3, xmm3, 53);
         } else {
             dynasm!(self.code; .arch x64; vpslld xmm3, xmm0, 1; vpsrld xmm3, xmm3, 24);
         }
         self.constant(RCX, self.shared.limits[if float.double { 0 } else { 1 }] as u64);
-        dynasm!(self.code; .arch x64
-            ; vpsubd xmm3, xmm3, [rcx]
-            ; vpminud xmm4, xmm3, [rcx + 16]
-            ; vpxor xmm4, xmm4, xmm3
-            ; vptest xmm4, xmm4
-            ; jne =>aside
-        );
+        dynasm!(self.code; .arch x64; vpsubd xmm3, xmm3, [rcx]; vpminud xmm4, xmm3, [rcx + 16]; vpxor xmm4, xmm4, xmm3; vptest xmm4, xmm4);
+        self.jump_if(NOT_EQUAL, aside);
     }
 }

@@ -5,7 +5,7 @@ use super::encode::*;
 use super::values::NOWHERE;
 use crate::ir::{Arithmetic, Id, Node, Op, Width};
 use crate::live::ALONE;
-use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+use dynasmrt::{DynasmApi, dynasm};
 use std::mem::{offset_of, size_of};
 use timebase_cpu::compiled::{TRANSLATIONS as COUNT, Translated};
 
@@ -58,13 +58,13 @@ impl Emitter<'_> {
             }
             return;
         }
-        let (label, back) = (self.code.new_dynamic_label(), self.code.new_dynamic_label());
+        let (label, back) = (self.label(), self.label());
         self.copy(RDX, RAX);
         self.with_memory(SUB, RDX, 4, 16 * group as i32);
         self.with_constant(CMP, RDX, 4096 - bytes as i32, true);
-        dynasm!(self.code; .arch x64; ja =>label);
+        self.jump_if(ABOVE, label);
         self.with_memory(LOAD, RCX, 4, 16 * group as i32 + 8);
-        dynasm!(self.code; .arch x64; =>back);
+        self.bind(back);
         let aside = Aside::Find { back, store, bytes, group };
         self.stubs.push(Stub { label, aside, registers, point: point as u32 });
     }
@@ -72,16 +72,9 @@ impl Emitter<'_> {
     /// rcx := the place of the translation of the address in rax. Leaves for the stub if that does not translate all
     /// the bytes.
     fn look_up(&mut self, bytes: u8, store: bool, point: u64, registers: Registers) {
-        let (label, retry) = (self.code.new_dynamic_label(), self.code.new_dynamic_label());
-        dynasm!(self.code; .arch x64
-            ; =>retry
-            ; mov ecx, eax
-            ; shr ecx, 9
-            ; and ecx, 0x7f_e000
-            ; xor ecx, eax
-            ; shr ecx, 7
-            ; and ecx, 0x1_ffe0
-        );
+        let (label, retry) = (self.label(), self.label());
+        self.bind(retry);
+        dynasm!(self.code; .arch x64; mov ecx, eax; shr ecx, 9; and ecx, 0x7f_e000; xor ecx, eax; shr ecx, 7; and ecx, 0x1_ffe0);
         self.with_field(ADD, RCX, TRANSLATIONS);
         // The page of the last byte: what crosses into the next page does not match.
         if bytes > 1 {
@@ -91,9 +84,11 @@ impl Emitter<'_> {
         }
         dynasm!(self.code; .arch x64; and rdx, -4096);
         if store {
-            dynasm!(self.code; .arch x64; cmp rdx, [rcx + 8]; jne =>label);
+            dynasm!(self.code; .arch x64; cmp rdx, [rcx + 8]);
+            self.jump_if(NOT_EQUAL, label);
         } else {
-            dynasm!(self.code; .arch x64; cmp rdx, [rcx]; jne =>label);
+            dynasm!(self.code; .arch x64; cmp rdx, [rcx]);
+            self.jump_if(NOT_EQUAL, label);
         }
         let aside = Aside::Fill { back: retry, store, again: self.known.found != 0 };
         self.stubs.push(Stub { label, aside, registers, point: point as u32 });
