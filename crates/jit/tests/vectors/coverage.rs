@@ -21,11 +21,11 @@ impl Compiler for Look {
     fn name(&self) -> &'static str {
         "look"
     }
-    fn compile(&mut self, source: &mut Source) -> Option<Entry> {
+    fn compile(&mut self, source: &mut Source, _: bool) -> Option<Entry> {
         let start = source.start();
         let ir = Ir::with(Vec::new());
-        let block = lift(&ir, &self.bodies, source);
-        let how = match block.end {
+        let block = lift(&ir, &self.bodies, source, false);
+        let how = match block.segments[0].end {
             End::Step { offset, .. } if offset == start => "stepped",
             _ if ir.into_nodes().iter().any(|node| matches!(node.op, Op::Float(_))) => "host-float",
             _ if !block.calls.is_empty() => "called",
@@ -38,6 +38,7 @@ impl Compiler for Look {
         std::ptr::null()
     }
     fn link(&mut self, _: usize, _: Entry) {}
+    fn replace(&mut self, _: Entry, _: Entry) {}
     unsafe fn enter(&mut self, _: Entry, _: &mut Vcpu, _: u64) -> (Leave, u64) {
         unreachable!("nothing is compiled")
     }
