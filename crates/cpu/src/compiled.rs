@@ -121,6 +121,11 @@ pub struct Calls {
     /// Executes one instruction, all state being in the vCPU, NIA not; `left` of the budget after it. 0: the next
     /// one in the page follows, else the run is done or must look around.
     pub step: unsafe extern "C" fn(cpu: *mut Vcpu, op: *const Op, address: u64, left: u64) -> u64,
+    /// Reserves `bytes` bytes at `ea`, which has just been loaded from by them.
+    pub reserve: unsafe extern "C" fn(cpu: *mut Vcpu, ea: u64, bytes: u64),
+    /// Stores the first `bytes` bytes of `value`, the least significant one first, at `ea`, whose translation for stores
+    /// has just been found, if they are reserved; 1 if so. The reservation is lost.
+    pub conditional: unsafe extern "C" fn(cpu: *mut Vcpu, ea: u64, bytes: u64, value: u64) -> u64,
     /// Calls a named function of registers ([`Compute`](timebase_isa::semantics::Compute)). 0: it is done. Otherwise it
     /// raised an interrupt: the run is done.
     pub compute: unsafe extern "C" fn(

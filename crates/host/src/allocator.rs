@@ -5,7 +5,7 @@
 //! two translations of the host each when it is used. Here they come from pieces of 2 MiB that the host may map at
 //! once, and so do large vectors. Everything else goes to the system's allocator.
 
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::ptr;
@@ -89,7 +89,8 @@ fn map(bytes: usize) -> *mut u8 {
             let _ = munmap(pieces.wrapping_add(wanted).cast(), PIECE - before);
         }
         // It works without, only slower.
-        let _ = madvise(pieces.cast(), wanted, Advice::LinuxHugepage);
+        #[cfg(target_os = "linux")]
+        let _ = rustix::mm::madvise(pieces.cast(), wanted, rustix::mm::Advice::LinuxHugepage);
     }
     pieces
 }

@@ -96,6 +96,10 @@ pub enum Op {
     },
     /// 128 bytes at address a, a multiple of that, become 0. k: the point of failure.
     Zero,
+    /// Reserves k bytes at address a, which have just been loaded.
+    Reserve,
+    /// Stores the first k bytes of b at address a, which can be stored to, if they are reserved. 1 if so.
+    Conditional,
     /// Leaves by point k if a holds.
     Exit,
     /// Leaves by point k unless this bit of MSR is set.
@@ -172,6 +176,8 @@ impl Op {
                 | Op::StorePair(_)
                 | Op::Probe { .. }
                 | Op::Zero
+                | Op::Reserve
+                | Op::Conditional
                 | Op::Exit
                 | Op::Require { .. }
                 | Op::Call
@@ -286,7 +292,7 @@ impl Ir {
                 self.value(node.b).map_or(u64::MAX, |count| u64::MAX >> (count & 63))
             }
             Op::Binary(Arithmetic::Or | Arithmetic::Xor) => self.possible(node.a) | self.possible(node.b),
-            Op::Test(_) | Op::Bit => 1,
+            Op::Test(_) | Op::Bit | Op::Conditional => 1,
             Op::Order => 15,
             // Bits of XER and fields of CR, each in a word of its own.
             Op::Get if (Reg::CA.0..=Reg::SO.0).contains(&(node.k as u8)) => 1,

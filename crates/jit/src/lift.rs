@@ -17,7 +17,7 @@ use std::ops::Range;
 use timebase_cpu::bits::msr;
 use timebase_cpu::compiled::{self, Decoded, Source};
 use timebase_isa::semantics::{Compute, Facility};
-use timebase_isa::{Instruction, Mem, Ops, Reg, Semantics, SystemOp, Trap, Visitor};
+use timebase_isa::{Instruction, Mem, Ops, Reg, Semantics, SystemOp, Trap, Unary, Value, Visitor};
 
 /// Registers that are followed: the words that bodies name, and CFAR.
 pub const REGISTERS: usize = CFAR.0 as usize + 1;
@@ -555,6 +555,14 @@ impl<'b> Lifter<'b> {
         self.set_vsr(t, V(high, self.ir), V(low, self.ir));
     }
 
+    /// The address of an indexed access, which the interpreter sees if it is not a multiple of its size.
+    fn aligned(&mut self, i: &Ops) -> Result<V<'b>, Declined> {
+        let ea = self.ea_x(i);
+        let misaligned = !(ea & (i.imm - 1)).eq(self.imm(0));
+        self.trap_if(misaligned, Trap::Illegal)?;
+        Ok(ea)
+    }
+
     fn load_pair(&mut self, ea: Id, big: bool) -> (V<'b>, V<'b>) {
         let point = self.may_fail();
         let width = Width { size: 8, signed: false, big };
@@ -689,6 +697,28 @@ impl<'b> Semantics for Lifter<'b> {
                 let block = self.ea_x(i) & !127;
                 let point = self.may_fail();
                 self.ir.add(Op::Zero, block.0, Id::NONE, Id::NONE, point);
+                Ok(())
+            }
+            SystemOp::LoadReserve if i.imm <= 8 => {
+                let (ea, mem) = (self.aligned(i)?, Mem { size: i.imm as u8, ..Mem::B });
+                let value = self.load(ea, mem)?;
+                self.ir.add(Op::Reserve, ea.0, Id::NONE, Id::NONE, i.imm);
+                self.set_gpr(i.t, value);
+                Ok(())
+            }
+            SystemOp::StoreConditional if i.imm <= 8 => {
+                let ea = self.aligned(i)?;
+                self.probe(ea, i.imm as u32, true)?;
+                let value = self.gpr(i.t);
+                let value = match i.imm {
+                    2 if !self.little_endian => value.unary(Unary::Bswap16),
+                    4 if !self.little_endian => value.unary(Unary::Bswap32),
+                    8 if !self.little_endian => value.unary(Unary::Bswap64),
+                    _ => value,
+                };
+                let held = self.ir.add(Op::Conditional, ea.0, value.0, Id::NONE, i.imm);
+                let field = V(held, self.ir) << 1u64 | self.get(Reg::SO);
+                self.set(Reg::cr(0), field);
                 Ok(())
             }
             _ => Err(Declined),

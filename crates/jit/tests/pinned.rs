@@ -101,6 +101,8 @@ fn shared() -> Shared {
         refill_store: at(11),
         find_load: at(12),
         find_store: at(13),
+        reserve: at(21),
+        conditional: at(22),
         step: at(5),
         compute: at(6),
         compute_aside: at(7),

@@ -65,15 +65,10 @@ impl Cuts {
     }
 }
 
-/// Decoded code.
+/// Decoded code. What is asked when it is found stands in one line of the host's cache.
+#[repr(C, align(64))]
 pub(crate) struct Block {
     mode: Mode,
-    /// Real address of the first instruction.
-    real: u64,
-    /// The instructions and the terminator.
-    pub ops: Vec<Op>,
-    /// Instructions, without the terminator.
-    pub count: u32,
     /// A debugger may want to stop before it.
     pub stops: bool,
     /// How often it was found.
@@ -82,6 +77,12 @@ pub(crate) struct Block {
     pub entry: Cell<Entry>,
     /// How often compiled code was found to be here when it was looked for.
     pub samples: Cell<u32>,
+    /// Instructions, without the terminator.
+    pub count: u32,
+    /// Real address of the first instruction.
+    real: u64,
+    /// The instructions and the terminator.
+    pub ops: Vec<Op>,
     /// What its compiled code refers to.
     #[expect(clippy::vec_box, reason = "compiled code holds pointers to them")]
     kept: RefCell<Vec<Box<Op>>>,

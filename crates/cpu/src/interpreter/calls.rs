@@ -11,10 +11,10 @@ use ::core::ffi::c_void;
 use ::core::{mem, ptr};
 use timebase_isa::Ops;
 use timebase_isa::semantics::Compute;
-use timebase_memory::Memory;
+use timebase_memory::{Memory, Reservation};
 
 /// The functions that compiled code calls.
-pub const CALLS: Calls = Calls { fill_load, fill_store, step, compute };
+pub const CALLS: Calls = Calls { fill_load, fill_store, step, reserve, conditional, compute };
 
 impl Interpreter {
     /// The compiled code of a block at NIA, which is compiled now if it has become hot; null if there is none.
@@ -218,6 +218,31 @@ unsafe extern "C" fn step(cpu: *mut Vcpu, op: *const Op, address: u64, left: u64
         cpu.fast.frame.salt = if run.tlb.moved.is_empty() { now.0 } else { 0 };
     }
     (stop || now != before) as u64
+}
+
+unsafe extern "C" fn reserve(cpu: *mut Vcpu, ea: u64, bytes: u64) {
+    // SAFETY: promised by the caller.
+    let (cpu, run) = unsafe { running(cpu) };
+    let context = run.tlb.data_context(cpu);
+    let reservation = Reservation::new(run.tlb.known(context, ea), bytes as u8);
+    run.world.memory.set_reservation(cpu.index, reservation);
+}
+
+unsafe extern "C" fn conditional(cpu: *mut Vcpu, ea: u64, bytes: u64, value: u64) -> u64 {
+    // SAFETY: promised by the caller.
+    let (cpu, run) = unsafe { running(cpu) };
+    let context = run.tlb.data_context(cpu);
+    let (entry, real) = (run.tlb.entry(context, ea), run.tlb.known(context, ea));
+    let memory = &mut *run.world.memory;
+    let held = memory.reservation(cpu.index).matches(real, bytes as u8);
+    debug_assert_eq!(entry.write, ea & !(PAGE - 1));
+    if held {
+        let host: *mut u8 = ptr::with_exposed_provenance_mut(entry.addend.wrapping_add(ea as usize));
+        // SAFETY: the caller has just found the translation for stores, whose pointer is valid; the access is aligned.
+        unsafe { ptr::copy_nonoverlapping(value.to_le_bytes().as_ptr(), host, bytes.min(8) as usize) };
+    }
+    memory.set_reservation(cpu.index, Reservation::NONE);
+    held as u64
 }
 
 unsafe extern "C" fn compute(

@@ -279,6 +279,24 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
     };
     let find_load = find(refill_load, offset_of!(Translated, read) as i8);
     let find_store = find(refill_store, offset_of!(Translated, write) as i8);
+    let mut aside = |function: usize| {
+        let start = place(code.offset());
+        dynasm!(code; .arch x64
+            // With the address to return to and one more these are 64 bytes: the stack is aligned.
+            ; push rsi; push rdi; push r8; push r9; push r10; push r11
+            ; sub rsp, 8
+            ; lea rdi, [rbp + VCPU]
+            ; mov rsi, rax
+            ; mov rax, QWORD function as i64
+            ; call rax
+            ; add rsp, 8
+            ; pop r11; pop r10; pop r9; pop r8; pop rdi; pop rsi
+            ; ret
+        );
+        start
+    };
+    let reserve = aside(CALLS.reserve as usize);
+    let conditional = aside(CALLS.conditional as usize);
     let step = place(code.offset());
     dynasm!(code; .arch x64
         ; sub rsp, 8
@@ -334,6 +352,8 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         refill_store,
         find_load,
         find_store,
+        reserve,
+        conditional,
         step,
         compute,
         compute_aside,

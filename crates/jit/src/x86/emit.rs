@@ -64,6 +64,10 @@ pub struct Shared {
     pub find_load: usize,
     /// The same for a store.
     pub find_store: usize,
+    /// Reserves rdx bytes at rax.
+    pub reserve: usize,
+    /// Stores rdx bytes of rcx at rax if they are reserved: rax becomes 1, or 0.
+    pub conditional: usize,
     /// Executes the instruction at rsi by the interpreter. Zero flag: go on.
     pub step: usize,
     /// Calls the function rdx with the operands at rsi. Zero flag: go on.
@@ -446,6 +450,8 @@ impl Emitter<'_> {
             Op::StorePair(width) => self.store(node, width, Some(node.c)),
             Op::Probe { bytes, write } => self.probe(node, bytes, write),
             Op::Zero => self.zero(node),
+            Op::Reserve => self.reserve(node),
+            Op::Conditional => self.store_conditional(node),
             Op::Exit => {
                 let condition = self.condition(node.a, None);
                 self.depart(condition, node.k);

@@ -228,4 +228,23 @@ impl Emitter<'_> {
         let registers = self.begin(node.a);
         self.look_up(bytes, write, node.k, registers);
     }
+
+    /// Reserves what has just been loaded.
+    pub fn reserve(&mut self, node: Node) {
+        self.address(node.a);
+        self.constant(RDX, node.k);
+        self.call(self.shared.reserve);
+    }
+
+    /// Stores if that is still reserved.
+    pub fn store_conditional(&mut self, node: Node) {
+        let value = self.need(node.b);
+        self.address(node.a);
+        let d = self.destination();
+        self.copy(RCX, value);
+        self.constant(RDX, node.k);
+        self.call(self.shared.conditional);
+        self.copy(d, RAX);
+        self.settle(Id(self.at), d);
+    }
 }
