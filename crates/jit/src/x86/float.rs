@@ -150,7 +150,12 @@ impl Emitter<'_> {
             dynasm!(self.code; .arch x64; vpslld xmm3, xmm0, 1; vpsrld xmm3, xmm3, 24);
         }
         self.constant(RCX, self.shared.limits[if float.double { 0 } else { 1 }] as u64);
-        dynasm!(self.code; .arch x64; vpsubd xmm3, xmm3, [rcx]; vpminud xmm4, xmm3, [rcx + 16]; vpxor xmm4, xmm4, xmm3; vptest xmm4, xmm4);
+        dynasm!(self.code; .arch x64
+            ; vpsubd xmm3, xmm3, [rcx]
+            ; vpminud xmm4, xmm3, [rcx + 16]
+            ; vpxor xmm4, xmm4, xmm3
+            ; vptest xmm4, xmm4
+        );
         self.jump_if(NOT_EQUAL, aside);
     }
 }

@@ -74,7 +74,14 @@ impl Emitter<'_> {
     fn look_up(&mut self, bytes: u8, store: bool, point: u64, registers: Registers) {
         let (label, retry) = (self.label(), self.label());
         self.bind(retry);
-        dynasm!(self.code; .arch x64; mov ecx, eax; shr ecx, 9; and ecx, 0x7f_e000; xor ecx, eax; shr ecx, 7; and ecx, 0x1_ffe0);
+        dynasm!(self.code; .arch x64
+            ; mov ecx, eax
+            ; shr ecx, 9
+            ; and ecx, 0x7f_e000
+            ; xor ecx, eax
+            ; shr ecx, 7
+            ; and ecx, 0x1_ffe0
+        );
         self.with_field(ADD, RCX, TRANSLATIONS);
         // The page of the last byte: what crosses into the next page does not match.
         if bytes > 1 {

@@ -12,10 +12,14 @@ mod coverage;
 #[path = "../../../isa/tests/instructions/different.rs"]
 mod different;
 mod host_float;
+#[path = "../../../isa/tests/instructions/random.rs"]
+mod random;
 #[expect(dead_code, reason = "tests of crates/isa need more")]
 #[path = "../../../isa/tests/instructions/reader.rs"]
 mod reader;
 mod recorded;
+#[path = "../../../isa/tests/instructions/words.rs"]
+mod words;
 
 use cases::{MEMORY, MEMORY_BYTES, more_cases, tried};
 use reader::{Executor, Machine};
