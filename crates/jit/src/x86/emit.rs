@@ -376,7 +376,7 @@ impl Emitter<'_> {
         }
         self.at = segment.nodes.end;
         self.locked = 0;
-        self.write_registers_to(written, segment.log.end);
+        (written..segment.log.end).for_each(|entry| self.write_register(entry));
         self.end(&segment.end);
         (!self.failed).then_some(())
     }
@@ -397,14 +397,6 @@ impl Emitter<'_> {
         self.stubs.push(Stub { label, aside: Aside::Overrun(segment), registers, point: 0 });
     }
 
-    /// What the log says up to entry `to`.
-    fn write_registers_to(&mut self, mut from: usize, to: usize) {
-        while from < to {
-            self.write_register(from);
-            from += 1;
-        }
-    }
-
     /// What the log says before node `at`, from entry `from` on. Returns how far it went.
     fn write_registers(&mut self, mut from: usize, at: u32) -> usize {
         while self.block.log.get(from).is_some_and(|write| write.at <= at) {
@@ -416,18 +408,16 @@ impl Emitter<'_> {
 
     fn write_register(&mut self, entry: usize) {
         let write = self.block.log[entry];
-        {
-            let (guest, id) = (write.register.0 as usize, write.value);
-            self.known.current[guest] = id;
-            let latest = self.known.latest[id.at()];
-            if latest == NOWHERE || self.known.home[latest as usize] != id {
-                self.known.latest[id.at()] = guest as u8;
-            }
-            let dirty = self.known.home[guest] != id;
-            let (word, bit) = (guest / 64, 1 << (guest % 64));
-            self.known.dirty[word] =
-                if dirty { self.known.dirty[word] | bit } else { self.known.dirty[word] & !bit };
+        let (guest, id) = (write.register.0 as usize, write.value);
+        self.known.current[guest] = id;
+        let latest = self.known.latest[id.at()];
+        if latest == NOWHERE || self.known.home[latest as usize] != id {
+            self.known.latest[id.at()] = guest as u8;
         }
+        let dirty = self.known.home[guest] != id;
+        let (word, bit) = (guest / 64, 1 << (guest % 64));
+        self.known.dirty[word] =
+            if dirty { self.known.dirty[word] | bit } else { self.known.dirty[word] & !bit };
     }
 
     /// The guest register in memory is up to date.
