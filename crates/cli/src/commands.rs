@@ -43,6 +43,9 @@ pub fn run(command: Command) -> Answer {
     }
 }
 
+/// What skiboot's console shows when an exception is its end.
+const FIRMWARE_DIES: &[u8] = b"] Fatal ";
+
 /// Where a run is recorded to.
 struct Target {
     output: PathBuf,
@@ -53,8 +56,11 @@ struct Target {
 fn live(run: args::Run, target: Option<Target>) -> Answer {
     let args::Run { guest, live, mut end, debug } = run;
     let images = read_images(&guest)?;
-    // Firmware that finds nothing to start gives up and asks for a reset, again and again: the first one is the end.
+    // Firmware that finds nothing to start gives up and asks for a reset, again and again: the first one is the end. What
+    // is no ELF file it starts as code; if that is the end of it, it will be the next time too.
     let nothing_to_start = is_powernv(&guest) && images.kernel.is_none();
+    let is_elf = |kernel: &Vec<u8>| kernel.starts_with(b"\x7fELF");
+    let anything = is_powernv(&guest) && images.kernel.as_ref().is_some_and(|kernel| !is_elf(kernel));
     let config = config(guest)?;
     let mut machine = build(&config, images.clone())?;
     let signals = catch_signals()?;
@@ -73,6 +79,9 @@ fn live(run: args::Run, target: Option<Target>) -> Answer {
     let mut rules = rules(&end, OnPanic::Stop);
     rules.reboot &= !nothing_to_start;
     let mut operator = operator(live, &end, signals)?;
+    if anything {
+        operator.onlooker.script_mut().watch_for_death(FIRMWARE_DIES);
+    }
     let mut history = match (recorder, &target) {
         (Some(recorder), Some(target)) => {
             let indexer = indexer(target, &recorder, &mut *machine);
@@ -86,11 +95,18 @@ fn live(run: args::Run, target: Option<Target>) -> Answer {
         eprintln!("timebase: {error}");
     }
     let outcome = outcome.map_err(|error| Status::Environment.because(error))?;
-    if nothing_to_start && outcome.ended == Ended::Reset && end.until.is_none() {
+    let in_vain = nothing_to_start || operator.onlooker.script().died();
+    if in_vain && outcome.ended == Ended::Reset && end.until.is_none() {
         end.quiet = true;
         conclude(&*machine, &outcome, None, &operator.onlooker, &end)?;
-        let text = "no kernel: the firmware found nothing to start and asked for a reset; give --kernel FILE";
-        return Err(Status::NoKernel.because(text));
+        return Err(Status::NoKernel.because(match nothing_to_start {
+            true => {
+                "no kernel: the firmware found nothing to start and asked for a reset; give --kernel FILE"
+            }
+            false => {
+                "kernel: it is no ELF file; the firmware started it as code, died, and asked for a reset"
+            }
+        }));
     }
     conclude(&*machine, &outcome, None, &operator.onlooker, &end)
 }

@@ -89,17 +89,39 @@ pub struct Script {
     /// Where in the line the next send may begin to match.
     from: usize,
     due: VecDeque<Vec<u8>>,
+    /// What is in a line with which the firmware dies, if anybody wants to know.
+    death: Option<&'static [u8]>,
+    died: bool,
 }
 
 impl Script {
     /// Waits for `until`, and for the first of `sends`.
     pub fn new(until: Option<Regex>, sends: Vec<Send>) -> Script {
-        Script { line: Vec::new(), until, reached: false, sends: sends.into(), from: 0, due: VecDeque::new() }
+        Script {
+            line: Vec::new(),
+            until,
+            reached: false,
+            sends: sends.into(),
+            from: 0,
+            due: VecDeque::new(),
+            death: None,
+            died: false,
+        }
+    }
+
+    /// Also looks for a line with this in it: with that the firmware dies.
+    pub fn watch_for_death(&mut self, words: &'static [u8]) {
+        self.death = Some(words);
+    }
+
+    /// The firmware said that it dies.
+    pub fn died(&self) -> bool {
+        self.died
     }
 
     /// The console shows more. True if there is something to do here.
     pub fn show(&mut self, bytes: &[u8]) -> bool {
-        if self.until.is_none() && self.sends.is_empty() {
+        if self.until.is_none() && self.sends.is_empty() && self.death.is_none() {
             return false;
         }
         let mut act = false;
@@ -129,6 +151,8 @@ impl Script {
             self.reached = true;
             act = true;
         }
+        self.died |=
+            self.death.is_some_and(|death| self.line.windows(death.len()).any(|words| words == death));
         while let Some(found) = self.sends.front().and_then(|send| send.when.find_at(&self.line, self.from)) {
             self.from = found.end();
             self.due.extend(self.sends.pop_front().map(|send| send.text));

@@ -64,6 +64,11 @@ impl Onlooker {
         &self.script
     }
 
+    /// The same, to be told what else to look for.
+    pub fn script_mut(&mut self) -> &mut Script {
+        &mut self.script
+    }
+
     /// Shows what was gathered.
     pub fn flush(&mut self) {
         if self.gathered.is_empty() {
@@ -211,5 +216,9 @@ impl World for Operator {
 
     fn second_passed(&mut self) -> bool {
         self.second.passed()
+    }
+
+    fn reboots(&self) -> bool {
+        !self.onlooker.script.died()
     }
 }

@@ -102,6 +102,38 @@ fn in_order(text: &str, expected: &[&str]) {
     }
 }
 
+/// The kernel's first instruction does nothing in one byte order and branches over the next one in the other; gdb takes it
+/// for a breakpoint of the program.
+#[test]
+fn a_trap_that_tells_the_byte_order_is_passed_forward_and_backward() {
+    let folder = TempDir::new().unwrap();
+    let guest = ["--machine", "powernv9", "--kernel", KERNEL, "--until", "dt-cpu-ftrs"];
+    let server = Server::start(&["replay", &record(&folder, &guest)]);
+    let said = server.gdb(
+        KERNEL,
+        &[
+            "break *0x20010000",
+            "continue",
+            "x/i $pc",
+            "stepi",
+            "p/x $pc",
+            "reverse-stepi",
+            "p/x $pc",
+            "break *0x20010024",
+            "continue",
+            "p/x $pc",
+            "delete 2",
+            "reverse-continue",
+            "p/x $pc",
+            "continue",
+            "p $_siginfo",
+        ],
+    );
+    in_order(&said, &["Breakpoint 1", "tdi", "= 0x20010008", "= 0x20010000", "= 0x20010024", "= 0x20010000"]);
+    assert!(!said.contains("Could not write"), "{said}");
+    in_order(&said, &["= 0x20010000", "= 0x20010000", "No more reverse-execution history"]);
+}
+
 #[test]
 fn the_planted_race_is_found_backwards() {
     let folder = TempDir::new().unwrap();

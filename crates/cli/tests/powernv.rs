@@ -72,6 +72,26 @@ fn without_a_kernel_the_firmware_says_so_and_that_is_the_end() {
     assert_eq!(code, Some(3), "{err}");
 }
 
+#[test]
+fn what_is_no_kernel_is_started_as_code_and_that_is_the_end() {
+    let place = tempfile::tempdir().unwrap();
+    for (name, bytes, last) in [
+        ("zeros", vec![0; 4096], "FATAL: Kernel is zeros"),
+        ("text", b"this is no kernel\n".repeat(1000), "Fatal Exception 0xe40"),
+    ] {
+        let file = place.path().join(name);
+        fs::write(&file, bytes).unwrap();
+        let tb = place.path().join("none.tb").to_str().unwrap().to_owned();
+        let (code, out, err) =
+            say(&["record", "-o", &tb, "--machine", "powernv9", "--kernel", file.to_str().unwrap()]);
+        assert!(out.contains(last), "{out}");
+        assert_eq!((code, err.lines().count(), out.matches("OPAL v").count()), (Some(7), 1, 1), "{err}");
+        assert!(err.contains("kernel: it is no ELF file"), "{err}");
+        let (code, replayed, err) = say(&["replay", &tb]);
+        assert_eq!((code, replayed == out), (Some(0), true), "{err}");
+    }
+}
+
 /// Console input on POWER10: interrupts of the serial port by LPC, PSI and the second XIVE, two threads of a core.
 #[test]
 fn linux_on_power10_is_typed_at_and_replays_exactly() {

@@ -73,6 +73,8 @@ pub struct Session {
     pub table: Table,
     /// Begins branches, where one can.
     pub brancher: Option<Box<Brancher>>,
+    /// Where gdb's pass over a trap led to, where gdb thinks that it did, and what is to be told of it when gdb continues.
+    passed: Option<(Position, u64, Stopped)>,
 }
 
 /// The guest as conditions see it.
@@ -155,6 +157,7 @@ impl Session {
             little_endian,
             table,
             brancher: None,
+            passed: None,
         }
     }
 
@@ -183,7 +186,47 @@ impl Session {
 
     /// Runs to the next breakpoint or watchpoint.
     pub fn go_on(&mut self, patience: &mut Patience) -> Result<Stopped, TravelError> {
-        self.go_to(FOREVER, patience)
+        match self.passed.take() {
+            Some((at, behind, stopped)) if at == self.timeline.position() => match stopped {
+                Stopped::Step { cpu } if self.is_at_breakpoint(cpu) => Ok(Stopped::Breakpoint { cpu }),
+                Stopped::Step { .. } if !self.breakpoints.contains_key(&behind) => {
+                    self.go_to(FOREVER, patience)
+                }
+                other => Ok(other),
+            },
+            _ => self.go_to(FOREVER, patience),
+        }
+    }
+
+    /// A breakpoint that counts is where `cpu` is.
+    fn is_at_breakpoint(&mut self, cpu: u32) -> bool {
+        let at = self.timeline.position();
+        let Session { timeline, breakpoints, watches, table, .. } = self;
+        let machine = timeline.machine();
+        let hit = Hit { at, cpu, what: Event::Breakpoint(machine.vcpu(cpu).regs.nia) };
+        Rules { breakpoints, watches, table }.accept(machine, &hit)
+    }
+
+    /// `cpu` is to go on at `address`. If that is behind the trap instruction that it is at, it makes the step that
+    /// history has there, and this is true.
+    ///
+    /// gdb takes a trap in the guest's code for a breakpoint that is always there, and passes over it by a change of the
+    /// program counter; a step is then a continuation up to a breakpoint behind it. In truth it is an instruction that may do
+    /// nothing, or, in the other byte order, branch: kernels begin with one that is both.
+    pub fn passes_trap(&mut self, cpu: u32, address: u64) -> Result<bool, TravelError> {
+        if cpu >= self.cpus() {
+            return Ok(false);
+        }
+        let nia = self.timeline.machine().vcpu(cpu).regs.nia;
+        let mut word = [0; 4];
+        let read = self.timeline.machine().read_effective(cpu, nia, &mut word);
+        let traps = is_trap(u32::from_be_bytes(word)) || is_trap(u32::from_le_bytes(word));
+        if address != nia.wrapping_add(4) || read < word.len() || !traps {
+            return Ok(false);
+        }
+        let stopped = self.step(cpu, &mut || true)?;
+        self.passed = Some((self.timeline.position(), address, stopped));
+        Ok(true)
     }
 
     fn go_to(&mut self, limit: Position, patience: &mut Patience) -> Result<Stopped, TravelError> {
@@ -399,6 +442,11 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// `tdi`, `twi`, `td` or `tw`: what gdb takes for a breakpoint of the program.
+fn is_trap(word: u32) -> bool {
+    matches!((word >> 26, word >> 1 & 0x3ff), (2 | 3, _) | (31, 4 | 68))
 }
 
 const FOREVER: Position = Position { count: u64::MAX, sequence: u32::MAX };

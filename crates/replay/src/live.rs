@@ -24,6 +24,10 @@ pub trait World: Watcher {
     fn idle(&mut self, now: Instant, deadline: Option<Instant>) -> Idle;
     /// About a second of the world's time has passed since this was last true.
     fn second_passed(&mut self) -> bool;
+    /// Whether a reset that the guest asks for now is carried out, if the [`Rules`] let it; else the run ends.
+    fn reboots(&self) -> bool {
+        true
+    }
 }
 
 /// What becomes of idle time.
@@ -205,6 +209,9 @@ impl Live {
                 self.flush(at)?;
             }
             if stop == Stop::Reset {
+                if !world.reboots() {
+                    return Ok(Rest::End(Ended::Reset, None));
+                }
                 self.note(at, Event::Reset)?;
                 machine.reset();
                 continue;

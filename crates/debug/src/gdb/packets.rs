@@ -2,6 +2,7 @@
 //! conditions of breakpoints, addresses of physical memory (as the peer has them), refusals that say why.
 
 use crate::Session;
+use timebase_machine::Register;
 
 /// Bytes of a packet at most.
 pub const LARGEST: usize = 0x4000;
@@ -121,10 +122,29 @@ pub fn answer(session: &mut Session, body: &[u8]) -> Option<String> {
         session.physical = mode != "0";
         return Some("OK".into());
     }
+    if let Some(answer) = passed_trap(session, text) {
+        return Some(answer);
+    }
     if writes(body) && !session.timeline.is_live() {
         return Some(READ_ONLY.into());
     }
     None
+}
+
+/// Answers a change of the program counter by which gdb passes over a trap instruction.
+fn passed_trap(session: &mut Session, text: &str) -> Option<String> {
+    let (number, digits) = text.strip_prefix('P')?.split_once('=')?;
+    let number = usize::from_str_radix(number, 16).ok()?;
+    if session.table.register(number) != Some(Register::Nia) || digits.len() != 16 {
+        return None;
+    }
+    let value = u64::from_str_radix(digits, 16).ok()?;
+    let address = if session.little_endian { value.swap_bytes() } else { value };
+    let cpu = session.selected[0].unwrap_or_else(|| session.current());
+    match session.passes_trap(cpu, address) {
+        Ok(passed) => passed.then(|| "OK".into()),
+        Err(error) => Some(format!("E.{error}")),
+    }
 }
 
 /// It writes memory or registers. A write of no bytes only asks whether one can.
