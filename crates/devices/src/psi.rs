@@ -12,6 +12,8 @@ use timebase_state::State;
 pub const LPC_CONTROLLER: u32 = 3;
 /// Number of the source of the first of four routes of LPC serial interrupts.
 pub const LPC_SERIAL: u32 = 7;
+/// Number of the source of the I2C masters.
+pub const I2C: u32 = 11;
 /// Number of the source of the self-boot engine's interrupt.
 pub const SELF_BOOT_ENGINE: u32 = 13;
 /// Sources.

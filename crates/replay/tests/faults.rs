@@ -295,7 +295,9 @@ fn gap5_a_flipped_bit_in_any_component_is_found_with_its_field_and_instruction()
 /// A flipped bit in any device is found.
 fn flipped_devices(machine: &str, count: u64) {
     let paths = flipped(&bare_metal(machine, 1, count + 50_000), "devices.", 100_000, count, 4);
-    for device in ["lpc.uart", "lpc.bmc", "occ", "xive.chips", "xive.threads", "psi", "scoms", "sbe"] {
+    for device in
+        ["lpc.uart", "lpc.bmc", "occ", "xive.chips", "xive.threads", "psi", "scoms", "sbe", "i2c", "phb"]
+    {
         let device = format!("devices.{device}");
         assert!(paths.iter().any(|path| path.starts_with(&device)), "{device} in {paths:?}");
     }
@@ -305,6 +307,16 @@ fn flipped_devices(machine: &str, count: u64) {
 fn gap5_a_flipped_bit_in_any_device_of_a_bare_metal_machine_is_found() {
     // skiboot has set up the interrupt controller and the time of day, and turns to the management controller.
     flipped_devices("powernv9", 27_945_317);
+}
+
+#[test]
+fn gap5_a_flipped_bit_in_a_pci_host_bridge_that_was_set_up_is_found() {
+    let count = PCI_IS_SET_UP;
+    let guest = bare_metal("powernv9", 1, count + 50_000);
+    let paths = flipped(&guest, "devices.phb", 100_000, count, 4);
+    for part in ["nest", "registers", "tables", "root_port"] {
+        assert!(paths.iter().any(|path| path.contains(part)), "{part} in {paths:?}");
+    }
 }
 
 #[test]

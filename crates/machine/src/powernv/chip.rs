@@ -4,12 +4,13 @@
 //! What nobody answers reads as all ones; over XSCOM it is an error in HMER. Both are counted for the report.
 
 use super::control::Controls;
+use super::pci;
 use super::scom::Scoms;
 use super::topology::Topology;
 use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec::Vec};
 use timebase_cpu::{Bus, BusError, Model};
 use timebase_devices::xive_native::Generation;
-use timebase_devices::{Bmc, Lpc, Occ, Psi, Sbe, XiveNative, occ, psi, sbe};
+use timebase_devices::{Bmc, I2c, Lpc, Occ, Phb, Psi, Sbe, XiveNative, i2c, occ, phb, psi, sbe};
 use timebase_memory::Memory;
 use timebase_state::{Instant, State};
 
@@ -58,6 +59,10 @@ pub(crate) struct Devices {
     pub psi: Box<[Psi]>,
     /// Of each chip.
     pub sbe: Box<[Sbe]>,
+    /// Of each chip, [`I2C_ENGINES`].
+    pub i2c: Box<[I2c]>,
+    /// Of each chip, those of [`pci::bridges`].
+    pub phb: Box<[Phb]>,
     pub controls: Controls,
     pub occ: Occ,
     pub scoms: Scoms,
@@ -87,6 +92,11 @@ impl Devices {
             ),
             psi: (0..topology.chips).map(|_| Psi::cold()).collect(),
             sbe: (0..topology.chips).map(|_| Sbe::default()).collect(),
+            i2c: (0..topology.chips * I2C_ENGINES).map(|n| i2c_engine(model, n)).collect(),
+            phb: (0..topology.chips)
+                .flat_map(|_| pci::bridges(model))
+                .map(|_| Phb::cold(pci::generation(model)))
+                .collect(),
             controls: Controls::cold(topology),
             occ: Occ::cold(layout, topology.chips),
             scoms: Scoms::default(),
@@ -103,14 +113,16 @@ impl Devices {
             sbe.look(now);
             psi.set_line(psi::SELF_BOOT_ENGINE, sbe.line());
         }
+        for (engines, psi) in self.i2c.chunks(I2C_ENGINES as usize).zip(&mut self.psi) {
+            psi.set_line(psi::I2C, engines.iter().any(I2c::line));
+        }
         for (n, on) in (psi::LPC_SERIAL..).zip(self.lpc.lines()) {
             self.psi[0].set_line(n, on);
         }
         self.psi[0].set_line(psi::LPC_CONTROLLER, self.lpc.error_line());
-        for psi in &mut self.psi {
-            for number in psi.take_events() {
-                self.xive.route(number >> 28, number & 0x0fff_ffff, memory);
-            }
+        let events = self.psi.iter_mut().map(Psi::take_events);
+        for number in events.chain(self.phb.iter_mut().map(Phb::take_events)).flatten() {
+            self.xive.route(number >> 28, number & 0x0fff_ffff, memory);
         }
     }
 
@@ -185,6 +197,10 @@ impl Devices {
             _ if register.wrapping_sub(SBE) < sbe::NUMBERS => {
                 return self.sbe[chip as usize].read(register - SBE);
             }
+            _ if register.wrapping_sub(I2C) < I2C_NUMBERS => {
+                let (engine, number) = i2c_register(chip, register);
+                return self.i2c[engine].read(number);
+            }
             _ if register.wrapping_sub(first.xive) < XIVE_NUMBERS => {
                 return self.xive.scom(chip, register - first.xive, memory);
             }
@@ -192,6 +208,9 @@ impl Devices {
                 return self.psi[chip as usize].scom(register - first.psi);
             }
             _ => {
+                if let Some((phb, unit, number)) = self.phb_register(chip, register) {
+                    return phb.scom(unit, number);
+                }
                 let controls = self.controls.read(self.model, chip, register);
                 return controls.or_else(|| self.scoms.read(self.model, chip, register));
             }
@@ -212,6 +231,10 @@ impl Devices {
             _ if register.wrapping_sub(SBE) < sbe::NUMBERS => {
                 self.sbe[chip as usize].write(register - SBE, value, now)
             }
+            _ if register.wrapping_sub(I2C) < I2C_NUMBERS => {
+                let (engine, number) = i2c_register(chip, register);
+                self.i2c[engine].write(number, value)
+            }
             _ if register.wrapping_sub(first.xive) < XIVE_NUMBERS => {
                 self.xive.set_scom(chip, register - first.xive, value, memory)
             }
@@ -219,10 +242,20 @@ impl Devices {
                 self.psi[chip as usize].set_scom(register - first.psi, value)
             }
             _ => {
+                if let Some((phb, unit, number)) = self.phb_register(chip, register) {
+                    return phb.set_scom(unit, number, value);
+                }
                 let controls = self.controls.write(self.model, chip, register, value);
                 controls.or_else(|| self.scoms.write(self.model, chip, register, value))
             }
         }
+    }
+
+    /// The PCI host bridge that an XSCOM register of a chip belongs to, and which unit's register of it that is.
+    fn phb_register(&mut self, chip: u32, register: u32) -> Option<(&mut Phb, phb::Unit, u32)> {
+        let (n, unit, number) = pci::stack_register(self.model, register)?;
+        let phb = self.phb.get_mut(chip as usize * pci::bridges(self.model).len() + n)?;
+        Some((phb, unit, number))
     }
 
     fn first(&self) -> First {
@@ -240,8 +273,31 @@ struct First {
 }
 /// The mailbox of the self-boot engine is at the same place in all chips.
 const SBE: u32 = 0xd_0050;
+/// The I2C masters, one behind the other.
+pub(super) const I2C: u32 = 0xa_0000;
+/// I2C masters of a chip that the host has, numbered from 0.
+pub(super) const I2C_ENGINES: u32 = 4;
+const I2C_NUMBERS: u32 = I2C_ENGINES * i2c::NUMBERS;
+/// The master at whose port 0 is the memory that identifies the module. Number 0 is the self-boot engine's.
+pub(super) const I2C_OF_MODULE: u32 = 1;
 const PSI_NUMBERS: u32 = 0x100;
 const XIVE_NUMBERS: u32 = 0x400;
+
+/// The I2C master and its register that are meant by an XSCOM register of a chip.
+fn i2c_register(chip: u32, register: u32) -> (usize, u32) {
+    let offset = register - I2C;
+    ((chip * I2C_ENGINES + offset / i2c::NUMBERS) as usize, offset % i2c::NUMBERS)
+}
+
+/// I2C master `n` of all chips.
+fn i2c_engine(model: Model, n: u32) -> I2c {
+    let (chip, engine) = (n / I2C_ENGINES, n % I2C_ENGINES);
+    let machine = match model {
+        Model::Power9 => "powernv9",
+        Model::Power10 => "powernv10",
+    };
+    I2c::cold(if engine == I2C_OF_MODULE { i2c::Eeprom::cold(machine, chip) } else { i2c::Eeprom::default() })
+}
 
 /// All ones of this many bytes.
 fn ones(bytes: u8) -> u64 {
@@ -272,6 +328,7 @@ impl Bus for Devices {
                 .xive
                 .load(cpu, address, bytes, memory)
                 .or_else(|| self.psi.iter_mut().find_map(|psi| psi.load(address)))
+                .or_else(|| self.phb.iter_mut().find_map(|phb| phb.load(address, bytes)))
                 .map(|value| value & ones(bytes)),
         };
         Ok(answer.unwrap_or_else(|| {
@@ -304,7 +361,8 @@ impl Bus for Devices {
             None => self
                 .xive
                 .store(cpu, address, bytes, value, memory)
-                .or_else(|| self.psi.iter_mut().find_map(|psi| psi.store(address, value))),
+                .or_else(|| self.psi.iter_mut().find_map(|psi| psi.store(address, value)))
+                .or_else(|| self.phb.iter_mut().find_map(|phb| phb.store(address, bytes, value))),
         };
         if answer.is_none() {
             self.unanswered(format!("store {address:#x}"));

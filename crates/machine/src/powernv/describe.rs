@@ -1,13 +1,14 @@
 //! The device tree that the service processor hands to skiboot ("skiboot: device tree requirements", doc/device-tree of
 //! its sources): root, chosen, processors, memory, one XSCOM node per chip with what it reaches, the LPC bus.
 
-use super::chip::{LPC, XSCOM, chip_base};
+use super::chip::{I2C, I2C_ENGINES, I2C_OF_MODULE, LPC, XSCOM, chip_base};
+use super::pci;
 use super::topology::Topology;
 use crate::Config;
 use crate::tree::{NodeId, ROOT, Tree};
 use alloc::format;
 use timebase_cpu::Model;
-use timebase_devices::bmc;
+use timebase_devices::{bmc, i2c};
 use timebase_state::time::TICKS_PER_SECOND;
 
 /// Attributes of the processor (the number of bytes, type 0, the bytes): those of POWER9, and what POWER10 adds.
@@ -160,6 +161,40 @@ fn xscom(tree: &mut Tree, model: Model, generation: &str, chip: u32) {
     tree.set(child, "compatible", format!("ibm,power-chiptod\0ibm,{generation}-chiptod\0").as_bytes());
     if chip < 2 {
         tree.set(child, if chip == 0 { "primary" } else { "secondary" }, &[]);
+    }
+    pci::describe(tree, node, model, generation);
+    for engine in 0..I2C_ENGINES {
+        i2c_master(tree, node, generation, engine);
+    }
+}
+
+/// An I2C master of a chip, with two buses. What is on them is for whoever looks, but for the memory of the module.
+fn i2c_master(tree: &mut Tree, xscom: NodeId, generation: &str, engine: u32) {
+    const PORTS: u32 = 2;
+    const LOCAL_BUS_HERTZ: u32 = 116_625_000;
+    let base = I2C + engine * i2c::NUMBERS;
+    let master = tree.add(xscom, &format!("i2cm@{base:x}"));
+    tree.set(master, "compatible", format!("ibm,power8-i2cm\0ibm,{generation}-i2cm\0").as_bytes());
+    tree.set_cells(master, "reg", &[base, i2c::NUMBERS]);
+    tree.set_cells(master, "#address-cells", &[1]);
+    tree.set_cells(master, "#size-cells", &[0]);
+    tree.set_cells(master, "chip-engine#", &[engine]);
+    tree.set_cells(master, "clock-frequency", &[LOCAL_BUS_HERTZ]);
+    for port in 0..PORTS {
+        let bus = tree.add(master, &format!("i2c-bus@{port:x}"));
+        let ports = format!("ibm,opal-i2c\0ibm,power8-i2c-port\0ibm,{generation}-i2c-port\0");
+        tree.set(bus, "compatible", ports.as_bytes());
+        tree.set_cells(bus, "reg", &[port]);
+        tree.set_cells(bus, "#address-cells", &[1]);
+        tree.set_cells(bus, "#size-cells", &[0]);
+        tree.set_cells(bus, "bus-frequency", &[400_000]);
+        if engine == I2C_OF_MODULE && port == 0 {
+            let memory = tree.add(bus, "eeprom@50");
+            tree.set_str(memory, "compatible", "atmel,24c128");
+            tree.set_cells(memory, "reg", &[0x50]);
+            tree.set_str(memory, "label", "module");
+            tree.set(memory, "read-only", &[]);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod chip;
 mod control;
 mod describe;
+mod pci;
 mod scom;
 mod topology;
 

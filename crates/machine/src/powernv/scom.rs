@@ -2,6 +2,7 @@
 //! (POWER9 and POWER10 register specifications; numbers as skiboot has them).
 
 use super::chip::{homer, occ_common};
+use super::pci;
 use alloc::collections::BTreeMap;
 use timebase_cpu::Model;
 use timebase_devices::occ;
@@ -30,6 +31,15 @@ const MASTER: u64 = 1 << (63 - 23);
 const MASTER_PATHS: u64 = 1 << (63 - 6) | 1 << (63 - 7);
 const SLAVE_PATHS: u64 = 1 << (63 - 8) | 1 << (63 - 10);
 
+/// Flags that the host and the on-chip controller leave each other, who uses which I2C master among them: to store,
+/// and behind it to clear and to set.
+fn flags(model: Model) -> u32 {
+    match model {
+        Model::Power9 => 0x6_c08a,
+        Model::Power10 => 0x6_c0ac,
+    }
+}
+
 /// The register of a chip, if it exists.
 fn kind(model: Model, chip: u32, register: u32) -> Option<Kind> {
     // The bus arbiter of the power management engines: its windows to HOMER (0) and to what the on-chip controllers share
@@ -45,6 +55,15 @@ fn kind(model: Model, chip: u32, register: u32) -> Option<Kind> {
         6 => return Some(Fixed(occ::COMMON_BYTES - BAR_UNIT)),
         1 | 3 | 5 | 7 => return Some(Kept(0)),
         _ => {}
+    }
+    if register == flags(model) {
+        return Some(Kept(0));
+    }
+    match pci::controller_register(model, register) {
+        Some(true) => return Some(Kept(0)),
+        // All lanes are of the first stack.
+        Some(false) => return Some(Fixed(0)),
+        None => {}
     }
     match register {
         // Export control, and where this part comes from.
@@ -110,6 +129,12 @@ impl Scoms {
 
     /// Stores it.
     pub fn write(&mut self, model: Model, chip: u32, register: u32, value: u64) -> Option<()> {
+        let flags = flags(model);
+        let (register, value) = match register.wrapping_sub(flags) {
+            1 => (flags, self.read(model, chip, flags)? & !value),
+            2 => (flags, self.read(model, chip, flags)? | value),
+            _ => (register, value),
+        };
         if let Kept(_) = kind(model, chip, register)? {
             self.stored.insert((chip, register), value);
         }
@@ -129,6 +154,9 @@ mod tests {
         assert_eq!(scoms.read(Model::Power9, 1, 0x1001_1010), Some(0));
         scoms.write(Model::Power9, 0, 0x200f_0114, 0).unwrap();
         assert_eq!(scoms.read(Model::Power9, 0, 0x200f_0114), Some(1 << 62));
+        scoms.write(Model::Power10, 0, 0x6_c0ae, 6).unwrap();
+        scoms.write(Model::Power10, 0, 0x6_c0ad, 2).unwrap();
+        assert_eq!(scoms.read(Model::Power10, 0, 0x6_c0ac), Some(4));
         assert_eq!(scoms.read(Model::Power9, 0, 0xdead), None);
         assert_eq!(scoms.write(Model::Power9, 0, 0xdead, 0), None);
     }
