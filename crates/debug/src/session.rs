@@ -211,8 +211,8 @@ impl Session {
     /// history has there, and this is true.
     ///
     /// gdb takes a trap in the guest's code for a breakpoint that is always there, and passes over it by a change of the
-    /// program counter; a step is then a continuation up to a breakpoint behind it. In truth it is an instruction that may do
-    /// nothing, or, in the other byte order, branch: kernels begin with one that is both.
+    /// program counter; a step is then a continuation up to a breakpoint behind it. In truth it is an instruction that
+    /// may do nothing, or, in the other byte order, branch: kernels begin with one that is both.
     pub fn passes_trap(&mut self, cpu: u32, address: u64) -> Result<bool, TravelError> {
         if cpu >= self.cpus() {
             return Ok(false);

@@ -330,7 +330,8 @@ mod tests {
             bare.write(number, u64::MAX);
             engine.write(number, u64::MAX);
             for number in 4..0xf {
-                (bare.read(number), engine.read(number));
+                bare.read(number);
+                engine.read(number);
             }
         }
         bare.write(0xb, 0).unwrap();
