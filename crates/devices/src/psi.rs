@@ -8,6 +8,8 @@ use crate::xive_native::bits::{self, Management, OFF, PENDING, RESET};
 use alloc::{collections::BTreeMap, vec::Vec};
 use timebase_state::State;
 
+/// Number of the source of the on-chip controller.
+pub const ON_CHIP_CONTROLLER: u32 = 1;
 /// Number of the source of the LPC host controller.
 pub const LPC_CONTROLLER: u32 = 3;
 /// Number of the source of the first of four routes of LPC serial interrupts.

@@ -113,6 +113,9 @@ impl Devices {
             sbe.look(now);
             psi.set_line(psi::SELF_BOOT_ENGINE, sbe.line());
         }
+        for (chip, psi) in (0..).zip(&mut self.psi) {
+            psi.set_line(psi::ON_CHIP_CONTROLLER, self.scoms.occ_line(chip));
+        }
         for (engines, psi) in self.i2c.chunks(I2C_ENGINES as usize).zip(&mut self.psi) {
             psi.set_line(psi::I2C, engines.iter().any(I2c::line));
         }

@@ -197,7 +197,10 @@ impl chassis::Board for Board {
         now: Instant,
     ) -> Result<Board, ConfigError> {
         let bmc = self.devices.lpc.bmc.after_reset();
-        Ok(Board { output: self.output, ..Board::power_on(config, model, bmc, count, now) })
+        let mut board = Board { output: self.output, ..Board::power_on(config, model, bmc, count, now) };
+        // The report is of the whole run.
+        board.devices.unanswered.clone_from(&self.devices.unanswered);
+        Ok(board)
     }
 
     fn load(&mut self, config: &Config, images: &Images) -> Result<(), ConfigError> {

@@ -31,13 +31,25 @@ const MASTER: u64 = 1 << (63 - 23);
 const MASTER_PATHS: u64 = 1 << (63 - 6) | 1 << (63 - 7);
 const SLAVE_PATHS: u64 = 1 << (63 - 8) | 1 << (63 - 10);
 
-/// Flags that the host and the on-chip controller leave each other, who uses which I2C master among them: to store,
-/// and behind it to clear and to set.
-fn flags(model: Model) -> u32 {
+/// Interrupts of the on-chip controller, one of which the host itself asks for: bit 0 is the line, the others say why.
+const OCC_INTERRUPTS: u32 = 0x6_c080;
+/// Flags that the host and the on-chip controller leave each other, who uses which I2C master among them.
+fn occ_flags(model: Model) -> u32 {
     match model {
         Model::Power9 => 0x6_c08a,
         Model::Power10 => 0x6_c0ac,
     }
+}
+
+/// What a store does to a register of the on-chip controller, which has one number to store and behind it numbers to
+/// clear and to set bits: the register, and its value then.
+fn occ_store(model: Model, register: u32, value: u64, old: impl Fn(u32) -> u64) -> Option<(u32, u64)> {
+    [OCC_INTERRUPTS, occ_flags(model)].into_iter().find_map(|base| match register.wrapping_sub(base) {
+        0 => Some((base, value)),
+        1 => Some((base, old(base) & !value)),
+        2 => Some((base, old(base) | value)),
+        _ => None,
+    })
 }
 
 /// The register of a chip, if it exists.
@@ -56,7 +68,7 @@ fn kind(model: Model, chip: u32, register: u32) -> Option<Kind> {
         1 | 3 | 5 | 7 => return Some(Kept(0)),
         _ => {}
     }
-    if register == flags(model) {
+    if register == OCC_INTERRUPTS || register == occ_flags(model) {
         return Some(Kept(0));
     }
     match pci::controller_register(model, register) {
@@ -119,6 +131,11 @@ fn core_10(register: u32) -> Option<Kind> {
 }
 
 impl Scoms {
+    /// The interrupt line of a chip's on-chip controller.
+    pub fn occ_line(&self, chip: u32) -> bool {
+        self.stored.get(&(chip, OCC_INTERRUPTS)).is_some_and(|bits| bits >> 63 != 0)
+    }
+
     /// Loads a register of a chip. None: there is none.
     pub fn read(&self, model: Model, chip: u32, register: u32) -> Option<u64> {
         match kind(model, chip, register)? {
@@ -129,12 +146,8 @@ impl Scoms {
 
     /// Stores it.
     pub fn write(&mut self, model: Model, chip: u32, register: u32, value: u64) -> Option<()> {
-        let flags = flags(model);
-        let (register, value) = match register.wrapping_sub(flags) {
-            1 => (flags, self.read(model, chip, flags)? & !value),
-            2 => (flags, self.read(model, chip, flags)? | value),
-            _ => (register, value),
-        };
+        let old = |base| self.stored.get(&(chip, base)).copied().unwrap_or(0);
+        let (register, value) = occ_store(model, register, value, old).unwrap_or((register, value));
         if let Kept(_) = kind(model, chip, register)? {
             self.stored.insert((chip, register), value);
         }
@@ -157,6 +170,10 @@ mod tests {
         scoms.write(Model::Power10, 0, 0x6_c0ae, 6).unwrap();
         scoms.write(Model::Power10, 0, 0x6_c0ad, 2).unwrap();
         assert_eq!(scoms.read(Model::Power10, 0, 0x6_c0ac), Some(4));
+        scoms.write(Model::Power10, 1, 0x6_c082, 1 << 63 | 1 << 48).unwrap();
+        assert_eq!((scoms.occ_line(0), scoms.occ_line(1)), (false, true));
+        scoms.write(Model::Power10, 1, 0x6_c081, u64::MAX).unwrap();
+        assert_eq!((scoms.occ_line(1), scoms.read(Model::Power10, 1, 0x6_c080)), (false, Some(0)));
         assert_eq!(scoms.read(Model::Power9, 0, 0xdead), None);
         assert_eq!(scoms.write(Model::Power9, 0, 0xdead, 0), None);
     }
