@@ -62,7 +62,7 @@ fn live(run: args::Run, target: Option<Target>) -> Answer {
     let is_elf = |kernel: &Vec<u8>| kernel.starts_with(b"\x7fELF");
     let anything = is_powernv(&guest) && images.kernel.as_ref().is_some_and(|kernel| !is_elf(kernel));
     let config = config(guest)?;
-    let mut machine = build(&config, images.clone())?;
+    let mut machine = build(&config, &images)?;
     let signals = catch_signals()?;
     let recorder = match &target {
         None => None,
@@ -211,7 +211,7 @@ pub fn open_to_run(file: &Path) -> Result<Option<Opened>, Complaint> {
     }
     let images = recording.images().map_err(bad)?;
     let little_endian = is_little_endian(&images);
-    let mut machine = build(&recording.header().config, images)
+    let mut machine = build(&recording.header().config, &images)
         .map_err(|error| Status::BadRecording.because(format!("{}: {error}", file.display())))?;
     recording.check(machine.schema()).map_err(bad)?;
     Ok(Some(Opened { recording, machine, little_endian }))
@@ -452,7 +452,7 @@ fn config(guest: args::Guest) -> Result<Config, Complaint> {
 }
 
 /// A machine. What is wrong with an image is told by its name in front, all else is a matter of flags.
-pub fn build(config: &Config, images: Images) -> Result<BoxedMachine, Complaint> {
+pub fn build(config: &Config, images: &Images) -> Result<BoxedMachine, Complaint> {
     engine::machine(config, images).map_err(|ConfigError(text)| {
         let of_an_image = ["kernel: ", "initrd: ", "firmware: "].iter().any(|image| text.starts_with(image));
         if of_an_image { Status::Environment } else { Status::Usage }.because(text)

@@ -21,7 +21,7 @@ pub fn choose(engine: Engine) -> Result<(), Complaint> {
 }
 
 /// Builds a machine with the engine that was chosen.
-pub fn machine(config: &Config, images: Images) -> Result<BoxedMachine, ConfigError> {
+pub fn machine(config: &Config, images: &Images) -> Result<BoxedMachine, ConfigError> {
     let compiler = match CHOICE.get() {
         Some(Engine::Interpreter) => None,
         Some(Engine::Auto | Engine::Jit) | None => timebase_jit::compiler(nanoseconds),

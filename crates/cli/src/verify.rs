@@ -116,7 +116,7 @@ pub fn verify(verify: args::Verify) -> Answer {
 }
 
 fn make(recording: &Recording, images: &Images, _: Trial) -> Result<BoxedMachine, String> {
-    build(&recording.header().config, images.clone()).map_err(|complaint| complaint.to_string())
+    build(&recording.header().config, images).map_err(|complaint| complaint.to_string())
 }
 
 /// What a thread checks with.

@@ -65,10 +65,10 @@ fn start(model: Model, engine: Engine, records: &[Record]) -> Result<BoxedMachin
     let images = Images { kernel, firmware: Some(GUEST.into()), ..Images::default() };
     let config = config(model);
     let built = match engine {
-        Engine::Interpreter => timebase_machine::build(&config, images),
+        Engine::Interpreter => timebase_machine::build(&config, &images),
         Engine::Compiler => {
             let compiler = timebase_jit::compiler(|| 0).ok_or("this host has no compiler")?;
-            timebase_machine::with_compiler(&config, images, compiler)
+            timebase_machine::with_compiler(&config, &images, compiler)
         }
     };
     built.map_err(|error| error.0)

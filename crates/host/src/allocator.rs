@@ -4,6 +4,9 @@
 //! allocator they would lie across pages of the host, each with a fault of its own when it is first touched, and with
 //! two translations of the host each when it is used. Here they come from pieces of 2 MiB that the host may map at
 //! once, and so do large vectors. Everything else goes to the system's allocator.
+//!
+//! The host clears memory before it hands it out, which takes longer than to fill it. So pieces that are free again,
+//! those of an image that has been loaded above all, are kept for what comes next.
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -17,10 +20,44 @@ const PIECE: usize = 2 << 20;
 const BLOCK: usize = 4096 + 128;
 /// From this size on an allocation gets pieces of its own.
 const LARGE: usize = 1 << 20;
+/// Free pieces that are kept, at most.
+const KEPT: usize = 48;
 
-/// Free blocks, linked through their first words, and the rest of the piece that is being handed out.
+/// What is free, linked through its first words.
+struct Free {
+    first: *mut *mut u8,
+    count: usize,
+}
+
+impl Free {
+    const NONE: Free = Free { first: ptr::null_mut(), count: 0 };
+
+    /// Null if nothing is free.
+    fn take(&mut self) -> *mut u8 {
+        let taken = self.first;
+        if !taken.is_null() {
+            // SAFETY: what is free begins with the link to the next.
+            self.first = unsafe { taken.read() }.cast();
+            self.count -= 1;
+        }
+        taken.cast()
+    }
+
+    /// # Safety
+    /// `given` must be aligned to its first word and be used by nobody else.
+    unsafe fn give(&mut self, given: *mut u8) {
+        let given: *mut *mut u8 = given.cast();
+        // SAFETY: promised by the caller.
+        unsafe { given.write(self.first.cast()) };
+        self.first = given;
+        self.count += 1;
+    }
+}
+
+/// Free blocks, free pieces, and the rest of the piece that is being handed out in blocks.
 struct Blocks {
-    free: *mut *mut u8,
+    free: Free,
+    pieces: Free,
     next: *mut u8,
     left: usize,
 }
@@ -53,7 +90,7 @@ impl Allocator {
     /// An allocator that has handed out nothing.
     #[expect(clippy::new_without_default, reason = "a static needs a const function")]
     pub const fn new() -> Allocator {
-        let blocks = Blocks { free: ptr::null_mut(), next: ptr::null_mut(), left: 0 };
+        let blocks = Blocks { free: Free::NONE, pieces: Free::NONE, next: ptr::null_mut(), left: 0 };
         Allocator { locked: AtomicBool::new(false), blocks: UnsafeCell::new(blocks) }
     }
 
@@ -97,14 +134,15 @@ fn map(bytes: usize) -> *mut u8 {
 
 impl Blocks {
     fn take(&mut self) -> *mut u8 {
-        if !self.free.is_null() {
-            let block = self.free;
-            // SAFETY: a free block begins with the link to the next one.
-            self.free = unsafe { block.read() }.cast();
-            return block.cast();
+        let block = self.free.take();
+        if !block.is_null() {
+            return block;
         }
         if self.left < BLOCK {
-            self.next = map(PIECE);
+            self.next = self.pieces.take();
+            if self.next.is_null() {
+                self.next = map(PIECE);
+            }
             if self.next.is_null() {
                 self.left = 0;
                 return ptr::null_mut();
@@ -118,10 +156,34 @@ impl Blocks {
     }
 
     fn give_back(&mut self, block: *mut u8) {
-        let block: *mut *mut u8 = block.cast();
         // SAFETY: the block was handed out by `take` and is free again; blocks are aligned to 128 bytes.
-        unsafe { block.write(self.free.cast()) };
-        self.free = block;
+        unsafe { self.free.give(block) };
+    }
+
+    /// Keeps as many of `count` pieces from `first` on as there is room for; says how many.
+    ///
+    /// # Safety
+    /// They are whole pieces that nobody uses.
+    unsafe fn keep(&mut self, first: *mut u8, count: usize) -> usize {
+        let kept = count.min(KEPT.saturating_sub(self.pieces.count));
+        for n in 0..kept {
+            // SAFETY: promised by the caller.
+            unsafe { self.pieces.give(first.wrapping_add(n * PIECE)) };
+        }
+        kept
+    }
+}
+
+impl Allocator {
+    /// Memory for a large allocation, and whether it is all zero; null if the host has none.
+    fn pieces(&self, bytes: usize) -> (*mut u8, bool) {
+        if bytes <= PIECE {
+            let piece = self.with_blocks(|blocks| blocks.pieces.take());
+            if !piece.is_null() {
+                return (piece, false);
+            }
+        }
+        (map(bytes), true)
     }
 }
 
@@ -131,7 +193,7 @@ unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match from(layout) {
             From::Blocks => self.with_blocks(Blocks::take),
-            From::Pieces => map(layout.size()),
+            From::Pieces => self.pieces(layout.size()).0,
             // SAFETY: promised by the caller.
             From::System => unsafe { System.alloc(layout) },
         }
@@ -147,7 +209,14 @@ unsafe impl GlobalAlloc for Allocator {
                 }
                 block
             },
-            From::Pieces => map(layout.size()),
+            From::Pieces => {
+                let (pieces, zero) = self.pieces(layout.size());
+                if !zero {
+                    // SAFETY: a piece was just allocated, and this is no larger.
+                    unsafe { pieces.write_bytes(0, layout.size()) };
+                }
+                pieces
+            }
             // SAFETY: promised by the caller.
             From::System => unsafe { System.alloc_zeroed(layout) },
         }
@@ -158,7 +227,11 @@ unsafe impl GlobalAlloc for Allocator {
             From::Blocks => self.with_blocks(|blocks| blocks.give_back(block)),
             // SAFETY: the pieces were mapped for this layout, and the caller uses them no more.
             From::Pieces => unsafe {
-                let _ = munmap(block.cast(), layout.size().next_multiple_of(PIECE));
+                let count = layout.size().div_ceil(PIECE);
+                let kept = self.with_blocks(|blocks| blocks.keep(block, count));
+                if kept < count {
+                    let _ = munmap(block.wrapping_add(kept * PIECE).cast(), (count - kept) * PIECE);
+                }
             },
             // SAFETY: promised by the caller.
             From::System => unsafe { System.dealloc(block, layout) },

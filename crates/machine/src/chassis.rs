@@ -11,7 +11,7 @@ use crate::{
 use alloc::{boxed::Box, collections::BTreeMap, string::String, vec, vec::Vec};
 use timebase_cpu::{Bus, Clock, Engine, Exit, Model, Vcpu, World};
 use timebase_memory::Memory;
-use timebase_state::{Difference, Digest, Instant, LoadError, Snapshot, State};
+use timebase_state::{Difference, Digest, Instant, LoadError, Paged, Snapshot, State};
 
 /// The port of the console.
 pub(crate) const CONSOLE: &str = "console0";
@@ -136,6 +136,8 @@ pub(crate) use parts;
 pub(crate) trait Board: State + Send + Sized {
     type Slot: Slot;
     type Devices: Bus;
+    /// What is known of the images once they are in memory.
+    type Loaded: Send;
 
     /// Refuses configurations that make no machine.
     fn check(config: &Config) -> Result<(), ConfigError>;
@@ -149,8 +151,10 @@ pub(crate) trait Board: State + Send + Sized {
         count: InstructionCount,
         now: Instant,
     ) -> Result<Self, ConfigError>;
-    /// Loads the images and sets vCPUs on their way.
-    fn load(&mut self, config: &Config, images: &Images) -> Result<(), ConfigError>;
+    /// Puts the images into memory.
+    fn load(&mut self, config: &Config, images: &Images) -> Result<Self::Loaded, ConfigError>;
+    /// Sets vCPUs on their way, with the images in memory.
+    fn start(&mut self, config: &Config, loaded: &Self::Loaded) -> Result<(), ConfigError>;
     fn view(&self) -> View<'_, Self::Slot>;
     fn parts(&mut self) -> Parts<'_, Self::Slot, Self::Devices>;
     /// Brings the lines of devices to the vCPUs, looks at what is due, and wakes who rests.
@@ -184,10 +188,12 @@ pub(crate) trait Board: State + Send + Sized {
 }
 
 /// A machine around its board.
-pub(crate) struct Chassis<B> {
+pub(crate) struct Chassis<B: Board> {
     pub board: B,
     pub config: Config,
-    images: Images,
+    loaded: B::Loaded,
+    /// Main memory with the images and nothing else, as after each reset. It shares what the guest does not write.
+    original: Paged,
     pub model: Model,
     pub engine: Box<dyn Engine>,
     quantum: u64,
@@ -203,15 +209,20 @@ impl<B: Board> Chassis<B> {
     /// The machine at power-on.
     pub fn cold(
         config: &Config,
-        images: Images,
+        images: &Images,
         model: Model,
         engine: Box<dyn Engine>,
     ) -> Result<Chassis<B>, ConfigError> {
         B::check(config)?;
-        let mut machine = Chassis {
-            board: B::cold(config, model)?,
+        let mut board = B::cold(config, model)?;
+        let loaded = board.load(config, images)?;
+        let [original, _] = board.view().memory.storage();
+        board.start(config, &loaded)?;
+        Ok(Chassis {
+            board,
             config: config.clone(),
-            images,
+            loaded,
+            original,
             model,
             engine,
             quantum: u64::MAX,
@@ -221,9 +232,7 @@ impl<B: Board> Chassis<B> {
             interrupts: BTreeMap::new(),
             hcalls: BTreeMap::new(),
             rtas: BTreeMap::new(),
-        };
-        machine.board.load(&machine.config, &machine.images)?;
-        Ok(machine)
+        })
     }
 
     /// Looks at what is due, lets those that rest wake, and brings the lines of devices to the vCPUs.
@@ -512,7 +521,8 @@ impl<B: Board> Machine for Chassis<B> {
         let Ok(board) = self.board.after_reset(&self.config, self.model, count, now) else { return };
         self.board = board;
         *self.board.parts().sequence = sequence + 1;
-        let _ = self.board.load(&self.config, &self.images);
+        self.board.parts().memory.put(&self.original);
+        let _ = self.board.start(&self.config, &self.loaded);
         self.observer.reset();
         self.flush_caches();
     }

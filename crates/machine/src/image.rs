@@ -19,23 +19,21 @@ pub(crate) struct Segment<'a> {
 /// An image taken apart.
 pub(crate) struct Image<'a> {
     pub segments: Vec<Segment<'a>>,
+    pub program: Program,
+}
+
+/// A program in memory.
+pub(crate) struct Program {
+    /// The first address of everything that is loaded.
+    pub start: u64,
+    /// The first address after everything that is loaded.
+    pub end: u64,
+    /// Where it is entered.
     pub entry: u64,
     /// Its code is for 64-bit mode.
     pub bits64: bool,
     /// Its code is little-endian.
     pub little_endian: bool,
-}
-
-impl Image<'_> {
-    /// The first address after everything that is loaded.
-    pub fn end(&self) -> u64 {
-        self.segments.iter().map(|s| s.address.saturating_add(s.memory_bytes)).max().unwrap_or(0)
-    }
-
-    /// The first address of everything that is loaded.
-    pub fn start(&self) -> u64 {
-        self.segments.iter().map(|s| s.address).min().unwrap_or(0)
-    }
 }
 
 /// An image linked at kernel addresses (0xc000...) runs anywhere and is loaded at [`KERNEL_BASE`]; any other is
@@ -54,7 +52,7 @@ fn parse_elf<'a, E: FileHeader<Endian = Endianness>>(
     if header.e_machine(endian) != machine {
         return Err(format!("it is an ELF file for machine {}, not for Power", header.e_machine(endian).0));
     }
-    let mut segments = Vec::new();
+    let (mut segments, mut start, mut end) = (Vec::new(), u64::MAX, 0);
     for program in header.program_headers(endian, data).map_err(damaged)? {
         if program.p_type(endian) != PT_LOAD {
             continue;
@@ -64,7 +62,9 @@ fn parse_elf<'a, E: FileHeader<Endian = Endianness>>(
         let memory_bytes: u64 = program.p_memsz(endian).into();
         if memory_bytes != 0 {
             let address = place(program.p_vaddr(endian).into());
-            segments.push(Segment { address, bytes, memory_bytes: memory_bytes.max(bytes.len() as u64) });
+            let memory_bytes = memory_bytes.max(bytes.len() as u64);
+            (start, end) = (address.min(start), address.saturating_add(memory_bytes).max(end));
+            segments.push(Segment { address, bytes, memory_bytes });
         }
     }
     if segments.is_empty() {
@@ -76,7 +76,7 @@ fn parse_elf<'a, E: FileHeader<Endian = Endianness>>(
         entry = segments[0].address;
     }
     let (bits64, little_endian) = (header.is_type_64(), endian.is_little_endian());
-    Ok(Image { segments, entry: place(entry), bits64, little_endian })
+    Ok(Image { segments, program: Program { start, end, entry: place(entry), bits64, little_endian } })
 }
 
 /// Takes `data` apart: ELF for Power of either width and byte order. The error completes "kernel: ...".

@@ -25,7 +25,7 @@ pub use timebase_cpu::{Register, Vcpu};
 pub use timebase_memory::{Memory, Space, Watchpoint};
 
 /// Builds the machine that `config` names, run by the interpreter.
-pub fn build(config: &Config, images: Images) -> Result<BoxedMachine, ConfigError> {
+pub fn build(config: &Config, images: &Images) -> Result<BoxedMachine, ConfigError> {
     let model = model(config)?;
     with_engine(config, images, Box::new(Interpreter::new(model)))
 }
@@ -33,7 +33,7 @@ pub fn build(config: &Config, images: Images) -> Result<BoxedMachine, ConfigErro
 /// Builds the machine that `config` names; `compiler` makes host code of what is hot.
 pub fn with_compiler(
     config: &Config,
-    images: Images,
+    images: &Images,
     compiler: Box<dyn Compiler>,
 ) -> Result<BoxedMachine, ConfigError> {
     let model = model(config)?;
@@ -53,7 +53,7 @@ fn model(config: &Config) -> Result<Model, ConfigError> {
 /// Builds the machine that `config` names, run by `engine`.
 pub fn with_engine(
     config: &Config,
-    images: Images,
+    images: &Images,
     engine: Box<dyn Engine>,
 ) -> Result<BoxedMachine, ConfigError> {
     match config.machine.as_str() {

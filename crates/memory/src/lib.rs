@@ -332,6 +332,15 @@ impl Memory {
         [self.regions[0].storage.clone(), self.regions[1].storage.clone()]
     }
 
+    /// Main memory has this content from now on, shared until it is written. The engine must drop all its caches.
+    ///
+    /// # Panics
+    /// If it has another length: it was taken from a memory like this one.
+    pub fn put(&mut self, main: &Paged) {
+        assert_eq!(main.len(), self.bytes(), "another length");
+        self.regions[0].storage = main.clone();
+    }
+
     /// The storage was `before` and was loaded anew: tells the engine, which has dropped its translations, which code
     /// changed by that. The rest of what it decoded is still true.
     pub fn replaced(&mut self, before: &[Paged; 2]) {

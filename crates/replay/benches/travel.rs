@@ -40,8 +40,8 @@ fn open(path: &Path) -> Timeline {
     let images = recording.images().expect("its images");
     let config = &recording.header().config;
     let machine = match timebase_jit::compiler(|| 0) {
-        Some(compiler) => timebase_machine::with_compiler(config, images, compiler),
-        None => timebase_machine::build(config, images),
+        Some(compiler) => timebase_machine::with_compiler(config, &images, compiler),
+        None => timebase_machine::build(config, &images),
     }
     .map_err(|e| e.0)
     .expect("a machine");

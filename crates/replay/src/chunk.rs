@@ -84,12 +84,17 @@ pub fn preamble(signature: [u8; 8]) -> [u8; PREAMBLE] {
 }
 
 /// Packs payloads into chunks; keeps the compressor's memory between them.
-pub struct Packer(zstd::bulk::Compressor<'static>);
+pub struct Packer {
+    compressor: zstd::bulk::Compressor<'static>,
+    packed: Vec<u8>,
+    chunk: Vec<u8>,
+}
 
 impl Packer {
     /// A packer of zstd's `level`.
     pub fn new(level: i32) -> io::Result<Packer> {
-        zstd::bulk::Compressor::new(level).map(Packer)
+        let compressor = zstd::bulk::Compressor::new(level)?;
+        Ok(Packer { compressor, packed: Vec::new(), chunk: Vec::new() })
     }
 
     /// Writes one chunk with a single call of `write_all`, so that a killed process leaves at most one cut chunk.
@@ -99,18 +104,21 @@ impl Packer {
     /// If the payload is larger than [`LARGEST`]: the caller cuts it.
     pub fn write(&mut self, out: &mut impl Write, kind: Kind, payload: &[u8]) -> io::Result<u64> {
         assert!(payload.len() <= LARGEST, "a payload of {} bytes is too large", payload.len());
-        let packed = self.0.compress(payload)?;
+        let Packer { compressor, packed, chunk } = self;
+        packed.clear();
+        packed.reserve(zstd::zstd_safe::compress_bound(payload.len()));
+        compressor.compress_to_buffer(payload, packed)?;
         let (encoding, stored) = if packed.len() < payload.len() { (1, &packed[..]) } else { (0, payload) };
-        let mut chunk = Vec::with_capacity(HEADER + stored.len());
+        chunk.clear();
         chunk.extend_from_slice(&MAGIC);
         chunk.extend_from_slice(&[kind as u8, encoding, 0, 0]);
         chunk.extend_from_slice(&(stored.len() as u32).to_le_bytes());
         chunk.extend_from_slice(&(payload.len() as u32).to_le_bytes());
         chunk.extend_from_slice(&crc32fast::hash(stored).to_le_bytes());
-        let check = crc32fast::hash(&chunk);
+        let check = crc32fast::hash(chunk);
         chunk.extend_from_slice(&check.to_le_bytes());
         chunk.extend_from_slice(stored);
-        out.write_all(&chunk)?;
+        out.write_all(chunk)?;
         Ok(chunk.len() as u64)
     }
 }
@@ -171,6 +179,10 @@ pub struct Reader<R> {
     offset: u64,
     length: u64,
     skipped: Option<Kind>,
+    left_packed: Option<Kind>,
+    unpacker: zstd::bulk::Decompressor<'static>,
+    /// The payload as it stands in the file.
+    stored: Vec<u8>,
 }
 
 impl<R: Read + Seek> Reader<R> {
@@ -193,12 +205,25 @@ impl<R: Read + Seek> Reader<R> {
         if word(8) != FORMAT {
             return Err(Damage::Format(word(8)));
         }
-        Ok(Reader { input, offset: PREAMBLE as u64, length, skipped: None })
+        Ok(Reader {
+            input,
+            offset: PREAMBLE as u64,
+            length,
+            skipped: None,
+            left_packed: None,
+            unpacker: zstd::bulk::Decompressor::new()?,
+            stored: Vec::new(),
+        })
     }
 
     /// From now on [`Reader::next_chunk`] leaves out payloads of `kind`, and does not check them.
     pub fn skip(&mut self, kind: Kind) {
         self.skipped = Some(kind);
+    }
+
+    /// From now on [`Reader::next_chunk`] checks payloads of `kind`, but leaves them out.
+    pub fn leave_packed(&mut self, kind: Kind) {
+        self.left_packed = Some(kind);
     }
 
     /// Offset of the next chunk in bytes; at the end, the bytes that are sound.
@@ -216,9 +241,10 @@ impl<R: Read + Seek> Reader<R> {
         let (offset, length) = (self.offset, self.length);
         self.input.seek(SeekFrom::Start(place.offset))?;
         (self.offset, self.length) = (place.offset, place.offset + place.length);
-        let skipped = self.skipped.take();
+        let (skipped, left_packed) = (self.skipped.take(), self.left_packed.take());
         let next = self.next_chunk();
-        (self.offset, self.length, self.skipped) = (offset, length, skipped);
+        (self.offset, self.length) = (offset, length);
+        (self.skipped, self.left_packed) = (skipped, left_packed);
         self.input.seek(SeekFrom::Start(offset))?;
         next
     }
@@ -263,17 +289,22 @@ impl<R: Read + Seek> Reader<R> {
             self.input.seek(SeekFrom::Start(self.offset))?;
             return Ok(Next::Chunk(kind, place, Vec::new()));
         }
-        let mut payload = vec![0; stored];
-        self.input.read_exact(&mut payload)?;
-        if word(16) != crc32fast::hash(&payload) {
+        self.stored.resize(stored, 0);
+        self.input.read_exact(&mut self.stored)?;
+        if word(16) != crc32fast::hash(&self.stored) {
             return corrupt("the checksum of a chunk is wrong");
         }
-        if header[5] == 1 {
-            match zstd::bulk::decompress(&payload, raw) {
-                Ok(unpacked) => payload = unpacked,
-                Err(_) => return corrupt("a chunk cannot be unpacked"),
-            }
+        if let Some(kind) = kind.filter(|_| kind == self.left_packed) {
+            self.offset += place.length;
+            return Ok(Next::Chunk(kind, place, Vec::new()));
         }
+        let payload = match header[5] {
+            0 => self.stored.clone(),
+            _ => match self.unpacker.decompress(&self.stored, raw) {
+                Ok(unpacked) => unpacked,
+                Err(_) => return corrupt("a chunk cannot be unpacked"),
+            },
+        };
         if payload.len() != raw {
             return corrupt("a chunk has another length than it says");
         }

@@ -162,12 +162,14 @@ impl Recorder {
         self.sound = chunk::PREAMBLE as u64;
         self.chunk(Kind::Header, &self.header.encode())?;
         let mut stored = BTreeSet::new();
+        let mut payload = Vec::new();
         for image in self.header.images.clone() {
             if !stored.insert(image.hash) {
                 continue;
             }
             for piece in content_of(images, image.role).unwrap_or_default().chunks(1 << 20) {
-                let mut payload = image.hash.to_vec();
+                payload.clear();
+                payload.extend_from_slice(&image.hash);
                 payload.extend_from_slice(piece);
                 self.chunk(Kind::Image, &payload)?;
             }

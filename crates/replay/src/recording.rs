@@ -1,6 +1,6 @@
 //! Reads a recording.
 
-use crate::chunk::{Damage, Kind, Next, Place, RECORDING, Reader};
+use crate::chunk::{Damage, Kind, LARGEST, Next, Place, RECORDING, Reader};
 use crate::code::{Decode, Malformed};
 use crate::event::{Event, Header, Image, Record, Role};
 use crate::{BUILD, FORMAT, SEMANTICS_EPOCH};
@@ -68,7 +68,8 @@ impl From<Damage> for OpenError {
 pub struct Recording {
     header: Header,
     records: Vec<Record>,
-    pieces: BTreeMap<[u8; 32], Vec<Place>>,
+    /// Where pieces of images stand.
+    pieces: Vec<Place>,
     started: bool,
     cut_at: Option<u64>,
     sizes: Sizes,
@@ -107,7 +108,7 @@ impl Recording {
         let mut recording = Recording {
             header,
             records: Vec::new(),
-            pieces: BTreeMap::new(),
+            pieces: Vec::new(),
             started: false,
             cut_at: None,
             sizes: Sizes::default(),
@@ -118,17 +119,16 @@ impl Recording {
     }
 
     fn read_chunks(&mut self) -> Result<(), OpenError> {
+        // Whoever wants an image has it unpacked then.
+        self.reader.leave_packed(Kind::Image);
         loop {
             let corrupt = |offset, what| Err(OpenError::Corrupt { offset, what });
             match self.reader.next_chunk()? {
                 Next::Chunk(_, place, _) if self.ended().is_some() => {
                     return corrupt(place.offset, "something follows the end of history");
                 }
-                Next::Chunk(Kind::Image, place, payload) if !self.started => {
-                    let Some(hash) = payload.first_chunk() else {
-                        return corrupt(place.offset, "an image has no name");
-                    };
-                    self.pieces.entry(*hash).or_default().push(place);
+                Next::Chunk(Kind::Image, place, _) if !self.started => {
+                    self.pieces.push(place);
                     self.sizes.images += place.length;
                 }
                 Next::Chunk(Kind::Start, ..) if !self.started => self.started = true,
@@ -219,9 +219,16 @@ impl Recording {
 
     /// The images, unpacked and checked against their names.
     pub fn images(&mut self) -> Result<Images, OpenError> {
+        let mut contents = self.contents()?;
         let mut images = Images::default();
-        for image in self.header.images.clone() {
-            let content = self.image(image)?;
+        for (n, image) in self.header.images.iter().enumerate() {
+            // Equal images are there once.
+            let again = self.header.images[n + 1..].iter().any(|other| other.hash == image.hash);
+            let content = match contents.get_mut(&image.hash) {
+                Some(content) if again => content.clone(),
+                Some(content) => std::mem::take(content),
+                None => Vec::new(),
+            };
             *match image.role {
                 Role::Kernel => &mut images.kernel,
                 Role::Initrd => &mut images.initrd,
@@ -231,18 +238,30 @@ impl Recording {
         Ok(images)
     }
 
-    fn image(&mut self, image: Image) -> Result<Vec<u8>, OpenError> {
-        let mut content = Vec::new();
-        for place in self.pieces.get(&image.hash).map_or(&[][..], |places| places) {
-            if let Next::Chunk(_, _, payload) = self.reader.again(*place)? {
-                content.extend_from_slice(payload.get(32..).unwrap_or_default());
+    /// The contents of all images by name, checked.
+    fn contents(&mut self) -> Result<BTreeMap<[u8; 32], Vec<u8>>, OpenError> {
+        let offset = self.pieces.first().map_or(0, |place| place.offset);
+        let corrupt = |offset, what| Err(OpenError::Corrupt { offset, what });
+        let most = self.pieces.len().saturating_mul(LARGEST) as u64;
+        let room = |image: &Image| (image.hash, Vec::with_capacity(image.bytes.min(most) as usize));
+        let mut contents: BTreeMap<[u8; 32], Vec<u8>> = self.header.images.iter().map(room).collect();
+        for &place in &self.pieces {
+            let Next::Chunk(_, _, payload) = self.reader.again(place)? else { continue };
+            let Some((hash, piece)) = payload.split_first_chunk::<32>() else {
+                return corrupt(place.offset, "an image has no name");
+            };
+            let Some(content) = contents.get_mut(hash) else {
+                return corrupt(place.offset, "an image is not of this recording");
+            };
+            content.extend_from_slice(piece);
+        }
+        for image in &self.header.images {
+            let content = &contents[&image.hash];
+            if content.len() as u64 != image.bytes || *blake3::hash(content).as_bytes() != image.hash {
+                return corrupt(offset, "an image is not what its name says");
             }
         }
-        if content.len() as u64 != image.bytes || *blake3::hash(&content).as_bytes() != image.hash {
-            let offset = self.pieces.get(&image.hash).and_then(|p| p.first()).map_or(0, |place| place.offset);
-            return Err(OpenError::Corrupt { offset, what: "an image is not what its name says" });
-        }
-        Ok(content)
+        Ok(contents)
     }
 
     /// What is inside.

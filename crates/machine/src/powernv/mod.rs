@@ -148,6 +148,8 @@ impl Board {
 impl chassis::Board for Board {
     type Slot = Slot;
     type Devices = Devices;
+    /// Where the initial RAM disk begins, and the first address after it.
+    type Loaded = Option<(u64, u64)>;
     chassis::parts!();
 
     fn check(config: &Config) -> Result<(), ConfigError> {
@@ -203,7 +205,7 @@ impl chassis::Board for Board {
         Ok(board)
     }
 
-    fn load(&mut self, config: &Config, images: &Images) -> Result<(), ConfigError> {
+    fn load(&mut self, _: &Config, images: &Images) -> Result<Option<(u64, u64)>, ConfigError> {
         let firmware = images.firmware.as_ref();
         let firmware = firmware.ok_or_else(|| ConfigError("no firmware: give --firmware FILE".into()))?;
         if !may_be_firmware(firmware, self.model) {
@@ -226,7 +228,11 @@ impl chassis::Board for Board {
         if let Some(bytes) = &images.initrd {
             self.place("initrd", INITRD, bytes)?;
         }
-        let tree = describe::tree(config, self.model, self.topology, initrd).flatten(&[]);
+        Ok(initrd)
+    }
+
+    fn start(&mut self, config: &Config, initrd: &Option<(u64, u64)>) -> Result<(), ConfigError> {
+        let tree = describe::tree(config, self.model, self.topology, *initrd).flatten(&[]);
         self.place("device tree", TREE, &tree)?;
         for slot in &mut self.cpu {
             slot.vcpu.regs.nia = ENTRY;

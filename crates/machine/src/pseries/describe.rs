@@ -2,7 +2,7 @@
 //! Documentation/arch/powerpc/).
 
 use super::{IRQ_EPOW, IRQ_HOTPLUG, IRQ_NVRAM, IRQ_VTY, hpt_shift, rtas};
-use crate::image::Image;
+use crate::image::Program;
 use crate::tree::{NodeId, ROOT, Tree};
 use crate::{Config, Firmware};
 use alloc::{format, string::String, vec::Vec};
@@ -252,9 +252,9 @@ pub(super) fn interrupt_controller(tree: &mut Tree, xive: bool, cpus: u32) {
 }
 
 /// Tells firmware in the guest that there is a kernel in memory. The names are SLOF's.
-pub(super) fn boot_kernel(tree: &mut Tree, kernel: &Image) {
+pub(super) fn boot_kernel(tree: &mut Tree, kernel: &Program) {
     if let Some(chosen) = tree.find("/chosen") {
-        let bytes = kernel.end().saturating_sub(kernel.entry);
+        let bytes = kernel.end.saturating_sub(kernel.entry);
         tree.set(chosen, "qemu,boot-kernel", &[kernel.entry.to_be_bytes(), bytes.to_be_bytes()].concat());
         if kernel.little_endian {
             tree.set(chosen, "qemu,boot-kernel-le", &[]);

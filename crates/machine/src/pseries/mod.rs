@@ -11,7 +11,7 @@ mod rtas;
 pub use hcall::status_name;
 
 use crate::chassis::{self, Activity, Chassis, Request};
-use crate::image::{self, Image, KERNEL_BASE};
+use crate::image::{self, KERNEL_BASE, Program};
 use crate::observe::{Operation, Routed};
 use crate::schedule::Schedule;
 use crate::tree::Tree;
@@ -48,6 +48,15 @@ const GUEST_ADDRESS: u64 = HPT_BASE - 1;
 const ROOM: u64 = 2 << 20;
 /// Firmware in the guest works below this address.
 const FIRMWARE_TOP: u64 = 1 << 31;
+
+/// What the images put into memory.
+pub(crate) struct Loaded {
+    kernel: Option<Program>,
+    /// The first address of the initial RAM disk, and the first one after it; 0 if there is none.
+    initrd: (u64, u64),
+    /// The first address after both.
+    end: u64,
+}
 
 /// A vCPU and what the hypervisor knows of it.
 #[derive(State)]
@@ -156,6 +165,7 @@ impl chassis::Slot for Slot {
 impl chassis::Board for Board {
     type Slot = Slot;
     type Devices = Devices;
+    type Loaded = Loaded;
     chassis::parts!();
 
     fn check(config: &Config) -> Result<(), ConfigError> {
@@ -182,8 +192,12 @@ impl chassis::Board for Board {
         Board::power_on(config, model, &kept, count, now)
     }
 
-    fn load(&mut self, config: &Config, images: &Images) -> Result<(), ConfigError> {
+    fn load(&mut self, config: &Config, images: &Images) -> Result<Loaded, ConfigError> {
         self.load_images(config, images)
+    }
+
+    fn start(&mut self, config: &Config, loaded: &Loaded) -> Result<(), ConfigError> {
+        self.begin(config, loaded)
     }
 
     fn settle(&mut self, now: Instant) {
@@ -354,29 +368,39 @@ impl Board {
         Ok(())
     }
 
-    /// Loads the images and sets vCPU 0 on its way.
-    fn load_images(&mut self, config: &Config, images: &Images) -> Result<(), ConfigError> {
+    fn load_images(&mut self, config: &Config, images: &Images) -> Result<Loaded, ConfigError> {
         let kernel = self.load_kernel(images)?;
-        let end = kernel.as_ref().map_or(KERNEL_BASE, Image::end);
+        let end = kernel.as_ref().map_or(KERNEL_BASE, |kernel| kernel.end);
         let initrd = self.load_initrd(images, end)?;
         let end = end.max(initrd.1);
         // Firmware, its tables and the flattened tree need some room beside the images.
         self.place("kernel and initrd", end, &[], ROOM)?;
+        if let Firmware::Image = config.firmware {
+            let rom = images.firmware.as_ref().ok_or_else(|| ConfigError("no firmware image".into()))?;
+            self.place("firmware", 0, rom, rom.len() as u64)?;
+        }
+        Ok(Loaded { kernel, initrd, end })
+    }
+
+    /// Sets vCPU 0 on its way.
+    fn begin(&mut self, config: &Config, loaded: &Loaded) -> Result<(), ConfigError> {
+        let &Loaded { ref kernel, initrd, end } = loaded;
+        let kernel = kernel.as_ref();
         self.tree = describe::tree(config, (initrd.0, initrd.1 - initrd.0));
         let no_kernel = || ConfigError("no kernel: give --kernel FILE (or --firmware FILE)".into());
         match config.firmware {
             Firmware::BuiltIn => {
                 let kernel = kernel.ok_or_else(no_kernel)?;
-                if kernel.start() < open_firmware::RESERVED {
+                if kernel.start < open_firmware::RESERVED {
                     return Err(ConfigError(format!(
                         "kernel: it begins at {:#x}, where the firmware is (up to {:#x}): use --firmware none",
-                        kernel.start(),
+                        kernel.start,
                         open_firmware::RESERVED
                     )));
                 }
-                let taken = [(kernel.start(), kernel.end()), initrd];
+                let taken = [(kernel.start, kernel.end), initrd];
                 self.firmware.install(&mut self.memory, &mut self.tree, &taken);
-                self.enter_kernel(&kernel, [initrd.0, initrd.1 - initrd.0, open_firmware::ENTRY]);
+                self.enter_kernel(kernel, [initrd.0, initrd.1 - initrd.0, open_firmware::ENTRY]);
                 self.cpu[0].vcpu.regs.gpr[1] = open_firmware::STACK;
             }
             Firmware::None => {
@@ -385,12 +409,10 @@ impl Board {
                 let rtas = rtas::install(&mut self.memory, &mut self.tree, end);
                 let below = if rtas < end { self.memory.bytes() } else { rtas };
                 let tree = self.place_tree(below, &[(rtas, rtas::RESERVED)])?;
-                self.enter_kernel(&kernel, [tree, 0, 0]);
+                self.enter_kernel(kernel, [tree, 0, 0]);
             }
             Firmware::Image => {
-                let rom = images.firmware.as_ref().ok_or_else(|| ConfigError("no firmware image".into()))?;
-                self.place("firmware", 0, rom, rom.len() as u64)?;
-                if let Some(kernel) = &kernel {
+                if let Some(kernel) = kernel {
                     describe::boot_kernel(&mut self.tree, kernel);
                 }
                 let tree = self.place_tree(self.memory.bytes().min(FIRMWARE_TOP), &[])?;
@@ -401,13 +423,13 @@ impl Board {
     }
 
     /// Loads the kernel, if there is one.
-    fn load_kernel<'a>(&mut self, images: &'a Images) -> Result<Option<Image<'a>>, ConfigError> {
+    fn load_kernel(&mut self, images: &Images) -> Result<Option<Program>, ConfigError> {
         let Some(bytes) = &images.kernel else { return Ok(None) };
         let kernel = image::parse(bytes).map_err(|why| ConfigError(format!("kernel: {why}")))?;
         for segment in &kernel.segments {
             self.place("kernel", segment.address, segment.bytes, segment.memory_bytes)?;
         }
-        Ok(Some(kernel))
+        Ok(Some(kernel.program))
     }
 
     /// Loads the initial RAM disk behind what ends at `end`: where it begins and ends, 0 if there is none.
@@ -427,7 +449,7 @@ impl Board {
     }
 
     /// vCPU 0 begins in the kernel, in the mode that it was made for.
-    fn enter_kernel(&mut self, kernel: &Image, registers: [u64; 3]) {
+    fn enter_kernel(&mut self, kernel: &Program, registers: [u64; 3]) {
         let width = if kernel.bits64 { msr::SF } else { 0 };
         let order = if kernel.little_endian { msr::LE } else { 0 };
         self.enter(kernel.entry, registers, width | order);

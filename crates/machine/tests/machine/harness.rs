@@ -39,8 +39,8 @@ pub const RACE: &[u8] = include_bytes!("../../../../guests/race/race.elf");
 /// A machine with the compiler of this host, if it has one.
 pub fn built(config: &Config, images: Images) -> BoxedMachine {
     match timebase_jit::compiler(|| 0) {
-        Some(compiler) => with_compiler(config, images, compiler),
-        None => build(config, images),
+        Some(compiler) => with_compiler(config, &images, compiler),
+        None => build(config, &images),
     }
     .map_err(|e| e.0)
     .expect("the configuration is good")
@@ -53,7 +53,7 @@ pub fn machine_with(config: &Config, kernel: &[u8]) -> BoxedMachine {
 /// The embedded guest, run by the interpreter alone.
 pub fn interpreted() -> BoxedMachine {
     let images = Images { kernel: Some(RACE.into()), ..Images::default() };
-    build(&config(), images).map_err(|e| e.0).expect("the configuration is good")
+    build(&config(), &images).map_err(|e| e.0).expect("the configuration is good")
 }
 
 pub fn machine() -> BoxedMachine {

@@ -27,7 +27,7 @@ fn linux(change: impl Fn(&mut Config)) -> BoxedMachine {
 /// The same, run by the interpreter alone.
 fn interpreted(change: impl Fn(&mut Config)) -> BoxedMachine {
     let (config, images) = configured(change);
-    build(&config, images).map_err(|e| e.0).expect("a good configuration")
+    build(&config, &images).map_err(|e| e.0).expect("a good configuration")
 }
 
 /// Runs until the console shows `text`; gives the console so far.

@@ -31,7 +31,7 @@ fn machine(kernel: Option<Vec<u8>>, change: impl Fn(&mut Config)) -> BoxedMachin
 /// The same, run by the interpreter alone.
 fn interpreted(kernel: Option<Vec<u8>>, change: impl Fn(&mut Config)) -> BoxedMachine {
     let (config, images) = configured(kernel, change);
-    build(&config, images).map_err(|e| e.0).expect("a good configuration")
+    build(&config, &images).map_err(|e| e.0).expect("a good configuration")
 }
 
 /// Runs to the count `limit`, idle time skipped.
@@ -279,7 +279,7 @@ fn what_cannot_be_built_is_refused_in_one_line() {
             ..config()
         };
         change(&mut config);
-        let error = build(&config, images).map(|_| ()).expect_err("no machine").0;
+        let error = build(&config, &images).map(|_| ()).expect_err("no machine").0;
         assert!(!error.contains('\n'), "{error}");
         error
     };

@@ -79,8 +79,8 @@ impl Guest {
     /// A machine with the compiler of this host, if it has one.
     pub fn machine(&self) -> BoxedMachine {
         match timebase_jit::compiler(|| 0) {
-            Some(compiler) => with_compiler(&self.config, self.images(), compiler),
-            None => build(&self.config, self.images()),
+            Some(compiler) => with_compiler(&self.config, &self.images(), compiler),
+            None => build(&self.config, &self.images()),
         }
         .map_err(|e| e.0)
         .expect("a good configuration")
