@@ -30,7 +30,7 @@ pub struct Jump {
 /// Slots for [`Jump`]s; the one for an address is its word number modulo this.
 pub const JUMPS: usize = 65536;
 
-/// What a translation looks like to compiled code. Tags are effective addresses of pages, or no multiple of the page size.
+/// What a translation looks like to compiled code. Tags are numbers of effective pages, or [`Translated::NEVER`].
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Translated {
@@ -44,8 +44,19 @@ pub struct Translated {
     pub fetch: u64,
 }
 
-/// Translations of a context: the one for `ea` is number `(ea >> 12 ^ (ea >> 22 & 0x3ff) << 1) %
-/// TRANSLATIONS`.
+impl Translated {
+    /// The tag of no page.
+    pub const NEVER: u64 = u64::MAX;
+
+    /// The tag of the page that `ea` is in.
+    #[inline(always)]
+    pub const fn tag(ea: u64) -> u64 {
+        ea >> 12
+    }
+}
+
+/// Translations of a context: the one for `ea`, of which only the lower 32 bits count, is number
+/// `(ea >> 12 ^ ea >> 21) % TRANSLATIONS`.
 pub const TRANSLATIONS: usize = 4096;
 
 /// What compiled code needs of a vCPU beside its registers. It begins the cached part of a vCPU.

@@ -60,6 +60,8 @@ struct Blocks {
     pieces: Free,
     next: *mut u8,
     left: usize,
+    /// The rest is all zero.
+    zero: bool,
 }
 
 /// The allocator of the program: `#[global_allocator] static MEMORY: Allocator = Allocator::new();`.
@@ -90,7 +92,8 @@ impl Allocator {
     /// An allocator that has handed out nothing.
     #[expect(clippy::new_without_default, reason = "a static needs a const function")]
     pub const fn new() -> Allocator {
-        let blocks = Blocks { free: Free::NONE, pieces: Free::NONE, next: ptr::null_mut(), left: 0 };
+        let blocks =
+            Blocks { free: Free::NONE, pieces: Free::NONE, next: ptr::null_mut(), left: 0, zero: false };
         Allocator { locked: AtomicBool::new(false), blocks: UnsafeCell::new(blocks) }
     }
 
@@ -133,26 +136,28 @@ fn map(bytes: usize) -> *mut u8 {
 }
 
 impl Blocks {
-    fn take(&mut self) -> *mut u8 {
+    /// A block, and whether it is all zero; null if the host has none.
+    fn take(&mut self) -> (*mut u8, bool) {
         let block = self.free.take();
         if !block.is_null() {
-            return block;
+            return (block, false);
         }
         if self.left < BLOCK {
             self.next = self.pieces.take();
-            if self.next.is_null() {
+            self.zero = self.next.is_null();
+            if self.zero {
                 self.next = map(PIECE);
             }
             if self.next.is_null() {
                 self.left = 0;
-                return ptr::null_mut();
+                return (ptr::null_mut(), false);
             }
             self.left = PIECE;
         }
         let block = self.next;
         self.next = block.wrapping_add(BLOCK);
         self.left -= BLOCK;
-        block
+        (block, self.zero)
     }
 
     fn give_back(&mut self, block: *mut u8) {
@@ -187,12 +192,21 @@ impl Allocator {
     }
 }
 
+/// Makes zero what was just allocated for `layout`, if it is not yet.
+fn zeroed((memory, zero): (*mut u8, bool), layout: Layout) -> *mut u8 {
+    if !memory.is_null() && !zero {
+        // SAFETY: it is at least as large.
+        unsafe { memory.write_bytes(0, layout.size()) };
+    }
+    memory
+}
+
 // SAFETY: blocks and pieces are handed out once, are as large and aligned as their layouts say, and go back to where
 // they came from, which the layout tells.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match from(layout) {
-            From::Blocks => self.with_blocks(Blocks::take),
+            From::Blocks => self.with_blocks(Blocks::take).0,
             From::Pieces => self.pieces(layout.size()).0,
             // SAFETY: promised by the caller.
             From::System => unsafe { System.alloc(layout) },
@@ -201,22 +215,8 @@ unsafe impl GlobalAlloc for Allocator {
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         match from(layout) {
-            // SAFETY: a block of this layout was just allocated.
-            From::Blocks => unsafe {
-                let block = self.alloc(layout);
-                if !block.is_null() {
-                    block.write_bytes(0, layout.size());
-                }
-                block
-            },
-            From::Pieces => {
-                let (pieces, zero) = self.pieces(layout.size());
-                if !zero {
-                    // SAFETY: a piece was just allocated, and this is no larger.
-                    unsafe { pieces.write_bytes(0, layout.size()) };
-                }
-                pieces
-            }
+            From::Blocks => zeroed(self.with_blocks(Blocks::take), layout),
+            From::Pieces => zeroed(self.pieces(layout.size()), layout),
             // SAFETY: promised by the caller.
             From::System => unsafe { System.alloc_zeroed(layout) },
         }

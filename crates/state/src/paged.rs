@@ -66,6 +66,14 @@ struct Leaf {
     hash: Remembered,
 }
 
+impl Leaf {
+    /// A page of zeros, which the allocator may have at hand.
+    fn zero() -> Arc<Leaf> {
+        // SAFETY: bytes, and a hash that is not known: both are all zero.
+        unsafe { Arc::new_zeroed().assume_init() }
+    }
+}
+
 #[derive(Clone)]
 struct Inner {
     children: [Option<Node>; FANOUT],
@@ -196,9 +204,7 @@ impl Paged {
     /// If `index` is outside: the caller has checked.
     pub fn page_mut(&mut self, index: u64) -> &mut [u8; PAGE] {
         let node = self.slot(index);
-        let here = node.get_or_insert_with(|| {
-            Node::Leaf(Arc::new(Leaf { page: ZERO.clone(), hash: Remembered::default() }))
-        });
+        let here = node.get_or_insert_with(|| Node::Leaf(Leaf::zero()));
         let Node::Leaf(leaf) = here else { unreachable!("levels count the inner nodes") };
         let leaf = Arc::make_mut(leaf);
         leaf.hash.forget();

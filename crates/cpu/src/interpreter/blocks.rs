@@ -82,7 +82,7 @@ pub(crate) struct Block {
     /// Real address of the first instruction.
     real: u64,
     /// The instructions and the terminator.
-    pub ops: Vec<Op>,
+    pub ops: Box<[Op]>,
     /// What its compiled code refers to.
     #[expect(clippy::vec_box, reason = "compiled code holds pointers to them")]
     kept: RefCell<Vec<Box<Op>>>,
@@ -110,6 +110,8 @@ pub(crate) struct PageBlocks {
 
 /// All decoded code.
 pub(crate) struct Blocks {
+    /// Instructions of the block that is being decoded.
+    ops: Vec<Op>,
     pages: Vec<Option<Box<PageBlocks>>>,
     /// Dropped while they might still be running; freed when nothing runs.
     dropped: Vec<PageBlocks>,
@@ -121,7 +123,13 @@ pub(crate) struct Blocks {
 
 impl Blocks {
     pub fn new() -> Blocks {
-        Blocks { pages: Vec::new(), dropped: Vec::new(), replaced: Vec::new(), decoded: 0 }
+        Blocks {
+            ops: Vec::with_capacity(LONGEST + 1),
+            pages: Vec::new(),
+            dropped: Vec::new(),
+            replaced: Vec::new(),
+            decoded: 0,
+        }
     }
 
     /// The block at real address `real`, decoded if need be. None if it is not memory.
@@ -148,14 +156,14 @@ impl Blocks {
         if let Some(block) = known.map(|number| &mut blocks[number]) {
             if block.mode != mode {
                 self.decoded += 1;
-                let other = Box::new(decode(decoder, tables, memory, real, mode, cuts));
+                let other = Box::new(decode(decoder, tables, memory, real, mode, cuts, &mut self.ops));
                 // Jumps may still lead to the one for another mode.
                 self.replaced.push(core::mem::replace(block, other));
             }
             return Some(&raw const **block);
         }
         self.decoded += 1;
-        blocks.push(Box::new(decode(decoder, tables, memory, real, mode, cuts)));
+        blocks.push(Box::new(decode(decoder, tables, memory, real, mode, cuts, &mut self.ops)));
         *start = blocks.len() as u16;
         blocks.last().map(|block| &raw const **block)
     }
@@ -298,8 +306,9 @@ fn decode(
     real: u64,
     mode: Mode,
     cuts: &Cuts,
+    ops: &mut Vec<Op>,
 ) -> Block {
-    let mut ops = Vec::new();
+    ops.clear();
     let mut offset = 0u32;
     let page_left = (PAGE - real % PAGE) as u32;
     let mut count = 0;
@@ -324,7 +333,7 @@ fn decode(
     Block {
         mode,
         real,
-        ops,
+        ops: ops.as_slice().into(),
         count: count as u32,
         stops: cuts.at(real),
         heat: Cell::new(0),

@@ -4,8 +4,8 @@ use super::blocks::{Block, Mode, Op, Source};
 use super::core::Run;
 use super::{Interpreter, NOWHERE};
 use crate::bits::msr;
-use crate::compiled::{Calls, Entry, JUMPS, Leave};
-use crate::mmu::{Access, PAGE};
+use crate::compiled::{Calls, Entry, JUMPS, Leave, Translated};
+use crate::mmu::Access;
 use crate::{Exit, Vcpu, World};
 use ::core::ffi::c_void;
 use ::core::{mem, ptr};
@@ -180,7 +180,7 @@ unsafe fn fill(cpu: *mut Vcpu, ea: u64, again: u64, access: Access) -> u64 {
     }
     let entry = run.tlb.entry(context, ea);
     let tag = if access == Access::Store { entry.write } else { entry.read };
-    (tag == ea & !(PAGE - 1)) as u64
+    (tag == Translated::tag(ea)) as u64
 }
 
 unsafe extern "C" fn fill_load(cpu: *mut Vcpu, ea: u64, again: u64) -> u64 {
@@ -235,7 +235,7 @@ unsafe extern "C" fn conditional(cpu: *mut Vcpu, ea: u64, bytes: u64, value: u64
     let (entry, real) = (run.tlb.entry(context, ea), run.tlb.known(context, ea));
     let memory = &mut *run.world.memory;
     let held = memory.reservation(cpu.index).matches(real, bytes as u8);
-    debug_assert_eq!(entry.write, ea & !(PAGE - 1));
+    debug_assert_eq!(entry.write, Translated::tag(ea));
     if held {
         let host: *mut u8 = ptr::with_exposed_provenance_mut(entry.addend.wrapping_add(ea as usize));
         // SAFETY: the caller has just found the translation for stores, whose pointer is valid; the access is aligned.

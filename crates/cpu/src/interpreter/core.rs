@@ -5,6 +5,7 @@ use super::fast::order;
 use super::thread::{CROSSING_PREFIX, Full};
 use super::tlb::{Real, Tlb};
 use crate::bits::{dsisr, msr};
+use crate::compiled::Translated;
 use crate::mmu::{Access, PAGE};
 use crate::observe::Observation;
 use crate::spr::facility;
@@ -139,7 +140,7 @@ impl Core<'_, '_, '_> {
         let context = self.run.tlb.data_context(self.cpu);
         let entry = self.run.tlb.entry(context, ea);
         let tag = if access == Access::Store { entry.write } else { entry.read };
-        let last = ea.wrapping_add(bytes as u64 - 1) & !(PAGE - 1);
+        let last = Translated::tag(ea.wrapping_add(bytes as u64 - 1));
         (last == tag).then(|| ptr::with_exposed_provenance_mut(entry.addend.wrapping_add(ea as usize)))
     }
 

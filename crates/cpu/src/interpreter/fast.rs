@@ -71,7 +71,7 @@ impl<const LITTLE: bool> FastReader<'_, LITTLE> {
     fn host<const WRITE: bool>(&self, ea: u64, bytes: u64) -> Result<usize, Slow> {
         let entry = self.entry(ea);
         // The page of the last byte: an access that crosses into the next page does not match.
-        let last_page = ea.wrapping_add(bytes - 1) & !0xfff;
+        let last_page = Translated::tag(ea.wrapping_add(bytes - 1));
         if last_page == if WRITE { entry.write } else { entry.read } {
             Ok((ea as usize).wrapping_add(entry.addend))
         } else {

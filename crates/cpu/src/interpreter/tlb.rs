@@ -19,16 +19,16 @@ pub(crate) const ENTRIES: usize = TRANSLATIONS;
 const CONTEXTS: usize = 32;
 /// Entries of all contexts: first those for data, then those for fetches, so that data do not drive out code.
 const SLOTS: usize = 2 * CONTEXTS * ENTRIES;
-/// A tag that no access can form: not a multiple of the page size.
-const NEVER: u64 = 1;
+const NEVER: u64 = Translated::NEVER;
 
 /// Which entry of a context translates `ea`. Two buffers that lie a large power of two apart, as those that a boot
 /// copies between do, must not meet in one entry: upper bits of the address take part. Neighbours must not either,
 /// not even the last page and the first: an access that crosses from one into the other is told by the tag of its
-/// last byte, in the entry of its first. The lowest bit of the page number, which no upper bit touches, keeps them apart.
+/// last byte, in the entry of its first.
 #[inline(always)]
 pub(crate) fn index(ea: u64) -> usize {
-    (ea >> 12 ^ (ea >> 22 & 0x3ff) << 1) as usize % ENTRIES
+    let low = ea as u32;
+    (low >> 12 ^ low >> 21) as usize % ENTRIES
 }
 
 const INVALID: Translated = Translated { read: NEVER, write: NEVER, addend: 0, fetch: NEVER };
@@ -236,7 +236,7 @@ impl Tlb {
         access: Access,
     ) -> Result<Real, Trap> {
         let slot = Self::slot(context, ea, access);
-        let (entry, origin, tag) = (&self.entries[slot], &self.origins[slot], ea & !(PAGE - 1));
+        let (entry, origin, tag) = (&self.entries[slot], &self.origins[slot], Translated::tag(ea));
         let known = match access {
             Access::Load => entry.read == tag,
             // A page that somebody watches has no pointer for writing but may be writable.
@@ -284,8 +284,8 @@ impl Tlb {
         watched: bool,
     ) {
         let Some(read) = memory.page_for_read(found.page) else { return };
-        let tag = ea & !(PAGE - 1);
-        let spied = watched || memory.has_watchpoints() && memory.watches_page(tag, found.page);
+        let (tag, page) = (Translated::tag(ea), ea & !(PAGE - 1));
+        let spied = watched || memory.has_watchpoints() && memory.watches_page(page, found.page);
         let write = if access == Access::Store && found.write && !spied {
             memory.page_for_write(found.page)
         } else {
@@ -313,7 +313,7 @@ impl Tlb {
         self.entries[slot] = Translated {
             read: if found.read && !spied { tag } else { NEVER },
             write: if write.is_some() { tag } else { kept_write },
-            addend: (host as usize).wrapping_sub(tag as usize),
+            addend: (host as usize).wrapping_sub(page as usize),
             fetch: if access == Access::Fetch { tag } else { kept_fetch },
         };
     }
@@ -348,7 +348,7 @@ impl Tlb {
         }
         self.occupied[slot / 64] &= !(1 << (slot % 64));
         if self.entries[slot].fetch != NEVER {
-            self.moved.push(self.entries[slot].fetch);
+            self.moved.push(self.entries[slot].fetch * PAGE);
             self.fetch_changes += 1;
         }
         self.entries[slot] = INVALID;
@@ -473,7 +473,7 @@ mod tests {
 
     #[test]
     fn neighbours_have_different_entries() {
-        for page in (0..1 << 22).chain([u64::MAX >> 12, 0x000f_ffff_ffff_fc00 - 1]) {
+        for page in (0..1 << 22).chain([u64::MAX >> 12, (1 << 40) - 1, 0x000f_ffff_ffff_fc00 - 1]) {
             assert_ne!(index(page << 12), index((page + 1) << 12), "{page:#x}");
         }
     }

@@ -5,6 +5,7 @@
 use super::emit::{BUDGET, Code, DONE, EXCHANGED, INTERPRET, LOOK, SLOTS, SLOTS_AT, Shared};
 use super::encode::{BIAS, NIA, TRANSLATIONS, VCPU};
 use super::float::{BYTES, LIMITS};
+use crate::live::GROUPS;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{AssemblyOffset, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
@@ -224,7 +225,7 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         let start = place(code.offset());
         dynasm!(code; .arch x64
             ; mov rcx, rax
-            ; and rcx, -4096
+            ; shr rcx, 12
             ; cmp rcx, rdx
             ; jne >crosses
             // With the address to return to these are 64 bytes: the stack is aligned.
@@ -248,15 +249,16 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
     let fill_store = fill(CALLS.fill_store as usize, 0);
     let refill_load = fill(CALLS.fill_load as usize, 1);
     let refill_store = fill(CALLS.fill_store as usize, 1);
-    let mut find = |refill: usize, tag: i8| {
+    let mut find = |refill: usize, tag: i8, group: usize| {
+        // Above the address to return to.
+        let noted = 8 + 16 * group as i32;
         let start = place(code.offset());
         dynasm!(code; .arch x64
             ; add rdx, rax
-            ; and rdx, -4096
+            ; shr rdx, 12
             ; again:
             ; mov ecx, eax
             ; shr ecx, 9
-            ; and ecx, 0x7f_e000
             ; xor ecx, eax
             ; shr ecx, 7
             ; and ecx, 0x1_ffe0
@@ -264,6 +266,8 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
             ; cmp rdx, [BYTE rcx + tag]
             ; jne >unknown
             ; mov rcx, [rcx + 16]
+            ; mov [rsp + noted], rdx
+            ; mov [rsp + noted + 8], rcx
             // The zero flag is not set.
             ; test rsp, rsp
             ; ret
@@ -277,8 +281,9 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         );
         start
     };
-    let find_load = find(refill_load, offset_of!(Translated, read) as i8);
-    let find_store = find(refill_store, offset_of!(Translated, write) as i8);
+    let groups: [usize; GROUPS] = std::array::from_fn(|group| group);
+    let find_load = groups.map(|group| find(refill_load, offset_of!(Translated, read) as i8, group));
+    let find_store = groups.map(|group| find(refill_store, offset_of!(Translated, write) as i8, group));
     let mut aside = |function: usize| {
         let start = place(code.offset());
         dynasm!(code; .arch x64

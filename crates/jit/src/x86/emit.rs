@@ -51,7 +51,7 @@ pub struct Shared {
     pub order: [usize; 2],
     /// To the effective address in rax, which has no compiled code.
     pub outside: usize,
-    /// Makes the translation for a load at rax; rdx is the page of its last byte. Zero flag: there is none.
+    /// Makes the translation for a load at rax; rdx is the tag of its last byte. Zero flag: there is none.
     pub fill_load: usize,
     /// The same for a store.
     pub fill_store: usize,
@@ -60,10 +60,10 @@ pub struct Shared {
     /// The same for a store.
     pub refill_store: usize,
     /// Looks for the translation of the bytes rax to rax + rdx, and makes it as [`Shared::refill_load`] does: rcx
-    /// becomes its addend, rdx its page. Zero flag: there is none.
-    pub find_load: usize,
+    /// becomes its addend, and is noted with its tag for a group of accesses. Zero flag: there is none.
+    pub find_load: [usize; GROUPS],
     /// The same for a store.
-    pub find_store: usize,
+    pub find_store: [usize; GROUPS],
     /// Reserves rdx bytes at rax.
     pub reserve: usize,
     /// Stores rdx bytes of rcx at rax if they are reserved: rax becomes 1, or 0.
@@ -171,6 +171,9 @@ pub struct Emitter<'a> {
     pub locked: u16,
     writes: Vec<(u8, Id)>,
     places: Vec<(Id, Place)>,
+    /// Of each node: the number of the snapshot that noted it last.
+    noted: Vec<u32>,
+    snapshots: u32,
     pub stubs: Vec<Stub>,
     entry: Label,
     /// Where ways that lead back to the start go on, and where they leave if the budget ends.
@@ -225,6 +228,8 @@ pub fn emit(
         locked: 0,
         writes: Vec::with_capacity(128),
         places: Vec::with_capacity(128),
+        noted: vec![0; nodes.len()],
+        snapshots: 0,
         stubs: Vec::with_capacity(32),
         entry,
         around,
@@ -482,6 +487,7 @@ impl Emitter<'_> {
     /// Notes the registers that memory does not have, and where what they are made of is.
     pub fn snapshot(&mut self) -> Registers {
         let (writes, places) = (self.writes.len(), self.places.len());
+        self.snapshots += 1;
         for word in 0..self.known.dirty.len() {
             let mut left = self.known.dirty[word];
             while left != 0 {
@@ -489,21 +495,22 @@ impl Emitter<'_> {
                 left &= left - 1;
                 let id = self.known.current[guest];
                 self.writes.push((guest as u8, id));
-                self.note(id, places);
+                self.note(id);
             }
         }
         Registers { writes: writes..self.writes.len(), places: places..self.places.len() }
     }
 
-    fn note(&mut self, id: Id, from: usize) {
-        if id == Id::NONE || self.places[from..].iter().any(|(node, _)| *node == id) {
+    fn note(&mut self, id: Id) {
+        if id == Id::NONE || self.noted[id.at()] == self.snapshots {
             return;
         }
+        self.noted[id.at()] = self.snapshots;
         if let Some(place) = self.place(id) {
             return self.places.push((id, place));
         }
         let node = self.nodes[id.at()];
-        [node.a, node.b, node.c].into_iter().for_each(|operand| self.note(operand, from));
+        [node.a, node.b, node.c].into_iter().for_each(|operand| self.note(operand));
     }
 
     /// Stores registers as they were noted. Uses rax and rcx.
@@ -588,12 +595,9 @@ impl Emitter<'_> {
             }
             Aside::Find { back, store, bytes, group } => {
                 self.constant(RDX, bytes as u64 - 1);
-                self.call(if store { self.shared.find_store } else { self.shared.find_load });
-                let failed = self.label();
-                self.jump_if(EQUAL, failed);
-                self.note_page(group);
-                self.jump(back);
-                self.bind(failed);
+                let find = if store { self.shared.find_store } else { self.shared.find_load };
+                self.call(find[group as usize]);
+                self.jump_if(NOT_EQUAL, back);
             }
             Aside::Leave | Aside::Call { .. } | Aside::Overrun(_) => {}
         }

@@ -48,7 +48,6 @@ pub const LEA: u8 = 0x8d;
 pub const BELOW: u8 = 2;
 pub const EQUAL: u8 = 4;
 pub const NOT_EQUAL: u8 = 5;
-pub const ABOVE: u8 = 7;
 pub const LESS: u8 = 12;
 pub const NOT_LESS: u8 = 13;
 
@@ -77,6 +76,21 @@ impl Emitter<'_> {
     /// `opcode register, [a field from rbp]`.
     pub fn with_field(&mut self, opcode: u8, register: u8, field: i32) {
         self.with_memory(opcode, register, 5, field);
+    }
+
+    /// `opcode register, [rax + rcx + offset]`: guest memory. `wide`: 64 bits. A register of one byte may need a prefix to
+    /// be named.
+    pub fn with_guest(&mut self, opcode: &[u8], register: u8, wide: bool, byte: bool, offset: i8) {
+        let rex = 0x40 | (wide as u8) << 3 | (register >> 3) << 2;
+        if rex != 0x40 || byte && register >= 4 {
+            self.code.push(rex);
+        }
+        self.code.extend(opcode);
+        let short = if offset == 0 { 0 } else { 0x40 };
+        self.code.extend(&[short | (register & 7) << 3 | 4, 0x08]);
+        if offset != 0 {
+            self.code.push_i8(offset);
+        }
     }
 
     /// The lower half of a register := the word at a field from `rbp`. For rax to rdi.

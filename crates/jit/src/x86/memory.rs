@@ -40,8 +40,8 @@ impl Emitter<'_> {
         self.snapshot()
     }
 
-    /// Notes what the present access's page is (rdx) and its addend (rcx), for the others of its group.
-    pub fn note_page(&mut self, group: u8) {
+    /// Notes what the tag of the present access's page is (rdx) and its addend (rcx), for the others of its group.
+    fn note_page(&mut self, group: u8) {
         self.with_memory(STORE, RDX, 4, 16 * group as i32);
         self.with_memory(STORE, RCX, 4, 16 * group as i32 + 8);
     }
@@ -59,10 +59,9 @@ impl Emitter<'_> {
             return;
         }
         let (label, back) = (self.label(), self.label());
-        self.copy(RDX, RAX);
-        self.with_memory(SUB, RDX, 4, 16 * group as i32);
-        self.with_constant(CMP, RDX, 4096 - bytes as i32, true);
-        self.jump_if(ABOVE, label);
+        self.last_page(bytes);
+        self.with_memory(CMP, RDX, 4, 16 * group as i32);
+        self.jump_if(NOT_EQUAL, label);
         self.with_memory(LOAD, RCX, 4, 16 * group as i32 + 8);
         self.bind(back);
         let aside = Aside::Find { back, store, bytes, group };
@@ -77,19 +76,12 @@ impl Emitter<'_> {
         dynasm!(self.code; .arch x64
             ; mov ecx, eax
             ; shr ecx, 9
-            ; and ecx, 0x7f_e000
             ; xor ecx, eax
             ; shr ecx, 7
             ; and ecx, 0x1_ffe0
         );
         self.with_field(ADD, RCX, TRANSLATIONS);
-        // The page of the last byte: what crosses into the next page does not match.
-        if bytes > 1 {
-            self.with_memory(LEA, RDX, RAX, bytes as i32 - 1);
-        } else {
-            self.copy(RDX, RAX);
-        }
-        dynasm!(self.code; .arch x64; and rdx, -4096);
+        self.last_page(bytes);
         if store {
             dynasm!(self.code; .arch x64; cmp rdx, [rcx + 8]);
             self.jump_if(NOT_EQUAL, label);
@@ -99,6 +91,16 @@ impl Emitter<'_> {
         }
         let aside = Aside::Fill { back: retry, store, again: self.known.found != 0 };
         self.stubs.push(Stub { label, aside, registers, point: point as u32 });
+    }
+
+    /// rdx := the tag of the page of the last byte: what crosses into the next page does not match.
+    fn last_page(&mut self, bytes: u8) {
+        if bytes > 1 {
+            self.with_memory(LEA, RDX, RAX, bytes as i32 - 1);
+        } else {
+            self.copy(RDX, RAX);
+        }
+        self.shift(5, RDX, 12, true);
     }
 
     /// A register for what is loaded: its value is there until the load.
@@ -136,17 +138,17 @@ impl Emitter<'_> {
     }
 
     fn read(&mut self, d: u8, width: Width, offset: i8) {
-        match (width.size, width.signed && !width.big) {
-            (1, false) if !width.signed => {
-                dynasm!(self.code; .arch x64; movzx Rd(d), BYTE [BYTE rax + rcx + offset])
-            }
-            (1, _) => dynasm!(self.code; .arch x64; movsx Rq(d), BYTE [BYTE rax + rcx + offset]),
-            (2, false) => dynasm!(self.code; .arch x64; movzx Rd(d), WORD [BYTE rax + rcx + offset]),
-            (2, true) => dynasm!(self.code; .arch x64; movsx Rq(d), WORD [BYTE rax + rcx + offset]),
-            (4, false) => dynasm!(self.code; .arch x64; mov Rd(d), [BYTE rax + rcx + offset]),
-            (4, true) => dynasm!(self.code; .arch x64; movsxd Rq(d), DWORD [BYTE rax + rcx + offset]),
-            _ => dynasm!(self.code; .arch x64; mov Rq(d), [BYTE rax + rcx + offset]),
-        }
+        let signed = width.signed && (width.size == 1 || !width.big);
+        // movzx, movsx, movsxd, mov
+        let opcode: &[u8] = match (width.size, signed) {
+            (1, false) => &[0x0f, 0xb6],
+            (1, true) => &[0x0f, 0xbe],
+            (2, false) => &[0x0f, 0xb7],
+            (2, true) => &[0x0f, 0xbf],
+            (4, true) => &[0x63],
+            _ => &[LOAD],
+        };
+        self.with_guest(opcode, d, signed || width.size == 8, false, offset);
         if !width.big {
             return;
         }
@@ -167,7 +169,6 @@ impl Emitter<'_> {
         let registers = self.begin(node.a);
         let bytes = if second.is_some() { 16 } else { width.size };
         self.translate(bytes, true, node.k, registers);
-        dynasm!(self.code; .arch x64; add rax, rcx);
         self.write(first, width, 0);
         if let Some(second) = second {
             self.write(second, width, 8);
@@ -194,12 +195,13 @@ impl Emitter<'_> {
     fn write(&mut self, value: Result<u8, i32>, width: Width, offset: i8) {
         let register = match value {
             Err(k) => {
-                return match width.size {
-                    1 => dynasm!(self.code; .arch x64; mov BYTE [BYTE rax + offset], k as i8),
-                    2 => dynasm!(self.code; .arch x64; mov WORD [BYTE rax + offset], k as i16),
-                    4 => dynasm!(self.code; .arch x64; mov DWORD [BYTE rax + offset], k),
-                    _ => dynasm!(self.code; .arch x64; mov QWORD [BYTE rax + offset], k),
-                };
+                match width.size {
+                    1 => self.with_guest(&[0xc6], 0, false, false, offset),
+                    2 => self.with_guest(&[0x66, 0xc7], 0, false, false, offset),
+                    size => self.with_guest(&[0xc7], 0, size == 8, false, offset),
+                }
+                let bytes = width.size.min(4) as usize;
+                return self.code.extend(&k.to_le_bytes()[..bytes]);
             }
             Ok(register) if width.big && width.size > 1 => {
                 self.copy(RDX, register);
@@ -213,10 +215,12 @@ impl Emitter<'_> {
             Ok(register) => register,
         };
         match width.size {
-            1 => dynasm!(self.code; .arch x64; mov [BYTE rax + offset], Rb(register)),
-            2 => dynasm!(self.code; .arch x64; mov [BYTE rax + offset], Rw(register)),
-            4 => dynasm!(self.code; .arch x64; mov [BYTE rax + offset], Rd(register)),
-            _ => dynasm!(self.code; .arch x64; mov [BYTE rax + offset], Rq(register)),
+            1 => self.with_guest(&[0x88], register, false, true, offset),
+            2 => {
+                self.code.push(0x66);
+                self.with_guest(&[STORE], register, false, false, offset);
+            }
+            size => self.with_guest(&[STORE], register, size == 8, false, offset),
         }
     }
 
