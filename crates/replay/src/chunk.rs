@@ -37,7 +37,7 @@ pub const HEADER: usize = 24;
 /// Largest payload of a chunk when unpacked, in bytes.
 pub const LARGEST: usize = 4 << 20;
 /// zstd's level for what is written while a guest runs: it must cost next to nothing.
-pub const FAST: i32 = -1;
+pub const FAST: i32 = -7;
 
 /// What a chunk holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

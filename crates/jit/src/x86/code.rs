@@ -199,7 +199,9 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
     dynasm!(code; .arch x64
         ; add rax, r14
         ; mov [rbp + NIA], rax
-        ; mov rax, rcx
+        ; pop rdx
+        ; movsxd rax, ecx
+        ; add rax, rdx
         ; jmp ->leave
     );
     let done = place(code.offset());

@@ -43,7 +43,7 @@ pub struct Code {
 pub struct Shared {
     /// Back to the caller, with NIA at offset rax of the page: because of [`LOOK`], [`INTERPRET`], [`BUDGET`].
     pub leave_at: [usize; 3],
-    /// The same, where the jump at rcx may be made to lead on.
+    /// The same, called; ecx is how far it is from there to the jump that may be made to lead on.
     pub link: usize,
     /// Back to the caller because of [`DONE`]; NIA is set.
     pub done: usize,
@@ -272,12 +272,9 @@ impl Emitter<'_> {
         for (label, end, offset) in std::mem::take(&mut self.links) {
             self.bind(label);
             self.constant(RAX, offset.into());
-            let site = end - 4;
-            let here = self.base + self.code.offset().0 + 7;
-            // lea rcx, [rip + ...]
-            self.code.extend(&[0x48, 0x8d, 0x0d]);
-            self.code.push_i32((site as isize - here as isize) as i32);
-            self.jump_to(self.shared.link);
+            let (site, back) = (end - 4, self.base + self.code.offset().0 + 10);
+            self.constant(RCX, (site as isize - back as isize) as u32 as u64);
+            self.call(self.shared.link);
         }
         let mut code = Code { straight: self.other.0.finalize().ok()?, aside: self.code.finalize().ok()? };
         for Jump { aside, at, to } in self.jumps {
@@ -594,7 +591,8 @@ impl Emitter<'_> {
                 self.jump_if(NOT_EQUAL, back);
             }
             Aside::Find { back, store, bytes, group } => {
-                self.constant(RDX, bytes as u64 - 1);
+                // push, pop rdx: shorter than a move.
+                self.code.extend(&[0x6a, bytes - 1, 0x5a]);
                 let find = if store { self.shared.find_store } else { self.shared.find_load };
                 self.call(find[group as usize]);
                 self.jump_if(NOT_EQUAL, back);
@@ -819,7 +817,7 @@ impl Emitter<'_> {
     /// Goes on at the effective address in rax.
     fn go_to_rax(&mut self) {
         // Slot (rax >> 2) % JUMPS of 32 bytes each.
-        dynasm!(self.code; .arch x64; lea ecx, [rax * 8]; and ecx, 0x1f_ffe0);
+        dynasm!(self.code; .arch x64; mov ecx, eax; shl ecx, 3; and ecx, 0x1f_ffe0);
         self.with_field(ADD, RCX, JUMPS);
         dynasm!(self.code; .arch x64; cmp rax, [rcx]);
         self.jump_if_to(NOT_EQUAL, self.shared.outside);
