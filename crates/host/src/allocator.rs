@@ -3,13 +3,15 @@
 //! A guest's pages are allocated one by one as the guest touches them, each with its hash beside it. From the ordinary
 //! allocator they would lie across pages of the host, each with a fault of its own when it is first touched, and with
 //! two translations of the host each when it is used. Here they come from pieces of 2 MiB that the host may map at
-//! once, and so do large vectors. Everything else goes to the system's allocator.
+//! once, and so do large vectors. Everything else goes to `mimalloc`, which takes large pages too: decoded blocks are
+//! small, many, and used in no order.
 //!
 //! The host clears memory before it hands it out, which takes longer than to fill it. So pieces that are free again,
 //! those of an image that has been loaded above all, are kept for what comes next.
 
+use mimalloc::MiMalloc;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::cell::UnsafeCell;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -77,14 +79,26 @@ unsafe impl Sync for Allocator {}
 enum From {
     Blocks,
     Pieces,
-    System,
+    Small,
+}
+
+/// The allocator for what is small. It looks at its options when it first maps memory.
+fn small() -> &'static MiMalloc {
+    static SMALL: MiMalloc = MiMalloc;
+    static CALLED: AtomicBool = AtomicBool::new(false);
+    if !CALLED.load(Ordering::Relaxed) {
+        CALLED.store(true, Ordering::Relaxed);
+        // SAFETY: it sets a number in a table.
+        unsafe { libmimalloc_sys::mi_option_set_enabled(libmimalloc_sys::mi_option_large_os_pages, true) };
+    }
+    &SMALL
 }
 
 fn from(layout: Layout) -> From {
     match layout.size() {
         4097..=BLOCK if layout.align() <= 128 => From::Blocks,
         LARGE.. if layout.align() <= PIECE => From::Pieces,
-        _ => From::System,
+        _ => From::Small,
     }
 }
 
@@ -209,7 +223,7 @@ unsafe impl GlobalAlloc for Allocator {
             From::Blocks => self.with_blocks(Blocks::take).0,
             From::Pieces => self.pieces(layout.size()).0,
             // SAFETY: promised by the caller.
-            From::System => unsafe { System.alloc(layout) },
+            From::Small => unsafe { small().alloc(layout) },
         }
     }
 
@@ -218,7 +232,7 @@ unsafe impl GlobalAlloc for Allocator {
             From::Blocks => zeroed(self.with_blocks(Blocks::take), layout),
             From::Pieces => zeroed(self.pieces(layout.size()), layout),
             // SAFETY: promised by the caller.
-            From::System => unsafe { System.alloc_zeroed(layout) },
+            From::Small => unsafe { small().alloc_zeroed(layout) },
         }
     }
 
@@ -234,7 +248,7 @@ unsafe impl GlobalAlloc for Allocator {
                 }
             },
             // SAFETY: promised by the caller.
-            From::System => unsafe { System.dealloc(block, layout) },
+            From::Small => unsafe { small().dealloc(block, layout) },
         }
     }
 
@@ -243,7 +257,7 @@ unsafe impl GlobalAlloc for Allocator {
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
         match (from(layout), from(wanted)) {
             // SAFETY: promised by the caller.
-            (From::System, From::System) => unsafe { System.realloc(block, layout, size) },
+            (From::Small, From::Small) => unsafe { small().realloc(block, layout, size) },
             (From::Blocks, From::Blocks) => block,
             (From::Pieces, From::Pieces)
                 if size.next_multiple_of(PIECE) == layout.size().next_multiple_of(PIECE) =>
