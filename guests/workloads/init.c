@@ -30,9 +30,11 @@ static uint64_t integer(long rounds)
 {
     static uint32_t table[4096];
     struct record { int a, b; char name[32]; } first = {1, 2, "A NAME OF SOME LENGTH"}, second;
-    uint64_t sum = 0;
+    uint64_t x = state, sum = 0;
     for (long i = 0; i < rounds; i++) {
-        uint64_t x = next();
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
         uint32_t k = x & 4095;
         table[k] += i;
         if (x & 1)
