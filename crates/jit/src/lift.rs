@@ -147,6 +147,8 @@ pub struct Segment {
 
 /// A superblock as it was read.
 pub struct Superblock {
+    /// Much time is spent in it.
+    pub hot: bool,
     /// Its ways; the first one begins where the superblock does, others after those that they come from.
     pub segments: Vec<Segment>,
     /// What registers become.
@@ -353,6 +355,7 @@ impl<'b> Lifter<'b> {
             self.get(register);
         }
         let mut segments = vec![self.one_segment(bodies, source, Places::default(), (0, 0))];
+        let hot = self.forks.is_some();
         let mut forks = VecDeque::from(self.forks.take().unwrap_or_default());
         let mut instructions = segments[0].instructions;
         // Those nearest to the start first.
@@ -378,7 +381,7 @@ impl<'b> Lifter<'b> {
             segments.push(segment);
             forks.extend(self.forks.take().unwrap_or_default());
         }
-        Superblock { segments, log: self.log, points: self.points, calls: self.calls, carried }
+        Superblock { hot, segments, log: self.log, points: self.points, calls: self.calls, carried }
     }
 
     /// Reads from the present offset to an end. Its first node and its first entry of the log are `first`.

@@ -95,6 +95,7 @@ fn shared() -> Shared {
         done: at(18),
         order: [at(19), at(20)],
         outside: at(2),
+        far: at(23),
         fill_load: at(3),
         fill_store: at(4),
         refill_load: at(10),

@@ -3,7 +3,7 @@
 //! The memory is mapped twice, once to be written and once to be executed, so that no page is ever both.
 
 use super::emit::{BUDGET, Code, DONE, EXCHANGED, INTERPRET, LOOK, SLOTS, SLOTS_AT, Shared};
-use super::encode::{BIAS, NIA, TRANSLATIONS, VCPU};
+use super::encode::{BIAS, JUMPS, NIA, SALT, TRANSLATIONS, VCPU};
 use super::float::{BYTES, LIMITS};
 use crate::live::GROUPS;
 use dynasmrt::x64::X64Relocation;
@@ -219,9 +219,28 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
     });
     let outside = place(code.offset());
     dynasm!(code; .arch x64
+        ; ->outside:
         ; mov [rbp + NIA], rax
         ; mov eax, LOOK as i32
         ; jmp ->leave
+    );
+    let far = place(code.offset());
+    dynasm!(code; .arch x64
+        // Slot (rax >> 2) % JUMPS of 32 bytes each.
+        ; mov ecx, eax
+        ; shl ecx, 3
+        ; and ecx, 0x1f_ffe0
+        ; add rcx, [rbp + JUMPS]
+        ; cmp rax, [rcx]
+        ; jne >no
+        ; mov rdx, [rbp + SALT]
+        ; cmp rdx, [rcx + 8]
+        ; jne >no
+        ; mov r14, rax
+        ; and r14, -4096
+        ; jmp QWORD [rcx + 16]
+        ; no:
+        ; jmp ->outside
     );
     let mut fill = |function: usize, again: i32| {
         let start = place(code.offset());
@@ -353,6 +372,7 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         done,
         order,
         outside,
+        far,
         fill_load,
         fill_store,
         refill_load,

@@ -51,6 +51,8 @@ pub struct Shared {
     pub order: [usize; 2],
     /// To the effective address in rax, which has no compiled code.
     pub outside: usize,
+    /// To the effective address in rax, where code may be known.
+    pub far: usize,
     /// Makes the translation for a load at rax; rdx is the tag of its last byte. Zero flag: there is none.
     pub fill_load: usize,
     /// The same for a store.
@@ -816,6 +818,10 @@ impl Emitter<'_> {
 
     /// Goes on at the effective address in rax.
     fn go_to_rax(&mut self) {
+        if !self.block.hot {
+            // There is much such code: it is to be small.
+            return self.jump_to(self.shared.far);
+        }
         // Slot (rax >> 2) % JUMPS of 32 bytes each.
         dynasm!(self.code; .arch x64; mov ecx, eax; shl ecx, 3; and ecx, 0x1f_ffe0);
         self.with_field(ADD, RCX, JUMPS);
