@@ -50,6 +50,7 @@ pub(crate) fn execute(core: &mut Core, op: SystemOp, i: &Ops) -> Outcome {
         }
         Tlbie | Tlbiel | Tlbsync => invalidate(core, op, i),
         PrivilegedNothing => core.privileged(),
+        HypervisorNothing => core.hypervisor_privileged(),
         Slbmte | Slbmfee | Slbmfev | Slbfee | Slbie | Slbieg | Slbia | Slbiag => segment(core, op, i),
         Msgsnd | Msgclr | Msgsndp | Msgclrp => doorbell(core, op, i),
         LoadInhibited | StoreInhibited => inhibited(core, op, i),

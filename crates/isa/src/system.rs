@@ -76,8 +76,10 @@ pub enum SystemOp {
     Tlbiel,
     /// `tlbsync`.
     Tlbsync,
-    /// `slbsync`, `msgsync`: privileged and nothing to do.
+    /// `slbsync`: privileged and nothing to do.
     PrivilegedNothing,
+    /// `msgsync`: the hypervisor's, and nothing to do.
+    HypervisorNothing,
     /// `slbmte`.
     Slbmte,
     /// `slbmfee`.
@@ -213,7 +215,7 @@ instructions! {
     msgclrp = mt(174), "msgclrp RB", |s, i| { system!(s, i, Msgclrp); }
     msgsndu = mt(78), "msgsndu RB", |s, i| { system!(s, i, Ultravisor); }
     msgclru = mt(110), "msgclru RB", |s, i| { system!(s, i, Ultravisor); }
-    msgsync = x(31, 886), "msgsync", |s, i| { system!(s, i, PrivilegedNothing); }
+    msgsync = x(31, 886), "msgsync", |s, i| { system!(s, i, HypervisorNothing); }
     "II 7";
     clrbhrb = x(31, 430), "clrbhrb", |s, i| { system!(s, i, Clrbhrb); }
     mfbhrbe = x(31, 302).operands(|w| Ops { imm: w >> 11 & 1023, ..tab(w) }), "mfbhrbe RT,BHRBE", |s, i| { system!(s, i, Mfbhrbe); }

@@ -99,12 +99,18 @@ impl Core<'_, '_, '_> {
         if self.mode64() { ea } else { ea & 0xffff_ffff }
     }
 
-    /// Translates a data access, with all its effects.
-    pub fn real(&mut self, ea: u64, access: Access) -> Result<u64, Trap> {
+    /// Notes an access for the trace interrupt, whether its translation is known or not.
+    #[inline]
+    fn note(&mut self, ea: u64, access: Access) {
         let first = self.run.accessed.map_or(ea, |(first, _)| first);
         if self.run.accessed.is_none() || access == Access::Store {
             self.run.accessed = Some((first, access));
         }
+    }
+
+    /// Translates a data access, with all its effects.
+    pub fn real(&mut self, ea: u64, access: Access) -> Result<u64, Trap> {
+        self.note(ea, access);
         let context = self.run.tlb.data_context(self.cpu);
         let Real(real) = self.run.tlb.lookup_or_fill(self.cpu, self.run.world.memory, context, ea, access)?;
         Ok(real)
@@ -141,7 +147,10 @@ impl Core<'_, '_, '_> {
         let entry = self.run.tlb.entry(context, ea);
         let tag = if access == Access::Store { entry.write } else { entry.read };
         let last = Translated::tag(ea.wrapping_add(bytes as u64 - 1));
-        (last == tag).then(|| ptr::with_exposed_provenance_mut(entry.addend.wrapping_add(ea as usize)))
+        (last == tag).then(|| {
+            self.note(ea, access);
+            ptr::with_exposed_provenance_mut(entry.addend.wrapping_add(ea as usize))
+        })
     }
 
     /// Reads up to 16 bytes in address order.

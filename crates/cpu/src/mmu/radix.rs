@@ -76,6 +76,11 @@ impl Leaf {
         self.entry & EXECUTE != 0 && self.entry & INHIBITED == 0
     }
 
+    /// Why it does not permit `access`: storage without execute permission, or guarded, is told apart (III 7.5.5).
+    fn refusal(&self, access: Access) -> Miss {
+        if access == Access::Fetch && !self.executable() { Miss::NoExecute } else { Miss::Protection }
+    }
+
     /// The entry with R, and C for a store.
     fn used(&self, access: Access) -> u64 {
         self.entry | REFERENCE | if access == Access::Store { CHANGE } else { 0 }
@@ -138,7 +143,7 @@ impl Walk<'_> {
             Access::Fetch => leaf.executable(),
         };
         if !permitted {
-            return Err(fault(Miss::Protection));
+            return Err(fault(leaf.refusal(access)));
         }
         self.update(leaf, access);
         Ok(leaf)
@@ -179,7 +184,7 @@ impl Walk<'_> {
             found.execute &= iamr & 1 == 0;
         }
         if !found.permits(access) {
-            return Err(Miss::Protection.into());
+            return Err(leaf.refusal(access).into());
         }
         found.write &= leaf.used(access) & CHANGE != 0;
         if leaf.used(access) != leaf.entry && self.partition.is_some() {

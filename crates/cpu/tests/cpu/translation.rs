@@ -2,7 +2,7 @@
 //! R and C of both levels, and that changed tables count at once.
 
 use crate::bench::NoDevices;
-use timebase_cpu::bits::{dsisr, lpcr, msr};
+use timebase_cpu::bits::{dsisr, lpcr, msr, srr1};
 use timebase_cpu::{Clock, Engine, Interpreter, Model, Vcpu, Vector, World};
 use timebase_memory::{Memory, Writer};
 use timebase_state::Instant;
@@ -219,11 +219,12 @@ fn partition_scoped_faults_of_data() {
 #[test]
 fn partition_scoped_faults_of_fetches() {
     let (none, protected) = (dsisr::NO_TRANSLATION, dsisr::PROTECTION);
+    let no_execute = srr1::NO_EXECUTE as u32;
     for (page, entry, cause) in [
         (CODE, 0, none),
-        (CODE, LEAF | READ | WRITE, protected),
+        (CODE, LEAF | READ | WRITE, no_execute),
         // Caching-inhibited storage is guarded.
-        (CODE, LEAF | READ | EXECUTE | 0x20, protected),
+        (CODE, LEAF | READ | EXECUTE | 0x20, no_execute),
         (PROCESS_TABLE, 0, none | dsisr::TABLE),
         (GUEST_TREE[1], 0, none | dsisr::TABLE),
         (GUEST_TREE[3], LEAF | READ, protected | dsisr::TABLE),
@@ -233,6 +234,23 @@ fn partition_scoped_faults_of_fetches() {
         bench.step();
         bench.check_hisi(cause, page);
         assert_eq!(bench.cpu.spr.hsrr0, CODE);
+    }
+}
+
+/// III 7.5.5: SRR1[35] tells of storage without execute permission, and of guarded storage; SRR1[36] of what IAMR forbids.
+#[test]
+fn process_scoped_faults_of_fetches() {
+    for (permissions, iamr, cause) in [
+        (READ | WRITE, 0, srr1::NO_EXECUTE),
+        (READ | EXECUTE | 0x20, 0, srr1::NO_EXECUTE),
+        (READ | EXECUTE, 1 << 62, srr1::PROTECTION),
+    ] {
+        let mut bench = Bench::new(LD);
+        bench.process(CODE, CODE, permissions);
+        bench.cpu.spr.iamr = iamr;
+        bench.step();
+        assert_eq!(bench.cpu.regs.nia, Vector::InstructionStorage.offset());
+        assert_eq!(bench.cpu.spr.srr1 & 0x783f_0000, cause, "{permissions:x}");
     }
 }
 
