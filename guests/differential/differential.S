@@ -1,22 +1,21 @@
 # Bare metal for `cargo xtask diff`: runs blocks of instructions, each from a state of its own, and writes down the state
 # that it ends in: with the interrupt that ends it, for every block ends in one (the last instruction is `sc`).
 #
-# The blocks are a file at BLOCKS, made by crates/differential (src/layout.rs, which has the same numbers): a header, the
-# tables of translation, one record of RECORD bytes for each block. Results go to RESULTS, one of RESULT bytes for each.
+# Blocks are a file at BLOCKS, made by crates/differential (src/layout.rs, which has the same numbers): a header, the
+# tables of translation, code, and records: states that code begins in. Results go to RESULTS, one for each record.
 # An interrupt arrives big-endian in real mode, in supervisor or in hypervisor state; what is below 0x8000 is addressed
 # without a register, so none is lost.
         .machine power9
 
         .set    BLOCKS,         0x20000000
-        .set    RECORDS,        0x20200000
-        .set    RESULTS,        0x30000000
         .set    WINDOW,         0x2008ff80      # 256 bytes around the boundary of two pages
         .set    TABLE,          0x20010000      # Partition table
-        .set    RECORD,         0x900
+        .set    RECORD,         0x800
         .set    RESULT,         0x800
-        .set    HEADER_COUNT,   0               # Blocks
-        .set    HEADER_TIMES,   8               # How often each is run
-        .set    HEADER_DONE,    16              # Blocks that are done: written here
+        .set    HEADER_COUNT,   0               # Records
+        .set    HEADER_IN,      8               # The first one to be run, and its result
+        .set    HEADER_OUT,     16
+        .set    HEADER_DONE,    24              # Records that are done, or were before: written here
 
 # A record, and a result up to MEMORY.
         .set    R_MSR,          0x000
@@ -32,6 +31,7 @@
         .set    R_VECTOR,       0x050
         .set    R_LPIDR,        0x058
         .set    R_PIDR,         0x060
+        .set    R_TIMES,        0x068           # How often it is run
         .set    R_SPR,          0x080
         .set    R_GPR,          0x180
         .set    R_VSR,          0x300
@@ -44,7 +44,7 @@
         .set    SAVED_CR,       0x6018
         .set    IN,             0x6020          # The record
         .set    OUT,            0x6028          # The result
-        .set    LEFT,           0x6030          # Blocks to come, this one included
+        .set    LEFT,           0x6030          # Records to come, this one included
         .set    TIMES,          0x6038          # Times that this one is to be run
         .set    SAVING,         0x6040          # `sc 1` is ours
         .set    NOTHING,        0x6048
@@ -173,10 +173,11 @@ hypervisor:
         ld      3, IN(0)
         addi    3, 3, RECORD
         std     3, IN(0)
-        ld      3, HEADER_TIMES(2)
+next:   ld      1, IN(0)
+        ld      3, R_TIMES(1)
 again:  std     3, TIMES(0)
 
-run:    ld      1, IN(0)
+        ld      1, IN(0)
         lis     2, WINDOW@h
         ori     2, 2, WINDOW@l
         .set    n, 0
@@ -185,13 +186,28 @@ run:    ld      1, IN(0)
         stxv    0, 16*n(2)
         .set    n, n+1
         .endr
-        ld      0, R_LPCR(1)
-        mtspr   318, 0
-        ld      0, R_LPIDR(1)
-        mtspr   319, 0
+        .macro  change offset, n                # Writing them costs the peer what it knows of translations
+        ld      0, \offset(1)
+        mfspr   3, \n
+        cmpd    0, 3
+        beq     1f
+        mtspr   \n, 0
+1:
+        .endm
+        change  R_LPCR, 318
+        change  R_LPIDR, 319
+        change  R_PIDR, 48
+        ld      0, R_SPR+8*12(1)                # AMR and IAMR: the peer keeps translations that they no longer allow
+        mfspr   3, 29
+        xor     4, 0, 3
+        ld      0, R_SPR+8*13(1)
+        mfspr   3, 61
+        xor     5, 0, 3
+        or.     4, 4, 5
+        beq     1f
         ld      0, R_PIDR(1)
         mtspr   48, 0
-        isync
+1:      isync
         .set    at, R_SPR
         .irp    n, 26,27,19,18,17,272,273,274,275,256,815,153,29,61,157,314,315,190,304,305,307,306,339,816,896
         ld      0, at(1)
@@ -217,10 +233,13 @@ run:    ld      1, IN(0)
         mtxer   0
         li      0, 1
         mtspr   152, 0                          # CTRL: run
+        ld      3, LEFT(0)                      # DEC and HDEC: seldom, because timers are slow
+        andi.   3, 3, 31
+        bne     1f
         lis     0, 0x7fff
-        mtspr   22, 0                           # DEC
-        mtspr   310, 0                          # HDEC
-        li      3, NOTHING
+        mtspr   22, 0
+        mtspr   310, 0
+1:      li      3, NOTHING
         stdcx.  0, 0, 3                         # No reservation
         ld      0, R_NIA(1)
         mtspr   314, 0
@@ -239,12 +258,12 @@ run:    ld      1, IN(0)
 
 start:  lis     2, BLOCKS@h
         ld      3, HEADER_COUNT(2)
+        ld      0, HEADER_DONE(2)
+        subf    3, 0, 3
         std     3, LEFT(0)
-        ld      3, HEADER_TIMES(2)
-        std     3, TIMES(0)
-        lis     3, RECORDS@h
+        ld      3, HEADER_IN(2)
         std     3, IN(0)
-        lis     3, RESULTS@h
+        ld      3, HEADER_OUT(2)
         std     3, OUT(0)
         li      3, 0
         std     3, SAVING(0)
@@ -260,7 +279,10 @@ start:  lis     2, BLOCKS@h
         ori     0, 0, 0x2000
         mtmsrd  0
         isync
-        b       run
+        lis     0, 0x7fff
+        mtspr   22, 0                           # DEC
+        mtspr   310, 0                          # HDEC
+        b       next
 
 # System call vectored: 128 of them.
         .set    n, 0

@@ -109,8 +109,8 @@ fn diff(what: &str) -> Outcome {
         &["run", "--release", "--quiet", "--package", "timebase-differential", "--"];
     packages::install_peer()?;
     let (tests, blocks): (&[&str], &[&str]) = match what {
-        "" => (&["peer::peer", "peer::peer_big_endian"], &["8000", "1"]),
-        "all" => (&["peer::peer_at_length"], &["200000", "2"]),
+        "" => (&["peer::peer", "peer::peer_big_endian"], &["200000", "1"]),
+        "all" => (&["peer::peer_at_length"], &["10000000", "2"]),
         "corpus" => (&[], &["corpus", "400"]),
         other => return Err(format!("diff: unknown `{other}`; see `cargo xtask help`")),
     };

@@ -2,9 +2,7 @@
 //! states between their instructions.
 
 use crate::layout::{BLOCKS, WORDS, at, code_of, file, spr};
-use crate::layout::{
-    CODE, DATA, GPR, MEMORY, READ_ONLY, RECORD, Record, SPRS, VSCR, VSR, WINDOW, WINDOW_BYTES,
-};
+use crate::layout::{CODE, DATA, GPR, MEMORY, READ_ONLY, Record, SPRS, VSCR, VSR, WINDOW, WINDOW_BYTES};
 use timebase_cpu::{Bus, BusError, Clock, Engine, Interpreter, Model, Sprs, Vcpu, World};
 use timebase_isa::Regs;
 use timebase_memory::{Memory, Writer};
@@ -40,10 +38,10 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Blocks stand where record `place` has its code.
+    /// Blocks stand at `place`.
     pub fn new(model: Model, place: usize) -> Bench {
         let mut memory = Memory::new(MEMORY, 1);
-        memory.store(BLOCKS, &file(&[], 1), Writer::Other).expect("memory");
+        memory.store(BLOCKS, &file(&[], 0, |_| 1), Writer::Other).expect("memory");
         let cpu = Vcpu::cold(0, model, true, 0, Instant::default());
         Bench { cpu, memory, engine: Interpreter::new(model), model, code: code_of(place) }
     }
@@ -82,7 +80,7 @@ impl Bench {
         cpu.set_msr(record.get(at::MSR));
         cpu.context_changed();
         self.memory.store(WINDOW, &record.0[DATA..CODE], Writer::Other).expect("memory");
-        self.memory.store(self.code, &record.0[CODE..RECORD], Writer::Other).expect("memory");
+        self.memory.store(self.code, &record.0[CODE..], Writer::Other).expect("memory");
         self.memory.set_reservation(0, timebase_memory::Reservation::NONE);
     }
 

@@ -3,7 +3,7 @@
 //! with its place, and the digest of the result.
 
 use crate::generate::Generator;
-use crate::layout::{RESULT, Record, SC, WORDS};
+use crate::layout::{RECORD, Record, SC, WORDS};
 use std::fmt::Write;
 use timebase_cpu::Model;
 
@@ -21,7 +21,7 @@ pub struct Confirmed {
 /// FNV-1a of a result.
 pub fn digest(result: &Record) -> u64 {
     let step = |hash: u64, byte: &u8| (hash ^ *byte as u64).wrapping_mul(0x100_0000_01b3);
-    result.0[..RESULT].iter().fold(0xcbf2_9ce4_8422_2325, step)
+    result.0[..RECORD].iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 /// The line of a block.

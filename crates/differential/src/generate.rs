@@ -2,9 +2,13 @@
 //!
 //! A block begins in a random state of one of the six privilege states and ends in an interrupt. While it is made, an
 //! instruction that would end it is mostly taken back, so that blocks are long and every kind of interrupt ends some.
+//! Then it is run from many other states too: the peer translates it once, and what is wrong shows in few states.
 
 use crate::bench::Bench;
-use crate::layout::{DATA, GPR, READ_ONLY, RECORDS, RESULTS, Record, SC, VSCR, VSR, WINDOW, WORDS, at, spr};
+use crate::layout::{
+    CODE, CODES, DATA, GPR, PAGE, PAGES, READ_ONLY, RESTRICTED, RESULTS, Record, SC, VSCR, VSR, WINDOW,
+    WORDS, at, spr,
+};
 use crate::random::Random;
 use crate::special;
 use crate::words::{operand_bits, operands};
@@ -70,6 +74,8 @@ pub struct Generator {
     pub decoder: Decoder,
     /// Definitions that occur, with their operand bits.
     entries: Vec<(Entry, u64)>,
+    /// Bits of each definition that are reserved: the peer minds them.
+    reserved: Vec<u64>,
     pub bench: Bench,
     random: Random,
     seed: u64,
@@ -77,12 +83,15 @@ pub struct Generator {
     made: u64,
 }
 
-/// A block.
+/// A block in one state.
 pub struct Block {
     pub record: Record,
-    /// Names of the instructions that it executes, in order.
+    /// Definitions of the instructions that it executes, in order.
     pub executed: Vec<u16>,
 }
+
+/// States in a row that have the same MSR: code is translated, and compiled, for one.
+const SAME_MSR: usize = 16;
 
 impl Generator {
     /// Blocks of `model`; the same ones for the same seed.
@@ -91,7 +100,13 @@ impl Generator {
         let here = |e: &&Entry| e.encoding.since <= model.level() && model.level() <= e.encoding.until;
         let entries = decoder.entries().iter().filter(here).filter(|entry| !special::left_out(entry));
         let entries = entries.map(|entry| (*entry, operand_bits(entry))).collect();
-        Generator { model, decoder, entries, bench: Bench::new(model, 0), random: Random(1), seed, made: 0 }
+        let reserved = |entry: &Entry| match entry.name {
+            "illegal" => 0,
+            _ => !(entry.encoding.mask | operand_bits(entry)),
+        };
+        let reserved = decoder.entries().iter().map(reserved).collect();
+        let bench = Bench::new(model, 0);
+        Generator { model, decoder, entries, reserved, bench, random: Random(1), seed, made: 0 }
     }
 
     /// The state that block `number` of this generator begins in, at `place`; its code is still empty.
@@ -100,8 +115,39 @@ impl Generator {
         let mut mixed = self.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.random = Random(timebase_state::random::draw(&mut mixed) | 1);
         let state = STATES[self.random.below(6) as usize];
-        let start = self.random.below(16) as usize;
-        self.state(state, start)
+        let start = self.random.below(16);
+        let little = self.random.below(2) != 0;
+        let msr = self.msr(state, little);
+        self.state(msr, self.bench.code + 4 * start)
+    }
+
+    /// The next block, as [`Generator::block`] makes it, in its first state and `states` other ones. Fewer, if what it does
+    /// in some is not allowed.
+    pub fn blocks(&mut self, place: usize, states: usize) -> Vec<Block> {
+        let first = self.block(place);
+        let (little, start) = (first.record.little(), first.record.get(at::NIA));
+        let mut msr = first.record.get(at::MSR);
+        let mut blocks = vec![first];
+        for n in 0..states {
+            if n % SAME_MSR == SAME_MSR - 1 {
+                let state = STATES[self.random.below(6) as usize];
+                msr = self.msr(state, little);
+            }
+            let mut record = self.state(msr, start);
+            record.0[CODE..].copy_from_slice(&blocks[0].record.0[CODE..]);
+            blocks.extend(self.executed(&record).map(|executed| Block { record, executed }));
+        }
+        blocks
+    }
+
+    /// What a block executes before what ends it; None if something is not allowed.
+    fn executed(&mut self, record: &Record) -> Option<Vec<u16>> {
+        self.bench.load(record);
+        let filled = std::array::from_fn(|n| record.word(n, record.little()) != SC);
+        let mut executed = Vec::new();
+        let steps = self.go(&mut executed, &filled);
+        let ended = self.bench.next().is_some() || self.bench.interrupted();
+        (steps <= LONGEST && ended).then_some(executed)
     }
 
     /// The next block, which stands at `place` in the file.
@@ -239,10 +285,11 @@ impl Generator {
     fn allowed(&self, word: u64) -> bool {
         let ops = self.decoder.decode(word);
         let entry = &self.decoder.entries()[ops.op as usize];
-        if special::invalid(entry, &ops, word) {
+        let cpu = &self.bench.cpu;
+        let left_alone = special::left_alone(entry, word, cpu);
+        if special::invalid(entry, &ops, word) || left_alone || word & self.reserved[ops.op as usize] != 0 {
             return false;
         }
-        let cpu = &self.bench.cpu;
         // The peer does not come back from a return to where it is traced.
         if matches!(entry.name, "rfid" | "hrfid" | "rfscv") && cpu.regs.msr & msr::TE != 0 {
             return false;
@@ -254,9 +301,14 @@ impl Generator {
         if cpu.regs.msr & msr::SF == 0 {
             address &= 0xffff_ffff;
         }
+        // Only of a partition the pages do not let themselves be written, and nothing writes them anew.
+        let restricted = (RESTRICTED..RESTRICTED + PAGES * PAGE).contains(&address);
+        if restricted && cpu.regs.msr & msr::HV != 0 && special::stores(entry) {
+            return false;
+        }
         // Other blocks are not always the same.
         let own = self.bench.code..self.bench.code + 4 * WORDS as u64 - 64;
-        if (RECORDS..RESULTS).contains(&(address & u64::MAX >> 2)) && !own.contains(&address) {
+        if (CODES..RESULTS).contains(&(address & u64::MAX >> 2)) && !own.contains(&address) {
             return false;
         }
         // Where nothing stops an access, and beside the window, which is all that results have of these pages.
@@ -268,12 +320,9 @@ impl Generator {
             )
     }
 
-    /// A random state at the start of a block.
-    fn state(&mut self, state: State, start: usize) -> Record {
-        let code = self.bench.code;
+    /// A random MSR.
+    fn msr(&mut self, state: State, little: bool) -> u64 {
         let random = &mut self.random;
-        let mut record = Record::new();
-        let little = random.below(2) != 0;
         let narrow = random.below(4) == 0;
         let mut value = state.msr() | msr::ME | msr::SF | msr::FP | msr::VEC | msr::VSX;
         for (bits, one_in) in [(msr::FP, 16), (msr::VEC, 16), (msr::VSX, 16)] {
@@ -283,12 +332,22 @@ impl Generator {
         for (bits, one_in) in extra {
             value |= if random.below(one_in) == 0 { bits } else { 0 };
         }
+        // What the peer does not come back from: `known::hangs`.
+        value &= if value & msr::FP == 0 { !(msr::FE0 | msr::FE1) } else { u64::MAX };
         value |= little as u64;
-        value &= if narrow { !msr::SF } else { u64::MAX };
+        value & if narrow { !msr::SF } else { u64::MAX }
+    }
+
+    /// A random state with this MSR, and code that does nothing.
+    fn state(&mut self, value: u64, start: u64) -> Record {
+        let code = self.bench.code;
+        let random = &mut self.random;
+        let mut record = Record::new();
+        let narrow = value & msr::SF == 0;
         record.set(at::MSR, value);
-        record.set(at::NIA, code + 4 * start as u64);
+        record.set(at::NIA, start);
         for n in 0..WORDS {
-            record.set_word(n, SC, little);
+            record.set_word(n, SC, value & msr::LE != 0);
         }
         record.set(at::CFAR, random.next() & !3);
         registers(random, &mut record, code, narrow, value);
@@ -296,7 +355,8 @@ impl Generator {
         record.set(at::LPIDR, (value & msr::HV == 0) as u64);
         record.set(at::PIDR, 1);
         let event = if random.below(8) == 0 { lpcr::EVIRT } else { 0 };
-        record.set(at::LPCR, lpcr::HR | lpcr::UPRT | lpcr::GTSE | event);
+        let lent = if random.below(4) == 0 { 0 } else { lpcr::GTSE };
+        record.set(at::LPCR, lpcr::HR | lpcr::UPRT | lent | event);
         sprs(random, &mut record, code, value, self.model);
         for byte in &mut record.0[DATA..DATA + crate::layout::WINDOW_BYTES] {
             *byte = random.next() as u8;
@@ -336,6 +396,7 @@ fn registers(random: &mut Random, record: &mut Record, code: u64, narrow: bool, 
             gpr &= if random.below(2) == 0 { !15 } else { u64::MAX };
             if translated {
                 match random.below(24) {
+                    5 | 6 => gpr = RESTRICTED + random.below(PAGES) * PAGE + random.below(64) * 8,
                     0 => gpr = READ_ONLY + random.below(64) * 8,
                     1 => gpr = READ_ONLY + 0x1000 - random.below(40),
                     3 => gpr = READ_ONLY + 0x2000 - random.below(64),
@@ -417,6 +478,13 @@ fn sprs(random: &mut Random, record: &mut Record, code: u64, value: u64, model: 
     }
     for name in ["dsisr", "hdsisr", "vrsave", "heir"] {
         record.set(spr(name), random.next() & 0xffff_ffff);
+    }
+    // Key 0 of AMR takes rights of privileged states at pages of processes.
+    if random.below(8) == 0 {
+        record.set(spr("amr"), random.next());
+    }
+    if random.below(64) == 0 {
+        record.set(spr("iamr"), random.next() & 0x5555_5555_5555_5555);
     }
     record.set(spr("dscr"), random.next() & 0x1ff_ffff);
     record.set(spr("ppr"), 4 << 50);

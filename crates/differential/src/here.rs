@@ -1,6 +1,6 @@
 //! Blocks on the machine of this project.
 
-use crate::layout::{DONE, GUEST, MEMORY, RESULT, RESULTS, Record, file, machine, without};
+use crate::layout::{DONE, GUEST, MEMORY, RECORD, RESULTS, Record, at, file, machine};
 use timebase_cpu::Model;
 use timebase_machine::{BoxedMachine, Config, Firmware, Images, Stop};
 
@@ -15,7 +15,7 @@ pub enum Engine {
 
 /// Instructions after which a block is taken for one that never ends.
 const ENDLESS: u64 = 100_000;
-/// How often the compiler's guest runs each block: often enough for it to become hot.
+/// How often the compiler's guest runs code from the first of its states: often enough for it to become hot.
 const TIMES: u64 = 40;
 
 fn config(model: Model) -> Config {
@@ -36,16 +36,16 @@ fn config(model: Model) -> Config {
     }
 }
 
-/// The result of each block; None where the machine does not come back.
+/// The result of each record; None where the machine does not come back.
 pub fn run(model: Model, engine: Engine, records: &[Record]) -> Result<Vec<Option<Record>>, String> {
     let mut results: Vec<Option<Record>> = Vec::new();
     while results.len() < records.len() {
-        let rest = if results.is_empty() { records.to_vec() } else { without(records, results.len()) };
-        let mut machine = start(model, engine, &rest)?;
-        let done = go(&mut machine, engine, records.len() as u64)? as usize;
-        for n in results.len()..done {
+        let first = results.len();
+        let mut machine = start(model, engine, records, first)?;
+        let done = go(&mut machine, engine, first as u64, records.len() as u64)? as usize;
+        for n in first..done {
             let mut record = Record::new();
-            let bytes = machine.memory().read(RESULTS + (n * RESULT) as u64, &mut record.0[..RESULT]);
+            let bytes = machine.memory().read(RESULTS + (n * RECORD) as u64, &mut record.0[..RECORD]);
             bytes.map_err(|_| "results are not in memory".to_string())?;
             results.push(Some(record));
         }
@@ -56,12 +56,15 @@ pub fn run(model: Model, engine: Engine, records: &[Record]) -> Result<Vec<Optio
     Ok(results)
 }
 
-fn times(engine: Engine) -> u64 {
-    if engine == Engine::Compiler { TIMES } else { 1 }
+/// Code is compiled for what MSR says of it.
+fn begins(records: &[Record], n: usize) -> bool {
+    let of = |n: usize| (records[n].place(), records[n].get(at::MSR));
+    n == 0 || of(n) != of(n - 1)
 }
 
-fn start(model: Model, engine: Engine, records: &[Record]) -> Result<BoxedMachine, String> {
-    let kernel = Some(file(records, times(engine)));
+fn start(model: Model, engine: Engine, records: &[Record], first: usize) -> Result<BoxedMachine, String> {
+    let times = |n| if engine == Engine::Compiler && begins(records, n) { TIMES } else { 1 };
+    let kernel = Some(file(records, first, times));
     let images = Images { kernel, firmware: Some(GUEST.into()), ..Images::default() };
     let config = config(model);
     let built = match engine {
@@ -74,11 +77,12 @@ fn start(model: Model, engine: Engine, records: &[Record]) -> Result<BoxedMachin
     built.map_err(|error| error.0)
 }
 
-/// Runs until `count` blocks are done, or one does not end. Returns how many are done.
-fn go(machine: &mut BoxedMachine, engine: Engine, count: u64) -> Result<u64, String> {
-    let mut done = 0;
+/// Runs from the record `first` on until `count` are done, or one does not end. Returns how many are done.
+fn go(machine: &mut BoxedMachine, engine: Engine, first: u64, count: u64) -> Result<u64, String> {
+    let mut done = first;
+    let endless = if engine == Engine::Compiler { ENDLESS * TIMES } else { ENDLESS };
     while done < count {
-        let limit = machine.position().count + ENDLESS * times(engine);
+        let limit = machine.position().count + endless;
         match machine.run(limit) {
             Stop::Limit => {}
             Stop::Output => _ = machine.take_output(),

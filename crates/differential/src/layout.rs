@@ -1,5 +1,8 @@
-//! The file of blocks that the guest (`guests/differential`) runs, and the results that it writes: the same numbers
-//! stand in its source.
+//! The file that the guest (`guests/differential`) runs, and the results that it writes: the same numbers stand in its
+//! source.
+//!
+//! Code stands apart from the records, each a state that some code begins in: many records begin the same code, which
+//! the peer translates once.
 
 use timebase_cpu::Model;
 
@@ -8,20 +11,22 @@ pub const GUEST: &[u8] = include_bytes!("../../../guests/differential/differenti
 
 /// Real address of the file.
 pub const BLOCKS: u64 = 0x2000_0000;
+/// Of the code in it.
+pub const CODES: u64 = BLOCKS + 0x20_0000;
 /// Of the first record in it.
-pub const RECORDS: u64 = BLOCKS + 0x20_0000;
+pub const RECORDS: u64 = BLOCKS + 0x120_0000;
 /// Of the first result.
 pub const RESULTS: u64 = 0x3000_0000;
-/// Bytes of a record.
-pub const RECORD: usize = 0x900;
-/// Bytes of a result.
-pub const RESULT: usize = 0x800;
+/// Bytes of a record, and of a result.
+pub const RECORD: usize = 0x800;
 /// Records that there is room for.
-pub const MOST: usize = 0xf00_0000 / RECORD;
+pub const MOST: usize = 0xec0_0000 / RECORD;
+/// Places for code.
+pub const PLACES: usize = 0x100_0000 / (4 * WORDS);
 /// Bytes of memory that the guest needs.
 pub const MEMORY: u64 = 1 << 30;
-/// Where the guest counts blocks that are done.
-pub const DONE: u64 = BLOCKS + 16;
+/// Where the guest counts records that are done.
+pub const DONE: u64 = BLOCKS + 24;
 
 /// Data: the 256 bytes around the boundary of two pages, of which results have a copy.
 pub const WINDOW: u64 = BLOCKS + 0x8_ff80;
@@ -29,10 +34,15 @@ pub const WINDOW: u64 = BLOCKS + 0x8_ff80;
 pub const WINDOW_BYTES: usize = 256;
 /// A page that is mapped for reading. The one after it is not mapped, the one before it is the window's second one.
 pub const READ_ONLY: u64 = BLOCKS + 0x9_1000;
-const PAGE: u64 = 0x1000;
+/// The first of `PAGES` pages whose rights, in one level of translation or the other, let only some load.
+pub const RESTRICTED: u64 = READ_ONLY + 2 * PAGE;
+/// How many.
+pub const PAGES: u64 = 5;
+/// Bytes of a page.
+pub const PAGE: u64 = 0x1000;
 
-/// Offset of the code in a record, and its words.
-pub const CODE: usize = 0x800;
+/// Offset of the code in a record that is not yet in the file.
+pub const CODE: usize = RECORD;
 /// Words of code.
 pub const WORDS: usize = 64;
 /// Offset of the first GPR.
@@ -61,6 +71,8 @@ pub mod at {
     pub const VECTOR: usize = 0x50;
     pub const LPIDR: usize = 0x58;
     pub const PIDR: usize = 0x60;
+    /// Of a record: how often it is run.
+    pub const TIMES: usize = 0x68;
     pub const SRR0: usize = 0x80;
     pub const SRR1: usize = 0x88;
     pub const HSRR1: usize = 0x80 + 8 * 16;
@@ -103,14 +115,14 @@ pub fn spr(name: &str) -> usize {
     0x80 + 8 * SPRS.iter().position(|(n, _)| *n == name).expect("an SPR of records")
 }
 
-/// A record (or a result, whose code is not used).
+/// A record with the code that it begins in (or a result, whose code is not used).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record(pub Vec<u8>);
 
 impl Record {
     /// All zero.
     pub fn new() -> Record {
-        Record(vec![0; RECORD])
+        Record(vec![0; CODE + 4 * WORDS])
     }
     /// The doubleword at an offset.
     pub fn get(&self, offset: usize) -> u64 {
@@ -143,6 +155,10 @@ impl Record {
     pub fn little(&self) -> bool {
         self.get(at::MSR) & 1 != 0
     }
+    /// The place of its code: that of its first instruction.
+    pub fn place(&self) -> usize {
+        (self.get(at::NIA) - CODES) as usize / (4 * WORDS)
+    }
 }
 
 impl Default for Record {
@@ -151,15 +167,15 @@ impl Default for Record {
     }
 }
 
-/// Effective and real address of the code of record `n`.
-pub fn code_of(n: usize) -> u64 {
-    RECORDS + (n * RECORD + CODE) as u64
+/// Effective and real address of the code at a place.
+pub fn code_of(place: usize) -> u64 {
+    CODES + (place * 4 * WORDS) as u64
 }
 
-/// The record, moved to another place in the file: addresses of its code follow.
-pub fn moved(record: &Record, from: usize, to: usize) -> Record {
+/// The record with its code at another place: addresses of the code follow.
+pub fn moved(record: &Record, to: usize) -> Record {
     let mut moved = record.clone();
-    let (old, new) = (code_of(from), code_of(to));
+    let (old, new) = (code_of(record.place()), code_of(to));
     let addresses = [at::NIA, at::LR, at::CTR, at::SRR0, spr("tar")];
     for offset in addresses.into_iter().chain((0..32).map(|n| GPR + 8 * n)) {
         let distance = moved.get(offset).wrapping_sub(old);
@@ -177,6 +193,10 @@ const USED: u64 = 0x180;
 const READ: u64 = 4;
 const WRITE: u64 = 2;
 const EXECUTE: u64 = 1;
+const PRIVILEGED: u64 = 8;
+/// Real addresses of large pages that a partition may only read, and that it does not have.
+const LENT: u64 = 0x1000_0000;
+const MISSING: u64 = 0x1020_0000;
 
 /// The tables, each put into its place (III 6.7.10: radix trees): `put(address, doubleword)`.
 fn tables(mut put: impl FnMut(u64, u64)) {
@@ -194,37 +214,59 @@ fn tables(mut put: impl FnMut(u64, u64)) {
     for pid in 0..2 {
         put(PROCESSES + 16 * pid, ROOT | TREE);
     }
-    // Guest real addresses: the whole gigabyte.
-    put(GUEST_TREE, VALID | (GUEST_TREE + 0x1_0000) | 9);
-    put(GUEST_TREE + 0x1_0000, VALID | LEAF | USED | READ | WRITE | EXECUTE);
-    // Effective addresses: records for reading and execution, and the pages of data.
+    // Guest real addresses: a gigabyte, but for what is lent or missing.
+    let (gigabytes, tables) = (GUEST_TREE + 0x1_0000, GUEST_TREE + 0x1_1000);
+    put(GUEST_TREE, VALID | gigabytes | 9);
+    put(gigabytes, VALID | tables | 9);
+    for page in (0..MEMORY >> 21).map(|n| n << 21).filter(|&page| page != MISSING) {
+        let rights = if page == LENT { READ } else { READ | WRITE | EXECUTE };
+        put(tables + 8 * (page >> 21), VALID | LEAF | page | USED | rights);
+    }
+    // Effective addresses: code for reading and execution, and the pages of data.
     let (second, third, fourth) = (TREE + 0x1_0000, TREE + 0x1_1000, TREE + 0x1_2000);
     put(TREE, VALID | second | 9);
     put(second, VALID | third | 9);
     put(third + 8 * (BLOCKS >> 21), VALID | fourth | 9);
-    for large in RECORDS >> 21..RESULTS >> 21 {
+    for large in CODES >> 21..RECORDS >> 21 {
         put(third + 8 * large, VALID | LEAF | large << 21 | USED | READ | EXECUTE);
     }
     let first = WINDOW & !(PAGE - 1);
     for (page, rights) in [(first, READ | WRITE), (first + PAGE, READ | WRITE), (READ_ONLY, READ)] {
         put(fourth + 8 * (page >> 12 & 511), VALID | LEAF | page | USED | rights);
     }
+    let own = RESTRICTED;
+    let restricted: [_; PAGES as usize] =
+        [(own, PRIVILEGED | READ), (own, EXECUTE), (own, 0), (LENT, READ | WRITE), (MISSING, READ | WRITE)];
+    for (n, (page, rights)) in (0..).zip(restricted) {
+        put(fourth + 8 * ((RESTRICTED >> 12 & 511) + n), VALID | LEAF | page | USED | rights);
+    }
 }
 
-/// The file: each block is run `times` times.
-pub fn file(records: &[Record], times: u64) -> Vec<u8> {
+/// The file, to run the records from `first` on: each `times` times, that is told which one it is.
+pub fn file(records: &[Record], first: usize, times: impl Fn(usize) -> u64) -> Vec<u8> {
     let mut file = vec![0; (RECORDS - BLOCKS) as usize];
     let mut put = |address: u64, value: u64| {
         let at = (address - BLOCKS) as usize;
         file[at..at + 8].copy_from_slice(&value.to_be_bytes());
     };
-    put(BLOCKS, records.len() as u64);
-    put(BLOCKS + 8, times);
+    let offset = (first * RECORD) as u64;
+    let header = [records.len() as u64, RECORDS + offset, RESULTS + offset, first as u64];
+    for (n, value) in header.into_iter().enumerate() {
+        put(BLOCKS + 8 * n as u64, value);
+    }
     tables(&mut put);
     for n in 0..PAGE / 8 {
         put(READ_ONLY + 8 * n, n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     }
-    file.extend(records.iter().flat_map(|record| &record.0));
+    for record in records {
+        let at = (code_of(record.place()) - BLOCKS) as usize;
+        file[at..at + 4 * WORDS].copy_from_slice(&record.0[CODE..]);
+    }
+    for (n, record) in records.iter().enumerate() {
+        let start = file.len();
+        file.extend(&record.0[..RECORD]);
+        file[start + at::TIMES..start + at::TIMES + 8].copy_from_slice(&times(n).to_be_bytes());
+    }
     file
 }
 
@@ -234,19 +276,6 @@ pub fn machine(model: Model) -> &'static str {
         Model::Power9 => "powernv9",
         Model::Power10 => "powernv10",
     }
-}
-
-/// The records with the first `done` replaced by blocks that do nothing.
-pub fn without(records: &[Record], done: usize) -> Vec<Record> {
-    let mut records = records.to_vec();
-    for (n, record) in records.iter_mut().enumerate().take(done) {
-        let mut nothing = Record::new();
-        nothing.set(at::MSR, 1 << 63 | 1 << 60 | 1 << 12);
-        nothing.set(at::NIA, code_of(n));
-        nothing.set_word(0, SC, false);
-        *record = nothing;
-    }
-    records
 }
 
 /// `sc`, which ends a block.

@@ -1,20 +1,19 @@
-//! The command behind `cargo xtask diff`: `timebase-differential BLOCKS SEED`, or `timebase-differential corpus BLOCKS`,
-//! which prints a new corpus for tests.
+//! The command behind `cargo xtask diff`: `timebase-differential EXECUTIONS SEED`, which compares, or
+//! `timebase-differential corpus BLOCKS`, which prints a new corpus for tests.
 
 use std::process::ExitCode;
 use timebase_cpu::Model;
 use timebase_differential::here::Engine;
 use timebase_differential::session::{self, Report};
 
-/// Blocks of each model that run on the compiler too, which has to run each of them often.
-const COMPILED: usize = 4_000;
-
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments[..] {
         ["corpus", blocks] => blocks.parse().map(corpus),
-        [blocks, seed] => blocks.parse().and_then(|blocks| seed.parse().map(|seed| compare(blocks, seed))),
+        [executions, seed] => {
+            executions.parse().and_then(|executions| seed.parse().map(|seed| compare(executions, seed)))
+        }
         _ => return usage(),
     };
     match done {
@@ -29,7 +28,7 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("differential: say how many blocks and which seed, or `corpus` and how many blocks");
+    eprintln!("differential: say how many executions and which seed, or `corpus` and how many blocks");
     ExitCode::from(2)
 }
 
@@ -38,12 +37,12 @@ fn corpus(blocks: usize) -> Result<bool, String> {
     Ok(true)
 }
 
-fn compare(blocks: usize, seed: u64) -> Result<bool, String> {
-    let models = [Model::Power9, Model::Power10];
+fn compare(executions: u64, seed: u64) -> Result<bool, String> {
     let mut report = Report::default();
-    let compiled = COMPILED.min(blocks / 2);
-    session::run(&models, compiled, seed, &[Engine::Interpreter, Engine::Compiler], &mut report)?;
-    session::run(&models, blocks - compiled, seed + 1, &[Engine::Interpreter], &mut report)?;
+    let engines = [Engine::Interpreter, Engine::Compiler];
+    for model in [Model::Power9, Model::Power10] {
+        session::run(model, executions / 2, seed, &engines, &mut report)?;
+    }
     print(&report);
     Ok(report.unexplained.is_empty())
 }
@@ -52,15 +51,30 @@ fn print(report: &Report) {
     for (what, (count, example)) in &report.unexplained {
         println!("{what}: {count} times; {example}");
     }
-    println!("instructions executed in blocks, by family:");
+    println!("known faults of the peer, and what is undefined, by executions:");
+    let mut known: Vec<_> = report.known.iter().collect();
+    known.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    for (why, count) in known {
+        println!("{count:>12}  {why}");
+    }
+    println!("executions of instructions that were compared, by family:");
     for (family, count) in &report.families {
         println!("{count:>12}  {family}");
     }
-    let all: u64 = report.families.values().sum();
-    println!("{all:>12}  in {} blocks", report.blocks);
+    println!("by the state that blocks begin in:");
+    for (state, count) in &report.states {
+        println!("{count:>12}  {state}");
+    }
+    let [big, little] = report.orders;
+    println!("{big:>12}  big-endian\n{little:>12}  little-endian");
+    let total = report.total();
     println!(
-        "{:>12}  repeated alone, of {} blocks that differed for a reason that is known",
-        report.repeated, report.differed
+        "{total:>12}  of {} definitions, in {} runs of {} blocks",
+        report.executed.len(),
+        report.runs,
+        report.blocks
     );
+    println!("{:>12}  repeated alone, from {} runs that differed", report.repeated, report.differed);
+    println!("{:>12}  runs that did not differ when they were repeated", report.again);
     println!("{} kinds of unexplained mismatches", report.unexplained.len());
 }

@@ -1,16 +1,19 @@
-//! Blocks on the peer, QEMU's bare-metal machine, as a separate process. Its memory is a file: blocks are in it before the
-//! peer starts, and results are read from it while it runs.
+//! Records on the peer, QEMU's bare-metal machine, as a separate process. Its memory is a file: records are in it before
+//! the peer starts, and results are read from it while it runs.
 
-use crate::layout::{BLOCKS, DONE, GUEST, MEMORY, RESULT, RESULTS, Record, file, machine};
+use crate::layout::{BLOCKS, DONE, GUEST, MEMORY, RECORD, RESULTS, Record, file, machine};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use timebase_cpu::Model;
 
-/// How long the peer may stay at one block.
-const PATIENCE: u32 = 300;
+/// CPU time that the peer may spend at one record, in hundredths of a second.
+const PATIENCE: u64 = 50;
 const POLL: Duration = Duration::from_millis(5);
+/// Polls without a record that is done, as when it starts.
+const IDLE: u32 = 4000;
 
 struct Peer {
     child: Child,
@@ -27,13 +30,15 @@ impl Drop for Peer {
     }
 }
 
-fn start(model: Model, records: &[Record]) -> std::io::Result<Peer> {
-    let directory = tempfile::tempdir()?;
+fn start(model: Model, records: &[Record], first: usize) -> std::io::Result<Peer> {
+    // In memory, where there is such a directory: results come at hundreds of megabytes a second.
+    let shared = Path::new("/dev/shm");
+    let directory = if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }?;
     let (memory_path, guest) = (directory.path().join("memory"), directory.path().join("guest"));
     std::fs::write(&guest, GUEST)?;
     let memory = File::options().read(true).write(true).create(true).truncate(true).open(&memory_path)?;
     memory.set_len(MEMORY)?;
-    memory.write_all_at(&file(records, 1), BLOCKS)?;
+    memory.write_all_at(&file(records, first, |_| 1), BLOCKS)?;
     let backend =
         format!("memory-backend-file,id=ram,size={MEMORY},mem-path={},share=on", memory_path.display());
     let child = Command::new("qemu-system-ppc64")
@@ -54,14 +59,23 @@ impl Peer {
         Ok(u64::from_be_bytes(bytes))
     }
 
-    /// Waits until `count` blocks are done, the peer dies or stays at one. Returns how many are done.
-    fn wait(&mut self, count: u64) -> std::io::Result<u64> {
-        let (mut done, mut waited) = (0, 0);
-        while done < count && waited < PATIENCE {
+    /// CPU time spent, in hundredths of a second: fields 14 and 15 of proc(5).
+    fn spent(&self) -> u64 {
+        let all = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        let fields = all.rsplit_once(')').map_or("", |(_, fields)| fields).split(' ');
+        fields.skip(12).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
+    }
+
+    /// Waits from the record `first` on until `count` are done, the peer dies or stays at one. Returns how many are done.
+    fn wait(&mut self, first: u64, count: u64) -> std::io::Result<u64> {
+        let (mut done, mut polls, mut since) = (first, 0, 0);
+        while done < count && polls < IDLE && (since == 0 || self.spent() < since + PATIENCE) {
             std::thread::sleep(POLL);
             let now = self.done()?;
-            waited = if now == done { waited + 1 } else { 0 };
-            done = now;
+            polls += 1;
+            if now != done {
+                (done, polls, since) = (now, 0, self.spent());
+            }
             if now < count && self.child.try_wait()?.is_some() {
                 return self.done();
             }
@@ -70,27 +84,23 @@ impl Peer {
     }
 }
 
-/// The result of each block; None where the peer died or did not come back.
+/// The result of each record; None where the peer died or did not come back.
 pub fn run(model: Model, records: &[Record]) -> Result<Vec<Option<Record>>, String> {
     let failed = |error: std::io::Error| format!("qemu-system-ppc64: {error}");
     let mut results = Vec::new();
     while results.len() < records.len() {
-        // Blocks have their places: those that are done are done once more.
-        let rest = match results.len() {
-            0 => records.to_vec(),
-            done => crate::layout::without(records, done),
-        };
-        let mut peer = start(model, &rest).map_err(failed)?;
-        let done = peer.wait(records.len() as u64).map_err(failed)? as usize;
-        for n in results.len()..done.min(records.len()) {
+        let first = results.len();
+        let mut peer = start(model, records, first).map_err(failed)?;
+        let done = peer.wait(first as u64, records.len() as u64).map_err(failed)? as usize;
+        for n in first..done {
             let mut record = Record::new();
-            let place = RESULTS + (n * RESULT) as u64;
-            peer.memory.read_exact_at(&mut record.0[..RESULT], place).map_err(failed)?;
+            let place = RESULTS + (n * RECORD) as u64;
+            peer.memory.read_exact_at(&mut record.0[..RECORD], place).map_err(failed)?;
             results.push(Some(record));
         }
         if done < records.len() {
-            if done == 0 {
-                return Err("qemu-system-ppc64 does not run the first block".into());
+            if done == 0 && peer.child.try_wait().map_err(failed)?.is_some() {
+                return Err("qemu-system-ppc64 does not run the first record".into());
             }
             results.push(None);
         }

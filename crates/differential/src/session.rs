@@ -2,25 +2,40 @@
 
 use crate::bench::Bench;
 use crate::compare::{Difference, between};
-use crate::generate::{Block, Generator, word_of};
+use crate::generate::{Generator, word_of};
 use crate::here::{self, Engine};
-use crate::known::{Step, unexplained};
-use crate::layout::{Record, SC, WORDS, at, code_of, moved};
+use crate::known::{Step, hangs, of_sequence, sequence_hangs, unexplained};
+use crate::layout::{CODE, MOST, PLACES, Record, SC, WORDS, at, code_of, moved};
 use crate::peer;
 use std::collections::BTreeMap;
 use timebase_cpu::Model;
+use timebase_cpu::bits::msr;
+use timebase_isa::Decoder;
+use timebase_isa::decode::Entry;
 
 /// What was compared and found.
 #[derive(Default)]
 pub struct Report {
-    /// Instructions executed in blocks, by family.
+    /// Executions of instructions that were compared, by model and definition: in a block with the same result, or alone.
+    pub executed: BTreeMap<&'static str, u64>,
+    /// The same, by family.
     pub families: BTreeMap<&'static str, u64>,
+    /// The same, in big-endian and in little-endian mode.
+    pub orders: [u64; 2],
+    /// The same, by the state that the block begins in: privilege and translation.
+    pub states: BTreeMap<&'static str, u64>,
     /// Blocks.
     pub blocks: u64,
-    /// Blocks that differed.
+    /// Runs of a block from a state.
+    pub runs: u64,
+    /// Runs that differed.
     pub differed: u64,
+    /// Of them, runs that did not differ when they were repeated.
+    pub again: u64,
     /// Single instructions repeated on their own.
     pub repeated: u64,
+    /// Reasons for differences of single instructions, with how often.
+    pub known: BTreeMap<&'static str, u64>,
     /// What nothing explains: by what it is, with how often and one example.
     pub unexplained: BTreeMap<String, (u64, String)>,
 }
@@ -30,9 +45,40 @@ impl Report {
         let entry = self.unexplained.entry(what).or_insert_with(|| (0, example()));
         entry.0 += 1;
     }
+
+    /// Executions that were compared.
+    pub fn total(&self) -> u64 {
+        self.orders.iter().sum()
+    }
+
+    /// Counts an execution that was compared.
+    fn count(&mut self, entry: &Entry, before: &Record) {
+        *self.executed.entry(entry.name).or_default() += 1;
+        *self.families.entry(family(entry.section, entry.name)).or_default() += 1;
+        *self.states.entry(state(before.get(at::MSR))).or_default() += 1;
+        self.orders[before.little() as usize] += 1;
+    }
 }
 
-/// Blocks whose beginnings are compared at once.
+/// The privilege state of an MSR.
+fn state(value: u64) -> &'static str {
+    let translated = value & msr::DR != 0;
+    match (value & msr::PR != 0, value & msr::HV != 0) {
+        (true, true) => "a process of the host",
+        (true, false) => "a process of a guest",
+        (false, false) if translated => "a guest's supervisor, translated",
+        (false, false) => "a guest's supervisor, real mode",
+        (false, true) if translated => "hypervisor, translated",
+        (false, true) => "hypervisor, real mode",
+    }
+}
+
+/// Blocks that are compared at once, and how many states each is run from, beside its first one.
+const BLOCKS: usize = 384;
+const STATES: usize = 63;
+/// Executions of one block in all of its states, on average.
+const AVERAGE: u64 = 480;
+/// Runs whose beginnings are compared at once.
 const SEQUENCES: usize = 200;
 
 /// The part of the books that an instruction is from.
@@ -51,29 +97,25 @@ pub fn family(section: &str, name: &str) -> &'static str {
     }
 }
 
-/// One instruction of a block that differed: the state before it, which ends after it.
+/// One instruction of a run that differed: the state before it, which ends after it.
 struct Single {
     record: Record,
     op: u16,
     word: u64,
-    block: usize,
+    /// The number of the run.
+    run: usize,
     /// It can be repeated alone.
     alone: bool,
 }
 
-/// The instructions of a block one by one.
-fn singles(
-    bench: &mut Bench,
-    generator_decoder: &timebase_isa::Decoder,
-    block: &Record,
-    number: usize,
-) -> Vec<Single> {
+/// The instructions of a run one by one.
+fn singles(bench: &mut Bench, decoder: &Decoder, block: &Record, run: usize) -> Vec<Single> {
     let mut found = Vec::new();
-    bench.code = code_of(number);
+    bench.code = code_of(block.place());
     bench.load(block);
     while let Some(n) = bench.next() {
         let little = bench.cpu.little_endian();
-        let word = word_of(generator_decoder, bench.word_at(n, little));
+        let word = word_of(decoder, bench.word_at(n, little));
         let mut record = bench.record(block);
         let words = if word >> 32 != 0 { vec![(word >> 32) as u32, word as u32] } else { vec![word as u32] };
         for k in 0..WORDS {
@@ -82,10 +124,10 @@ fn singles(
         for (k, part) in words.iter().enumerate() {
             record.set_word(n + k, *part, little);
         }
-        let op = generator_decoder.decode(word).op;
+        let op = decoder.decode(word).op;
         // The guest itself needs HSRR0 and HSRR1 to begin a block.
-        let hrfid = generator_decoder.entries()[op as usize].name == "hrfid";
-        found.push(Single { record, op, word, block: number, alone: !hrfid });
+        let hrfid = decoder.entries()[op as usize].name == "hrfid";
+        found.push(Single { record, op, word, run, alone: !hrfid });
         bench.step();
         // What ends a block would not do so in the other byte order.
         let same = bench.next().is_none() || bench.cpu.little_endian() == little;
@@ -97,20 +139,24 @@ fn singles(
     found
 }
 
-/// Compares `count` blocks of a generator, and adds what is found.
+/// Compares `count` blocks of a generator, each in its first state and `states` other ones, and adds what is found.
 fn compare(
     generator: &mut Generator,
     count: usize,
+    states: usize,
     engines: &[Engine],
     report: &mut Report,
 ) -> Result<(), String> {
-    let blocks: Vec<Block> = (0..count).map(|n| generator.block(n)).collect();
-    for op in blocks.iter().flat_map(|block| &block.executed) {
-        let entry = &generator.decoder.entries()[*op as usize];
-        *report.families.entry(family(entry.section, entry.name)).or_default() += 1;
+    let mut executed = Vec::new();
+    let mut records = Vec::new();
+    for place in 0..count {
+        for block in generator.blocks(place, states) {
+            executed.push(block.executed);
+            records.push(block.record);
+        }
     }
     report.blocks += count as u64;
-    let records: Vec<Record> = blocks.into_iter().map(|block| block.record).collect();
+    report.runs += records.len() as u64;
     let model = generator.model;
     let (mut ours, peers) = std::thread::scope(|scope| {
         let peers = scope.spawn(|| peer::run(model, &records));
@@ -120,68 +166,142 @@ fn compare(
     let peers = peers?;
     let first = ours.remove(0)?;
     for other in ours {
-        between_engines(&first, &other?, report);
+        between_engines(generator, &records, &first, &other?, report);
     }
-    let differing: Vec<usize> =
-        (0..count).filter(|&n| !between(first[n].as_ref(), peers[n].as_ref()).is_empty()).collect();
+    let mut differing = Vec::new();
+    for n in 0..records.len() {
+        if !between(first[n].as_ref(), peers[n].as_ref()).is_empty() {
+            differing.push(n);
+            continue;
+        }
+        for op in &executed[n] {
+            report.count(&generator.decoder.entries()[*op as usize], &records[n]);
+        }
+    }
     report.differed += differing.len() as u64;
-    let mut all: Vec<Single> = Vec::new();
+    let mut explained = vec![false; records.len()];
+    let mut all = Singles::default();
     for &n in &differing {
         let steps = singles(&mut generator.bench, &generator.decoder, &records[n], n);
-        all.extend(steps.into_iter().filter(|single| single.alone));
+        for single in steps.into_iter().filter(|single| single.alone) {
+            if all.full() {
+                judge(generator, std::mem::take(&mut all), &mut explained, report)?;
+            }
+            all.add(single);
+        }
     }
-    let mut explained = vec![false; count];
-    for part in all.chunks(crate::layout::MOST) {
-        judge(generator, part, &mut explained, report)?;
-    }
-    let rest: Vec<(usize, &Record)> =
-        differing.into_iter().filter(|&n| !explained[n]).map(|n| (n, &records[n])).collect();
+    judge(generator, all, &mut explained, report)?;
+    let mut rest: Vec<usize> = differing.into_iter().filter(|&n| !explained[n]).collect();
+    again(generator, &records, &mut rest, report)?;
+    let rest: Vec<&Record> = rest.into_iter().map(|n| &records[n]).collect();
     for part in rest.chunks(SEQUENCES) {
         sequences(generator, part, report)?;
     }
     Ok(())
 }
 
-fn between_engines(first: &[Option<Record>], other: &[Option<Record>], report: &mut Report) {
+/// Runs that differ though none of their instructions does, repeated: where the peer goes on after a fault that is known,
+/// it may write over what comes later. Those that agree now are taken away.
+fn again(
+    generator: &Generator,
+    records: &[Record],
+    runs: &mut Vec<usize>,
+    report: &mut Report,
+) -> Result<(), String> {
+    let repeated: Vec<Record> = runs.iter().map(|&n| records[n].clone()).collect();
+    let ours = here::run(generator.model, Engine::Interpreter, &repeated)?;
+    let peers = peer::run(generator.model, &repeated)?;
+    let mut results = ours.iter().zip(&peers);
+    runs.retain(|_| results.next().is_none_or(|(a, b)| !between(a.as_ref(), b.as_ref()).is_empty()));
+    report.again += (repeated.len() - runs.len()) as u64;
+    Ok(())
+}
+
+/// Single instructions to be repeated. Those that are the same instruction of the same block share their code.
+#[derive(Default)]
+struct Singles {
+    all: Vec<Single>,
+    records: Vec<Record>,
+    places: BTreeMap<(Vec<u8>, usize), usize>,
+}
+
+impl Singles {
+    fn full(&self) -> bool {
+        self.all.len() == MOST || self.places.len() == PLACES
+    }
+    fn add(&mut self, single: Single) {
+        let record = &single.record;
+        let next = self.places.len();
+        let place = *self.places.entry((record.0[CODE..].to_vec(), record.place())).or_insert(next);
+        self.records.push(moved(record, place));
+        self.all.push(single);
+    }
+}
+
+fn between_engines(
+    generator: &mut Generator,
+    records: &[Record],
+    first: &[Option<Record>],
+    other: &[Option<Record>],
+    report: &mut Report,
+) {
     for (n, (a, b)) in first.iter().zip(other).enumerate() {
         let found = between(a.as_ref(), b.as_ref());
         if let Some(one) = found.first() {
-            report.add(format!("the engines differ in {}", one.field), || {
-                format!("block {n}: {}", listed(&found))
+            let steps = singles(&mut generator.bench, &generator.decoder, &records[n], n);
+            report.add(format!("{:?} the engines differ in {}", generator.model, one.field), || {
+                format!(
+                    "msr {:x}:{}{}",
+                    records[n].get(at::MSR),
+                    code(&generator.decoder, &steps),
+                    listed(&found)
+                )
             });
         }
     }
+}
+
+/// Instructions with their addresses.
+fn code(decoder: &Decoder, steps: &[Single]) -> String {
+    let line = |step: &Single| {
+        let address = step.record.get(at::NIA);
+        let text = timebase_isa::disassemble(decoder, step.word, address);
+        format!("\n    {address:x}: {:08x} {text}", step.word)
+    };
+    steps.iter().map(line).collect()
 }
 
 fn listed(found: &[Difference]) -> String {
     found.iter().map(|difference| format!("\n    {difference}")).collect()
 }
 
-/// Runs single instructions on both sides. Those that differ explain their blocks; what explains them, or nothing.
+/// Runs single instructions on both sides. Those that differ explain their runs; what explains them, or nothing.
 fn judge(
     generator: &Generator,
-    singles: &[Single],
+    singles: Singles,
     explained: &mut [bool],
     report: &mut Report,
 ) -> Result<(), String> {
     let model = generator.model;
-    let records: Vec<Record> =
-        singles.iter().enumerate().map(|(n, single)| moved(&single.record, single.block, n)).collect();
-    let ours = here::run(model, Engine::Interpreter, &records)?;
-    let peers = peer::run(model, &records)?;
-    report.repeated += singles.len() as u64;
-    for (n, single) in singles.iter().enumerate() {
+    let records = &singles.records;
+    let ours = here::run(model, Engine::Interpreter, records)?;
+    let peers = peer::run(model, records)?;
+    report.repeated += records.len() as u64;
+    for (n, single) in singles.all.iter().enumerate() {
         let entry = &generator.decoder.entries()[single.op as usize];
+        report.count(entry, &records[n]);
         let found = between(ours[n].as_ref(), peers[n].as_ref());
         if found.is_empty() {
             continue;
         }
-        explained[single.block] = true;
+        explained[single.run] = true;
         let (Some(ours), Some(peer)) = (&ours[n], &peers[n]) else {
-            if peers[n].is_some() || !crate::known::hangs(&records[n]) {
-                report.add(format!("{model:?} {} end", entry.name), || {
+            let hangs = ours[n].as_ref().and_then(|ours| hangs(entry.name, &records[n], ours));
+            match hangs {
+                Some(why) => *report.known.entry(why).or_default() += 1,
+                None => report.add(format!("{model:?} {} end", entry.name), || {
                     format!("{}{}", described(generator, &records[n], single.word), listed(&found))
-                });
+                }),
             }
             continue;
         };
@@ -196,7 +316,10 @@ fn judge(
             ours,
             peer,
         };
-        let rest = unexplained(&step, &found);
+        let (rest, reasons) = unexplained(&step, &found);
+        for why in reasons {
+            *report.known.entry(why).or_default() += 1;
+        }
         if let Some(one) = rest.first() {
             let field = one.field.trim_end_matches(|c: char| c.is_ascii_digit());
             report.add(format!("{model:?} {} {field}", entry.name), || {
@@ -231,6 +354,11 @@ fn described(generator: &Generator, before: &Record, word: u64) -> String {
     for reg in effects.reads.iter() {
         lines += &format!(", {} {:x}", register(reg), bench.word(reg));
     }
+    // Some say of no register that they read it.
+    let ops = generator.decoder.decode(word);
+    for n in [ops.t, ops.a, ops.b, ops.c] {
+        lines += &format!(", r{} {:x}, vs{} {:x}", n & 31, before.gpr(n), n & 63, before.vsr(n));
+    }
     lines
 }
 
@@ -249,30 +377,26 @@ fn register(reg: timebase_isa::Reg) -> String {
     }
 }
 
-/// Blocks that differ though none of their instructions does alone: of each the shortest beginning that differs.
-fn sequences(
-    generator: &mut Generator,
-    blocks: &[(usize, &Record)],
-    report: &mut Report,
-) -> Result<(), String> {
+/// Runs that differ though none of their instructions does alone: of each the shortest beginning that differs.
+fn sequences(generator: &mut Generator, runs: &[&Record], report: &mut Report) -> Result<(), String> {
     let mut prefixes = Vec::new();
     let mut all = Vec::new();
-    for &(number, block) in blocks {
-        let steps = singles(&mut generator.bench, &generator.decoder, block, number);
+    for &block in runs {
+        let steps = singles(&mut generator.bench, &generator.decoder, block, 0);
         let first = prefixes.len();
         for end in 1..=steps.len() {
             let mut prefix = block.clone();
             if let Some(next) = steps.get(end) {
-                let n = (next.record.get(at::NIA) - code_of(number)) as usize / 4;
+                let n = (next.record.get(at::NIA) - code_of(block.place())) as usize / 4;
                 prefix.set_word(n.min(WORDS - 1), SC, next.record.little());
             }
-            prefixes.push(moved(&prefix, number, prefixes.len()));
+            prefixes.push(moved(&prefix, prefixes.len()));
         }
-        all.push((number, block, steps, first));
+        all.push((block, steps, first));
     }
     let ours = here::run(generator.model, Engine::Interpreter, &prefixes)?;
     let peers = peer::run(generator.model, &prefixes)?;
-    for (number, block, steps, first) in all {
+    for (block, steps, first) in all {
         let of = |end: usize| {
             let n = first + end;
             between(ours[n].as_ref(), peers[n].as_ref())
@@ -282,21 +406,20 @@ fn sequences(
         let found = if steps.is_empty() { Vec::new() } else { of(end) };
         let name =
             steps.get(end).map_or("nothing", |step| generator.decoder.entries()[step.op as usize].name);
-        if crate::known::remembers(name, &found) || crate::known::elsewhere(name, &found) {
+        let n = first + end;
+        let known = ours.get(n).zip(peers.get(n)).and_then(|results| match results {
+            (Some(ours), Some(peer)) => of_sequence(name, ours, peer, &found),
+            (_, None) => sequence_hangs(name, block),
+            _ => None,
+        });
+        if let Some(why) = known {
+            *report.known.entry(why).or_default() += 1;
             continue;
         }
         let field = found.first().map_or("nothing", |difference| &difference.field);
-        let list: String = steps
-            .iter()
-            .take(end + 1)
-            .map(|step| {
-                let address = step.record.get(at::NIA);
-                let text = timebase_isa::disassemble(&generator.decoder, step.word, address);
-                format!("\n    {address:x}: {:08x} {text}", step.word)
-            })
-            .collect();
+        let list = code(&generator.decoder, &steps[..steps.len().min(end + 1)]);
         report.add(format!("{:?} a sequence that ends in {name} {field}", generator.model), || {
-            format!("block {number}, msr {:x}:{list}{}", block.get(at::MSR), listed(&found))
+            format!("msr {:x}:{list}{}", block.get(at::MSR), listed(&found))
         });
     }
     Ok(())
@@ -307,12 +430,8 @@ pub fn corpus(blocks: usize) -> Result<String, String> {
     let mut lines = String::new();
     for model in [Model::Power9, Model::Power10] {
         let mut report = Report::default();
-        compare(
-            &mut Generator::new(model, crate::corpus::SEED),
-            blocks,
-            &[Engine::Interpreter],
-            &mut report,
-        )?;
+        let engines = [Engine::Interpreter];
+        compare(&mut Generator::new(model, crate::corpus::SEED), blocks, 0, &engines, &mut report)?;
         if let Some((what, (_, example))) = report.unexplained.first_key_value() {
             return Err(format!("{what}: {example}"));
         }
@@ -326,23 +445,24 @@ pub fn corpus(blocks: usize) -> Result<String, String> {
     Ok(lines)
 }
 
-/// Compares `blocks` blocks of each model from `seed` on.
+/// Compares at least `executions` executions of instructions of a model, from `seed` on.
 pub fn run(
-    models: &[Model],
-    blocks: usize,
+    model: Model,
+    executions: u64,
     seed: u64,
     engines: &[Engine],
     report: &mut Report,
 ) -> Result<(), String> {
-    const BATCH: usize = 16_384;
-    for &model in models {
-        let mut generator = Generator::new(model, seed);
-        let mut left = blocks;
-        while left > 0 {
-            let count = left.min(BATCH);
-            compare(&mut generator, count, engines, report)?;
-            left -= count;
-        }
+    let mut generator = Generator::new(model, seed);
+    let end = report.total() + executions;
+    while report.total() < end {
+        let blocks = ((end - report.total()) / AVERAGE).clamp(16, BLOCKS as u64) as usize;
+        compare(&mut generator, blocks, STATES, engines, report)?;
+        eprintln!(
+            "{model:?}: {} executions, {} kinds of unexplained mismatches",
+            report.total(),
+            report.unexplained.len()
+        );
     }
     Ok(())
 }

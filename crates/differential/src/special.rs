@@ -4,6 +4,8 @@
 use crate::generate::{CODE_ADDRESS, MSR_LIKE};
 use crate::random::Random;
 use crate::words::{is_storage, operands};
+use timebase_cpu::Vcpu;
+use timebase_cpu::bits::msr;
 use timebase_isa::decode::Entry;
 use timebase_isa::{Decoder, Ops, Regs};
 
@@ -69,6 +71,48 @@ fn branch_word(random: &mut Random) -> u64 {
     }
 }
 
+/// It is only for states in which it is privileged: elsewhere it is about time, or the guest needs what it changes.
+pub fn left_alone(entry: &Entry, word: u64, cpu: &Vcpu) -> bool {
+    let (problem, hypervisor) = (cpu.problem(), cpu.regs.msr & msr::HV != 0);
+    let number = word >> 16 & 31 | (word >> 11 & 31) << 5;
+    match entry.name {
+        "mtspr" | "mfspr" => !problem && PRIVILEGED.contains(&number),
+        "stop" | "msgsndp" => !problem,
+        "msgsnd" => !problem && hypervisor,
+        _ => false,
+    }
+}
+
+/// An instruction about translation, messages or power: its primary and extended opcode, and operands.
+const CONTROL: [(u64, u64, u64); 21] = [
+    (31, 306, 0x03ff_f800),
+    (31, 274, 0x03ff_f800),
+    (31, 566, 0),
+    (31, 338, 0),
+    (31, 434, 0xf800),
+    (31, 466, 0x03e0_f800),
+    (31, 498, 0x00e0_0000),
+    (31, 402, 0x03e0_f800),
+    (31, 851, 0x03e0_f800),
+    (31, 915, 0x03e0_f800),
+    (31, 979, 0x03e0_f800),
+    (31, 206, 0xf800),
+    (31, 238, 0xf800),
+    (31, 142, 0xf800),
+    (31, 174, 0xf800),
+    (31, 886, 0),
+    (31, 838, 0),
+    (19, 370, 0),
+    (19, 146, 0x800),
+    (31, 302, 0x03ff_f800),
+    (31, 430, 0),
+];
+
+fn control_word(random: &mut Random) -> u64 {
+    let (primary, extended, operands) = CONTROL[random.below(CONTROL.len() as u64) as usize];
+    primary << 26 | random.next() & operands | extended << 1 | (extended == 979) as u64
+}
+
 /// A word that no definition has.
 fn illegal_word(random: &mut Random, decoder: &Decoder) -> u64 {
     loop {
@@ -87,7 +131,8 @@ fn illegal_word(random: &mut Random, decoder: &Decoder) -> u64 {
 
 /// An instruction that is not drawn like the others.
 pub fn word(random: &mut Random, decoder: &Decoder, problem: bool) -> u64 {
-    match random.below(32) {
+    match random.below(34) {
+        32 | 33 => control_word(random),
         0..=12 => spr_word(random, problem),
         13..=24 => branch_word(random),
         25 => illegal_word(random, decoder),
@@ -109,6 +154,13 @@ pub fn addresses_storage(entry: &Entry) -> bool {
         "dcbz", "dcbst", "dcbf", "icbi", "icbt", "dcbt", "dcbtst", "hashst", "hashchk", "hashstp", "hashchkp",
     ];
     is_storage(entry) || others.contains(&entry.name)
+}
+
+/// It may store.
+pub fn stores(entry: &Entry) -> bool {
+    let name = entry.name;
+    let atomic = ["lwat", "ldat", "dcbz"].contains(&name);
+    atomic || name.starts_with("st") || name.starts_with("pst") || name.starts_with("hashst")
 }
 
 /// Its effective address.
