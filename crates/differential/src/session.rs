@@ -4,7 +4,7 @@ use crate::bench::Bench;
 use crate::compare::{Difference, between};
 use crate::generate::{Generator, word_of};
 use crate::here::{self, Engine};
-use crate::known::{Step, hangs, of_sequence, sequence_hangs, unexplained};
+use crate::known::{COMPUTED, Step, hangs, of_sequence, sequence_hangs, undefined, unexplained};
 use crate::layout::{CODE, MOST, PLACES, Record, SC, WORDS, at, code_of, moved};
 use crate::peer;
 use std::collections::BTreeMap;
@@ -412,7 +412,16 @@ fn sequences(generator: &mut Generator, runs: &[&Record], report: &mut Report) -
             (_, None) => sequence_hangs(name, block),
             _ => None,
         });
-        if let Some(why) = known {
+        // Where code stands is among the operands: of what is undefined of them, places differ.
+        let skipped = || {
+            steps.windows(2).take(end + 1).any(|pair| {
+                let name = generator.decoder.entries()[pair[0].op as usize].name;
+                let (ops, before) = (generator.decoder.decode(pair[0].word), &pair[0].record);
+                let near = |n: u8| before.gpr(n).wrapping_sub(code_of(block.place())) < 4 * WORDS as u64;
+                [ops.a, ops.b, ops.c].into_iter().any(near) && undefined(name, &ops, before, &pair[1].record)
+            })
+        };
+        if let Some(why) = known.or_else(|| skipped().then_some(COMPUTED)) {
             *report.known.entry(why).or_default() += 1;
             continue;
         }
