@@ -641,6 +641,7 @@ impl<B: Board> Machine for Chassis<B> {
     fn statistics(&self) -> Statistics {
         let mut engine = self.engine.counters();
         self.board.count_own(&mut engine);
+        engine.insert("memory_pages".into(), self.board.view().memory.pages());
         Statistics {
             exceptions: self.engine.exceptions(),
             interrupts: self.interrupts.iter().map(|(&name, &count)| (name.into(), count)).collect(),

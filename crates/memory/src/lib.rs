@@ -332,6 +332,11 @@ impl Memory {
         [self.regions[0].storage.clone(), self.regions[1].storage.clone()]
     }
 
+    /// Pages of bulk storage that were ever written, by images or by the guest.
+    pub fn pages(&self) -> u64 {
+        self.regions.iter().map(|region| region.storage.unshared_pages(&Paged::new(0))).sum()
+    }
+
     /// Main memory has this content from now on, shared until it is written. The engine must drop all its caches.
     ///
     /// # Panics
