@@ -3,7 +3,7 @@
 //! The memory is mapped twice, once to be written and once to be executed, so that no page is ever both.
 
 use super::emit::{BUDGET, Code, DONE, EXCHANGED, INTERPRET, LOOK, SLOTS, SLOTS_AT, Shared};
-use super::encode::{BIAS, JUMPS, NIA, SALT, TRANSLATIONS, VCPU};
+use super::encode::{BIAS, JUMPS, NIA, SALT, TRANSLATIONS, VCPU, jump_slot, translation_slot};
 use super::float::{BYTES, LIMITS};
 use crate::live::GROUPS;
 use dynasmrt::x64::X64Relocation;
@@ -225,11 +225,8 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         ; jmp ->leave
     );
     let far = place(code.offset());
+    jump_slot!(code);
     dynasm!(code; .arch x64
-        // Slot (rax >> 2) % JUMPS of 32 bytes each.
-        ; mov ecx, eax
-        ; shl ecx, 3
-        ; and ecx, 0x1f_ffe0
         ; add rcx, [rbp + JUMPS]
         ; cmp rax, [rcx]
         ; jne >no
@@ -278,11 +275,9 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
             ; add rdx, rax
             ; shr rdx, 12
             ; again:
-            ; mov ecx, eax
-            ; shr ecx, 9
-            ; xor ecx, eax
-            ; shr ecx, 7
-            ; and ecx, 0x1_ffe0
+        );
+        translation_slot!(code);
+        dynasm!(code; .arch x64
             ; add rcx, [rbp + TRANSLATIONS]
             ; cmp rdx, [BYTE rcx + tag]
             ; jne >unknown

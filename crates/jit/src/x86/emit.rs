@@ -822,8 +822,7 @@ impl Emitter<'_> {
             // There is much such code: it is to be small.
             return self.jump_to(self.shared.far);
         }
-        // Slot (rax >> 2) % JUMPS of 32 bytes each.
-        dynasm!(self.code; .arch x64; mov ecx, eax; shl ecx, 3; and ecx, 0x1f_ffe0);
+        jump_slot!(self.code);
         self.with_field(ADD, RCX, JUMPS);
         dynasm!(self.code; .arch x64; cmp rax, [rcx]);
         self.jump_if_to(NOT_EQUAL, self.shared.outside);

@@ -7,6 +7,29 @@ use std::mem::offset_of;
 use timebase_cpu::compiled::{self, Frame};
 use timebase_isa::{Reg, Regs};
 
+/// rcx := the place of what translates the address in rax, from the first translation on: `interpreter::tlb::index`, 32
+/// bytes each.
+macro_rules! translation_slot {
+    ($code:expr) => {
+        dynasmrt::dynasm!($code; .arch x64
+            ; mov ecx, eax
+            ; shr ecx, 9
+            ; xor ecx, eax
+            ; shr ecx, 7
+            ; and ecx, 0x1_ffe0
+        )
+    };
+}
+pub(super) use translation_slot;
+
+/// rcx := the place of the jump to the address in rax, from the first one on: number `(rax >> 2) % JUMPS`, 32 bytes each.
+macro_rules! jump_slot {
+    ($code:expr) => {
+        dynasmrt::dynasm!($code; .arch x64; mov ecx, eax; shl ecx, 3; and ecx, 0x1f_ffe0)
+    };
+}
+pub(super) use jump_slot;
+
 /// Host registers by number.
 pub const RAX: u8 = 0;
 pub const RCX: u8 = 1;

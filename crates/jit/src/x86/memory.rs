@@ -73,13 +73,7 @@ impl Emitter<'_> {
     fn look_up(&mut self, bytes: u8, store: bool, point: u64, registers: Registers) {
         let (label, retry) = (self.label(), self.label());
         self.bind(retry);
-        dynasm!(self.code; .arch x64
-            ; mov ecx, eax
-            ; shr ecx, 9
-            ; xor ecx, eax
-            ; shr ecx, 7
-            ; and ecx, 0x1_ffe0
-        );
+        translation_slot!(self.code);
         self.with_field(ADD, RCX, TRANSLATIONS);
         self.last_page(bytes);
         if store {
