@@ -71,6 +71,7 @@ pub const LEA: u8 = 0x8d;
 pub const BELOW: u8 = 2;
 pub const EQUAL: u8 = 4;
 pub const NOT_EQUAL: u8 = 5;
+pub const ABOVE: u8 = 7;
 pub const LESS: u8 = 12;
 pub const NOT_LESS: u8 = 13;
 

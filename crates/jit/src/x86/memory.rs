@@ -59,9 +59,13 @@ impl Emitter<'_> {
             return;
         }
         let (label, back) = (self.label(), self.label());
-        self.last_page(bytes);
-        self.with_memory(CMP, RDX, 4, 16 * group as i32);
-        self.jump_if(NOT_EQUAL, label);
+        // The first byte must be in the page too: the one before it on the host is another one's.
+        self.with_memory(LOAD, RCX, 4, 16 * group as i32);
+        self.copy(RDX, RAX);
+        self.shift(4, RCX, 12, true);
+        dynasm!(self.code; .arch x64; sub rdx, rcx);
+        self.with_constant(CMP, RDX, 4096 - bytes as i32, true);
+        self.jump_if(ABOVE, label);
         self.with_memory(LOAD, RCX, 4, 16 * group as i32 + 8);
         self.bind(back);
         let aside = Aside::Find { back, store, bytes, group };
