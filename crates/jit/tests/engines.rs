@@ -465,7 +465,7 @@ fn hostile_addresses_reach_nothing() {
     }
 }
 
-/// Nor does one that shares a translation with an access before it, and is at an edge, 16 bytes further on.
+/// Nor does one that shares a translation with an access before it, and is at an edge, 16 bytes further on or back.
 #[test]
 fn hostile_addresses_after_good_ones_reach_nothing() {
     // Those with a displacement; its last two bits may be part of the opcode.
@@ -473,6 +473,7 @@ fn hostile_addresses_after_good_ones_reach_nothing() {
         let store = matches!(access >> 26, 36..=39 | 44..=45 | 52..=55 | 61 | 62) && access & 7 != 1;
         let first = if store { 0x98d0_0000 } else { 0x88d0_0000 }; // stb or lbz r6,0(r16)
         at_all_edges(&[first, access + 16], 16);
+        at_all_edges(&[first, access + 0xfff0], 16u64.wrapping_neg());
     }
 }
 

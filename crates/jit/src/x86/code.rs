@@ -282,6 +282,7 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
             ; cmp rdx, [BYTE rcx + tag]
             ; jne >unknown
             ; mov rcx, [rcx + 16]
+            ; shl rdx, 12
             ; mov [rsp + noted], rdx
             ; mov [rsp + noted + 8], rcx
             // The zero flag is not set.

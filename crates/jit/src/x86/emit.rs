@@ -62,7 +62,7 @@ pub struct Shared {
     /// The same for a store.
     pub refill_store: usize,
     /// Looks for the translation of the bytes rax to rax + rdx, and makes it as [`Shared::refill_load`] does: rcx
-    /// becomes its addend, and is noted with its tag for a group of accesses. Zero flag: there is none.
+    /// becomes its addend, and is noted with the start of its page for a group of accesses. Zero flag: there is none.
     pub find_load: [usize; GROUPS],
     /// The same for a store.
     pub find_store: [usize; GROUPS],

@@ -40,8 +40,9 @@ impl Emitter<'_> {
         self.snapshot()
     }
 
-    /// Notes what the tag of the present access's page is (rdx) and its addend (rcx), for the others of its group.
+    /// Notes where the present access's page begins, whose tag is in rdx, and its addend (rcx), for the others of its group.
     fn note_page(&mut self, group: u8) {
+        self.shift(4, RDX, 12, true);
         self.with_memory(STORE, RDX, 4, 16 * group as i32);
         self.with_memory(STORE, RCX, 4, 16 * group as i32 + 8);
     }
@@ -59,11 +60,9 @@ impl Emitter<'_> {
             return;
         }
         let (label, back) = (self.label(), self.label());
-        // The first byte must be in the page too: the one before it on the host is another one's.
-        self.with_memory(LOAD, RCX, 4, 16 * group as i32);
+        // No byte may be before the page either: what is there on the host is another one's.
         self.copy(RDX, RAX);
-        self.shift(4, RCX, 12, true);
-        dynasm!(self.code; .arch x64; sub rdx, rcx);
+        self.with_memory(SUB, RDX, 4, 16 * group as i32);
         self.with_constant(CMP, RDX, 4096 - bytes as i32, true);
         self.jump_if(ABOVE, label);
         self.with_memory(LOAD, RCX, 4, 16 * group as i32 + 8);
