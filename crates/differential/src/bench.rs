@@ -66,16 +66,7 @@ impl Bench {
         cpu.spr.hsrr0 = record.get(at::NIA);
         cpu.spr.hsrr1 = record.get(at::MSR);
         let regs = &mut cpu.regs;
-        for n in 0..32 {
-            regs.gpr[n] = record.get(GPR + 8 * n);
-        }
-        for n in 0..64 {
-            regs.vsr[n] = [record.get(VSR + 16 * n), record.get(VSR + 16 * n + 8)];
-        }
-        regs.set_cr_packed(255, record.get(at::CR));
-        regs.set_xer(record.get(at::XER));
-        (regs.lr, regs.ctr) = (record.get(at::LR), record.get(at::CTR));
-        (regs.fpscr, regs.vscr) = (record.get(at::FPSCR), record.get(VSCR));
+        record.put_registers(regs);
         (regs.nia, regs.cfar) = (record.get(at::NIA), record.get(at::CFAR));
         cpu.set_msr(record.get(at::MSR));
         cpu.context_changed();

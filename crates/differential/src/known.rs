@@ -5,7 +5,7 @@
 
 use crate::compare::Difference;
 use crate::different::different;
-use crate::layout::{DATA, GPR, Record, VSCR, VSR, WINDOW, WINDOW_BYTES, at, spr};
+use crate::layout::{DATA, Record, WINDOW, WINDOW_BYTES, at, spr};
 use crate::reader::Machine;
 use std::collections::BTreeSet;
 use timebase_cpu::bits::msr;
@@ -626,16 +626,7 @@ pub fn of_sequence(
 
 fn machine(record: &Record) -> Machine {
     let mut machine = Machine::with_order(WINDOW, WINDOW_BYTES, record.little());
-    let regs = &mut machine.regs;
-    for n in 0..32 {
-        regs.gpr[n] = record.get(GPR + 8 * n);
-    }
-    for n in 0..64 {
-        regs.vsr[n] = [record.get(VSR + 16 * n), record.get(VSR + 16 * n + 8)];
-    }
-    regs.set_cr_packed(255, record.get(at::CR));
-    regs.set_xer(record.get(at::XER));
-    (regs.fpscr, regs.vscr) = (record.get(at::FPSCR), record.get(VSCR));
+    record.put_registers(&mut machine.regs);
     machine.memory.copy_from_slice(&record.0[DATA..DATA + WINDOW_BYTES]);
     machine
 }

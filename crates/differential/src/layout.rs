@@ -5,6 +5,7 @@
 //! the peer translates once.
 
 use timebase_cpu::Model;
+use timebase_isa::Regs;
 
 /// The guest, a flat image for address 0.
 pub const GUEST: &[u8] = include_bytes!("../../../guests/differential/differential.bin");
@@ -140,6 +141,19 @@ impl Record {
     pub fn vsr(&self, n: u8) -> u128 {
         let at = VSR + 16 * (n as usize & 63);
         (self.get(at) as u128) << 64 | self.get(at + 8) as u128
+    }
+    /// Gives `regs` the registers of problem state, NIA and CFAR apart.
+    pub fn put_registers(&self, regs: &mut Regs) {
+        for n in 0..32 {
+            regs.gpr[n] = self.get(GPR + 8 * n);
+        }
+        for n in 0..64 {
+            regs.vsr[n] = [self.get(VSR + 16 * n), self.get(VSR + 16 * n + 8)];
+        }
+        regs.set_cr_packed(255, self.get(at::CR));
+        regs.set_xer(self.get(at::XER));
+        (regs.lr, regs.ctr) = (self.get(at::LR), self.get(at::CTR));
+        (regs.fpscr, regs.vscr) = (self.get(at::FPSCR), self.get(VSCR));
     }
     /// Writes a word of code, in the byte order of MSR[LE] = `little`.
     pub fn set_word(&mut self, n: usize, word: u32, little: bool) {

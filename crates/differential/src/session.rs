@@ -337,22 +337,10 @@ fn described(generator: &Generator, before: &Record, word: u64) -> String {
     let effects =
         timebase_isa::effects::Reader::new(generator.model.level()).effects(&generator.decoder.decode(word));
     let mut lines = format!("{word:08x} at {address:x}: {text}\n    before: msr {:x}", before.get(at::MSR));
-    let bench = {
-        let mut regs = timebase_isa::Regs::cold(generator.model.level() as u64);
-        for n in 0..32 {
-            regs.gpr[n] = before.get(crate::layout::GPR + 8 * n);
-        }
-        for n in 0..64 {
-            regs.vsr[n as usize] = [(before.vsr(n) >> 64) as u64, before.vsr(n) as u64];
-        }
-        regs.set_cr_packed(255, before.get(at::CR));
-        regs.set_xer(before.get(at::XER));
-        (regs.lr, regs.ctr, regs.fpscr) = (before.get(at::LR), before.get(at::CTR), before.get(at::FPSCR));
-        regs.vscr = before.get(crate::layout::VSCR);
-        regs
-    };
+    let mut regs = timebase_isa::Regs::cold(generator.model.level() as u64);
+    before.put_registers(&mut regs);
     for reg in effects.reads.iter() {
-        lines += &format!(", {} {:x}", register(reg), bench.word(reg));
+        lines += &format!(", {} {:x}", register(reg), regs.word(reg));
     }
     // Some say of no register that they read it.
     let ops = generator.decoder.decode(word);
