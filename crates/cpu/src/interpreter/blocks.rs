@@ -5,7 +5,7 @@
 
 use super::thread::{self, Tables, Thread};
 use crate::compiled::Entry;
-use alloc::{boxed::Box, vec, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 use core::cell::{Cell, RefCell};
 use core::ptr;
 use timebase_isa::{Decoder, Flow, Ops};
@@ -108,20 +108,8 @@ pub(crate) struct PageBlocks {
     blocks: Vec<Box<Block>>,
 }
 
-/// A slot without a block: code begins at no odd address.
-const NONE: (u64, *const Block) = (1, ptr::null());
-/// Slots for blocks that were found lately.
-const RECENT: usize = 8192;
-
-/// Where a block that begins at `real` is remembered.
-fn slot(real: u64) -> usize {
-    ((real >> 2).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 51) as usize % RECENT
-}
-
 /// All decoded code.
 pub(crate) struct Blocks {
-    /// By real address, so that code of many processes is found at once. A slot refers to a block of a page, or to none.
-    recent: Vec<(u64, *const Block)>,
     /// Instructions of the block that is being decoded.
     ops: Vec<Op>,
     pages: Vec<Option<Box<PageBlocks>>>,
@@ -136,7 +124,6 @@ pub(crate) struct Blocks {
 impl Blocks {
     pub fn new() -> Blocks {
         Blocks {
-            recent: vec![NONE; RECENT],
             ops: Vec::with_capacity(LONGEST + 1),
             pages: Vec::new(),
             dropped: Vec::new(),
@@ -146,37 +133,7 @@ impl Blocks {
     }
 
     /// The block at real address `real`, decoded if need be. None if it is not memory.
-    #[inline]
     pub fn get(
-        &mut self,
-        decoder: &Decoder,
-        tables: &Tables,
-        memory: &mut Memory,
-        real: u64,
-        mode: Mode,
-        cuts: &Cuts,
-    ) -> Option<*const Block> {
-        let (at, block) = self.recent[slot(real)];
-        // SAFETY: what is remembered is there.
-        if at == real && unsafe { (*block).mode == mode } {
-            return Some(block);
-        }
-        let block = self.find(decoder, tables, memory, real, mode, cuts)?;
-        self.recent[slot(real)] = (real, block);
-        Some(block)
-    }
-
-    /// Forgets blocks that are dropped.
-    fn forget(recent: &mut [(u64, *const Block)], blocks: &PageBlocks) {
-        for block in &blocks.blocks {
-            let slot = &mut recent[slot(block.real)];
-            if slot.0 == block.real {
-                *slot = NONE;
-            }
-        }
-    }
-
-    fn find(
         &mut self,
         decoder: &Decoder,
         tables: &Tables,
@@ -219,7 +176,6 @@ impl Blocks {
     /// Drops all blocks that may contain the 64-byte line at `line`: those of its page.
     pub fn drop_line(&mut self, memory: &mut Memory, line: u64) {
         if let Some(blocks) = self.pages.get_mut((line / PAGE) as usize).and_then(Option::take) {
-            Self::forget(&mut self.recent, &blocks);
             self.dropped.push(*blocks);
         }
         memory.unwatch_code(line);
@@ -232,7 +188,6 @@ impl Blocks {
 
     /// Forgets everything.
     pub fn flush(&mut self, memory: &mut Memory) {
-        self.recent.fill(NONE);
         for (page, blocks) in self.pages.iter_mut().enumerate() {
             if let Some(blocks) = blocks.take() {
                 self.dropped.push(*blocks);

@@ -61,7 +61,7 @@ pub struct Interpreter {
     leaves: [u64; 5],
 }
 
-// SAFETY: the pointers in `jumps`, and those in `blocks`, point to what `blocks` owns; they move together.
+// SAFETY: the pointers in `jumps` point into `blocks`; they move together.
 unsafe impl Send for Interpreter {}
 
 /// What asks for a trace interrupt when an instruction begins: MSR, and whether CIABR names it.
