@@ -7,6 +7,7 @@
 
 use crate::Vcpu;
 pub use crate::interpreter::{CALLS, Decoded, Op, Source};
+pub use crate::spr::TIME_BASE;
 use alloc::{collections::BTreeMap, string::String};
 use core::ffi::c_void;
 use timebase_isa::Ops;
@@ -137,6 +138,8 @@ pub struct Calls {
     /// Stores the first `bytes` bytes of `value`, the least significant one first, at `ea`, whose translation for stores
     /// has just been found, if they are reserved; 1 if so. The reservation is lost.
     pub conditional: unsafe extern "C" fn(cpu: *mut Vcpu, ea: u64, bytes: u64, value: u64) -> u64,
+    /// The time base at the instruction after which `left` of the budget is left.
+    pub time_base: unsafe extern "C" fn(cpu: *mut Vcpu, left: u64) -> u64,
     /// Calls a named function of registers ([`Compute`](timebase_isa::semantics::Compute)). 0: it is done. Otherwise it
     /// raised an interrupt: the run is done.
     pub compute: unsafe extern "C" fn(

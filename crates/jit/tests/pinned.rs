@@ -104,6 +104,7 @@ fn shared() -> Shared {
         find_store: std::array::from_fn(|group| at(13) + group),
         reserve: at(21),
         conditional: at(22),
+        time_base: at(24),
         step: at(5),
         compute: at(6),
         compute_aside: at(7),

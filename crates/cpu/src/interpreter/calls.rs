@@ -14,7 +14,7 @@ use timebase_isa::semantics::Compute;
 use timebase_memory::{Memory, Reservation};
 
 /// The functions that compiled code calls.
-pub const CALLS: Calls = Calls { fill_load, fill_store, step, reserve, conditional, compute };
+pub const CALLS: Calls = Calls { fill_load, fill_store, step, reserve, conditional, time_base, compute };
 
 impl Interpreter {
     /// The compiled code of a block at NIA, which is compiled now if it has become hot; null if there is none.
@@ -243,6 +243,12 @@ unsafe extern "C" fn conditional(cpu: *mut Vcpu, ea: u64, bytes: u64, value: u64
     }
     memory.set_reservation(cpu.index, Reservation::NONE);
     held as u64
+}
+
+unsafe extern "C" fn time_base(cpu: *mut Vcpu, left: u64) -> u64 {
+    // SAFETY: promised by the caller.
+    let (cpu, run) = unsafe { running(cpu) };
+    cpu.tb(run.world.clock.at(run.end_count - left - 1))
 }
 
 unsafe extern "C" fn compute(

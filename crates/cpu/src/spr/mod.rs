@@ -17,7 +17,9 @@ use timebase_state::Instant;
 
 const ALL: u64 = u64::MAX;
 /// The time base, as it is read.
-const TIME_BASE: u64 = 268;
+/// Number of the time base: firmware and kernels wait by reading it in a loop; every state may, and nothing takes it
+/// away.
+pub const TIME_BASE: u64 = 268;
 /// The run latch.
 const CTRL: u64 = 152;
 /// PSSCR as privileged state names it, and what it finds there: ESL, EC, TR, MTL, RL.
@@ -94,7 +96,6 @@ impl Core<'_, '_, '_> {
     /// `mfspr`, `mftb`.
     pub(crate) fn mfspr(&mut self, i: &Ops) -> Result<(), Trap> {
         let number = i.imm;
-        // Firmware and kernels wait by reading it in a loop; every state may, and nothing takes it away.
         if number == TIME_BASE {
             self.cpu.regs.gpr[i.t as usize] = self.cpu.tb(self.now());
             return Ok(());

@@ -319,6 +319,7 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
     };
     let reserve = aside(CALLS.reserve as usize);
     let conditional = aside(CALLS.conditional as usize);
+    let time_base = aside(CALLS.time_base as usize);
     let step = place(code.offset());
     dynasm!(code; .arch x64
         ; sub rsp, 8
@@ -377,6 +378,7 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         find_store,
         reserve,
         conditional,
+        time_base,
         step,
         compute,
         compute_aside,

@@ -70,6 +70,8 @@ pub struct Shared {
     pub reserve: usize,
     /// Stores rdx bytes of rcx at rax if they are reserved: rax becomes 1, or 0.
     pub conditional: usize,
+    /// rax := the time base where rax of the budget is left after the instruction.
+    pub time_base: usize,
     /// Executes the instruction at rsi by the interpreter. Zero flag: go on.
     pub step: usize,
     /// Calls the function rdx with the operands at rsi. Zero flag: go on.
@@ -165,7 +167,8 @@ pub struct Emitter<'a> {
     pub lives: &'a Lives,
     block: &'a Superblock,
     pub shared: &'a Shared,
-    /// The node that is emitted.
+    /// The segment that is emitted, and its node.
+    number: usize,
     pub at: u32,
     /// Where values are.
     pub known: Known,
@@ -213,6 +216,7 @@ pub fn emit(
         lives,
         block,
         shared,
+        number: 0,
         at: 0,
         known: Known {
             register: vec![NOWHERE; nodes.len()],
@@ -350,6 +354,7 @@ impl Emitter<'_> {
     fn segment(&mut self, number: usize) -> Option<()> {
         let block = self.block;
         let segment = &block.segments[number];
+        self.number = number;
         let mut written = segment.log.start;
         let mut first = segment.nodes.start;
         if number == 0 {
@@ -458,6 +463,7 @@ impl Emitter<'_> {
             Op::Float(float) => self.float(node, float),
             Op::Permute { right } => self.permute(node, right),
             _ if self.lives.last[self.at as usize] == 0 || self.lives.folded[self.at as usize] => {}
+            Op::TimeBase => self.time_base(node),
             op if op.is_lazy() => {
                 if self.lives.eager[self.at as usize] {
                     self.need(Id(self.at));
@@ -465,6 +471,16 @@ impl Emitter<'_> {
             }
             _ => self.make(node),
         }
+    }
+
+    /// The time base: of the budget at the segment's entry all its instructions are taken.
+    fn time_base(&mut self, node: Node) {
+        let after = u64::from(self.block.segments[self.number].instructions) - node.k - 1;
+        let d = self.destination();
+        self.with_memory(LEA, RAX, 15, after as i32);
+        self.call(self.shared.time_base);
+        self.copy(d, RAX);
+        self.settle(Id(self.at), d);
     }
 
     /// Leaves by a point if the flags say so.
