@@ -1,11 +1,11 @@
 //! Running compiled code, and what it calls back.
 
-use super::blocks::{Block, Mode, Op, Source};
+use super::blocks::{Block, Code, Mode, Op, Source};
 use super::core::Run;
 use super::{Interpreter, NOWHERE};
 use crate::bits::msr;
 use crate::compiled::{Calls, Entry, JUMPS, Leave, Translated};
-use crate::mmu::Access;
+use crate::mmu::{Access, PAGE};
 use crate::{Exit, Vcpu, World};
 use ::core::ffi::c_void;
 use ::core::{mem, ptr};
@@ -68,11 +68,15 @@ impl Interpreter {
             self.forget_compiled();
             block.heat.set(self.eagerness.found);
         }
-        let Some(compiler) = &mut self.compiler else { return ptr::null() };
+        let (Some(compiler), Some(code)) = (&mut self.compiler, Code::of(memory, block.real())) else {
+            return ptr::null();
+        };
         let page = self.blocks.of_page(block.real());
-        let mut source = Source { decoder: &self.decoder, memory, cuts: &self.cuts, block, page };
+        let mut source = Source { decoder: &self.decoder, code, cuts: &self.cuts, block, page };
         let old = block.entry.get();
         let entry = compiler.compile(&mut source, hot).unwrap_or(old);
+        let lines = source.code.lines;
+        memory.watch_code(block.real() & !(PAGE - 1), lines);
         if !old.is_null() && old != entry {
             compiler.replace(old, entry);
         }
