@@ -96,6 +96,7 @@ fn shared() -> Shared {
         order: [at(19), at(20)],
         outside: at(2),
         far: at(23),
+        ways: at(25),
         fill_load: at(3),
         fill_store: at(4),
         refill_load: at(10),
@@ -154,6 +155,9 @@ impl Compiler for Noting {
         let whole = format!("{count} instructions, {bytes} bytes and {apart} apart\n{straight}\n{aside}");
         self.texts.lock().unwrap().push(whole);
         None
+    }
+    fn base(&self) -> Entry {
+        std::ptr::null()
     }
     fn outside(&self) -> Entry {
         std::ptr::null()

@@ -20,6 +20,8 @@ const CONTEXTS: usize = 32;
 /// Entries of all contexts: first those for data, then those for fetches, so that data do not drive out code.
 const SLOTS: usize = 2 * CONTEXTS * ENTRIES;
 const NEVER: u64 = Translated::NEVER;
+/// The number of a context stands in the upper 29 bits of a salt.
+const LAST_SERIAL: u32 = u32::MAX >> 3;
 
 /// Which entry of a context translates `ea`. Two buffers that lie a large power of two apart, as those that a boot
 /// copies between do, must not meet in one entry: upper bits of the address take part. Neighbours must not either,
@@ -90,12 +92,14 @@ pub(crate) struct Tlb {
     uppers: AddressSets,
     /// Of each context that is resident: a number that no other one had, and that it loses when all its fetch
     /// translations may have gone.
-    serials: [u64; CONTEXTS],
-    next_serial: u64,
+    serials: [u32; CONTEXTS],
+    next_serial: u32,
+    /// All numbers have been given out and begin anew: the engine forgets all jumps.
+    worn: bool,
     /// How often a fetch translation has gone.
     pub fetch_changes: u64,
     /// Effective pages whose fetch translation has gone, in whatever context; the engine forgets jumps there.
-    pub moved: Vec<u64>,
+    moved: Vec<u64>,
     /// Lines of code that changed; the engine drops what it decoded from them.
     pub code_dropped: Vec<u64>,
     pub fills: u64,
@@ -120,8 +124,9 @@ impl Tlb {
             clock: 0,
             uppers: AddressSets::new(),
             code_dropped: Vec::new(),
-            serials: core::array::from_fn(|n| n as u64 + 1),
-            next_serial: CONTEXTS as u64 + 1,
+            serials: core::array::from_fn(|n| n as u32 + 1),
+            next_serial: CONTEXTS as u32 + 1,
+            worn: false,
             fetch_changes: 0,
             moved: Vec::new(),
             fills: 0,
@@ -168,9 +173,26 @@ impl Tlb {
 
     /// The context gets a new number: no jump that was found in it is valid any more.
     fn renew(&mut self, n: usize) {
+        if self.next_serial > LAST_SERIAL {
+            self.serials = core::array::from_fn(|n| n as u32 + 1);
+            self.next_serial = CONTEXTS as u32 + 1;
+            self.worn = true;
+        }
         self.serials[n] = self.next_serial;
         self.next_serial += 1;
         self.fetch_changes += 1;
+    }
+
+    /// Jumps are to be forgotten before any is used again.
+    #[inline]
+    pub fn has_moved(&self) -> bool {
+        self.worn || !self.moved.is_empty()
+    }
+
+    /// The effective pages to which jumps are to be forgotten; None: all of them.
+    pub fn take_moved(&mut self) -> Option<Vec<u64>> {
+        let moved = core::mem::take(&mut self.moved);
+        (!core::mem::take(&mut self.worn)).then_some(moved)
     }
 
     /// All contexts get new numbers.
@@ -180,7 +202,7 @@ impl Tlb {
     }
 
     /// The number of resident context `n`.
-    pub fn serial(&self, n: u32) -> u64 {
+    pub fn serial(&self, n: u32) -> u32 {
         self.serials[n as usize]
     }
 
@@ -470,6 +492,20 @@ fn unchain(head: &mut u32, origins: &mut [Origin], slot: usize, of: fn(&mut Orig
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_that_begin_anew_are_told() {
+        let mut tlb = Tlb::new();
+        tlb.next_serial = LAST_SERIAL;
+        tlb.renew(3);
+        assert!(!tlb.has_moved() && tlb.serial(3) == LAST_SERIAL);
+        tlb.renew(4);
+        assert!(tlb.has_moved() && tlb.take_moved().is_none() && !tlb.has_moved());
+        let mut serials = tlb.serials.to_vec();
+        serials.sort();
+        serials.dedup();
+        assert_eq!(serials.len(), CONTEXTS);
+    }
 
     #[test]
     fn neighbours_have_different_entries() {

@@ -53,6 +53,8 @@ pub struct Shared {
     pub outside: usize,
     /// To the effective address in rax, where code may be known.
     pub far: usize,
+    /// The same if what stands first in the line of jumps at rcx is another one.
+    pub ways: usize,
     /// Makes the translation for a load at rax; rdx is the tag of its last byte. Zero flag: there is none.
     pub fill_load: usize,
     /// The same for a store.
@@ -838,21 +840,23 @@ impl Emitter<'_> {
             // There is much such code: it is to be small.
             return self.jump_to(self.shared.far);
         }
-        jump_slot!(self.code);
+        jump_line!(self.code);
         self.with_field(ADD, RCX, JUMPS);
         dynasm!(self.code; .arch x64; cmp rax, [rcx]);
-        self.jump_if_to(NOT_EQUAL, self.shared.outside);
-        self.with_field(LOAD, RDX, SALT);
-        dynasm!(self.code; .arch x64; cmp rdx, [rcx + 8]);
-        self.jump_if_to(NOT_EQUAL, self.shared.outside);
-        dynasm!(self.code; .arch x64; mov r14, rax; and r14, -4096; jmp QWORD [rcx + 16]);
+        self.jump_if_to(NOT_EQUAL, self.shared.ways);
+        self.load_word(RDX, SALT);
+        dynasm!(self.code; .arch x64; cmp edx, [rcx + 12]);
+        self.jump_if_to(NOT_EQUAL, self.shared.ways);
+        dynasm!(self.code; .arch x64; mov ecx, [rcx + 8]);
+        self.with_field(ADD, RCX, CODE);
+        dynasm!(self.code; .arch x64; mov r14, rax; and r14, -4096; jmp rcx);
     }
 }
 
 const _: () = {
     use std::mem::{offset_of, size_of};
-    use timebase_cpu::compiled::{JUMPS, Jump};
-    assert!(size_of::<Jump>() == 32 && JUMPS == 65536);
-    assert!(offset_of!(Jump, address) == 0 && offset_of!(Jump, salt) == 8 && offset_of!(Jump, entry) == 16);
+    use timebase_cpu::compiled::{JUMP_LINES, JUMP_WAYS, Jump};
+    assert!(size_of::<Jump>() == 16 && JUMP_LINES == 16384 && JUMP_WAYS == 4);
+    assert!(offset_of!(Jump, address) == 0 && offset_of!(Jump, entry) == 8 && offset_of!(Jump, salt) == 12);
     assert!(lift::CFAR.0 as usize == REGISTERS - 1);
 };
