@@ -221,7 +221,7 @@ fn write(section: &str, rounds: usize, table: &str) -> Outcome {
             "Made by `cargo xtask bench powernv {rounds} --write`: in turn, medians of {rounds} rounds. A boot by\n\
              skiboot to the VFS panic, 2 GiB, one vCPU, CPU seconds (user and system). The peer has no snapshot at the\n\
              start, which would cost it more. History is what a recording holds beside the images; the peer's is its\n\
-             trace. It has no PCI host bridges here (-nodefaults), which skiboot and Linux would set up as they do ours.\n\
+             trace. It has the devices of its machine here, as ours has: PCI host bridges without devices above all.\n\
              Backwards the peer does not go on these machines: every seek hangs."
         ),
         _ => format!(

@@ -143,6 +143,8 @@ impl Core<'_, '_, '_> {
             self.cpu.count_run(self.attempts() + 1);
             self.cpu.hold_counters(now);
         }
+        // Firmware clears HMER around each access to XSCOM; a bit of it matters if HMEER has it.
+        let idle = number == HMER && self.cpu.spr.hmer & self.cpu.spr.hmeer == 0;
         *get(&mut self.cpu.spr) = value;
         match number {
             13 | 29 | 48 | 61 | 180 | 181 | 188 | 189 | 313 | 318 | 319 | 464 => self.cpu.context_changed(),
@@ -152,7 +154,7 @@ impl Core<'_, '_, '_> {
             self.cpu.let_count(now);
         }
         // HFSCR, LPCR, CIABR, HMER, HMEER, PCR, and HID0, which the threads of a core share.
-        if matches!(number, 187 | 190 | 318 | 336 | 337 | 338 | 1008) || counts {
+        if matches!(number, 187 | 190 | 318 | HMER | 337 | 338 | 1008) && !idle || counts {
             self.run.exit(Exit::Look);
         }
     }
@@ -223,6 +225,7 @@ impl Core<'_, '_, '_> {
     }
 }
 
+const HMER: u64 = 336;
 const INSTRUCTION_COUNTER: u64 = 848;
 const BESCR: u64 = 806;
 
