@@ -10,6 +10,7 @@ use crate::Vcpu;
 use crate::compiled::{TRANSLATIONS, Translated};
 use crate::mmu::{Access, Context, GROUP_WATCH, PAGE, Translation};
 use alloc::{vec, vec::Vec};
+use core::ops::{Index, IndexMut};
 use timebase_isa::Trap;
 use timebase_memory::{Drop, Memory};
 
@@ -77,10 +78,44 @@ fn bucket(address: u64) -> usize {
     (address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 51) as usize % HEADS
 }
 
+/// Something for each slot: a part of it per context, and kind of access, that was ever resident. The others take no
+/// memory.
+struct Slots<T> {
+    parts: Vec<Vec<T>>,
+}
+
+impl<T: Clone> Slots<T> {
+    fn new() -> Slots<T> {
+        Slots { parts: vec![Vec::new(); SLOTS / ENTRIES] }
+    }
+
+    /// The parts of context `n` are there, with this in all their slots if they are new.
+    fn make(&mut self, n: usize, unused: T) {
+        for part in [n, CONTEXTS + n] {
+            self.parts[part].resize(ENTRIES, unused.clone());
+        }
+    }
+}
+
+impl<T> Index<usize> for Slots<T> {
+    type Output = T;
+    #[inline]
+    fn index(&self, slot: usize) -> &T {
+        &self.parts[slot / ENTRIES][slot % ENTRIES]
+    }
+}
+
+impl<T> IndexMut<usize> for Slots<T> {
+    #[inline]
+    fn index_mut(&mut self, slot: usize) -> &mut T {
+        &mut self.parts[slot / ENTRIES][slot % ENTRIES]
+    }
+}
+
 /// Cached translations of all resident contexts.
 pub(crate) struct Tlb {
-    entries: Vec<Translated>,
-    origins: Vec<Origin>,
+    entries: Slots<Translated>,
+    origins: Slots<Origin>,
     /// A bit per slot: it is used.
     occupied: Vec<u64>,
     by_leaf: Vec<u32>,
@@ -114,8 +149,8 @@ pub(crate) struct Real(pub u64);
 impl Tlb {
     pub fn new() -> Tlb {
         Tlb {
-            entries: vec![INVALID; SLOTS],
-            origins: vec![UNUSED; SLOTS],
+            entries: Slots::new(),
+            origins: Slots::new(),
             occupied: vec![0; SLOTS / 64],
             by_leaf: vec![END; HEADS],
             by_real: vec![END; HEADS],
@@ -143,6 +178,8 @@ impl Tlb {
             let n = (0..CONTEXTS).min_by_key(|&n| self.used[n]).unwrap_or(0);
             self.drop_context(n);
             self.contexts[n] = Some(context);
+            self.entries.make(n, INVALID);
+            self.origins.make(n, UNUSED);
             n
         });
         self.used[n] = self.clock;
@@ -208,7 +245,7 @@ impl Tlb {
 
     /// Pointer to the entries of context `n`.
     pub fn entries_of(&self, n: u32) -> *const Translated {
-        self.entries[n as usize * ENTRIES..].as_ptr()
+        self.entries.parts[n as usize].as_ptr()
     }
 
     /// The entry of context `n` for `ea`.
@@ -468,7 +505,7 @@ impl Tlb {
 }
 
 /// Puts a slot at the head of a chain.
-fn chain(head: &mut u32, origins: &mut [Origin], slot: usize, of: fn(&mut Origin) -> &mut Link) {
+fn chain(head: &mut u32, origins: &mut Slots<Origin>, slot: usize, of: fn(&mut Origin) -> &mut Link) {
     *of(&mut origins[slot]) = Link { next: *head, previous: END };
     if *head != END {
         of(&mut origins[*head as usize]).previous = slot as u32;
@@ -477,7 +514,7 @@ fn chain(head: &mut u32, origins: &mut [Origin], slot: usize, of: fn(&mut Origin
 }
 
 /// Takes a slot out of its chain.
-fn unchain(head: &mut u32, origins: &mut [Origin], slot: usize, of: fn(&mut Origin) -> &mut Link) {
+fn unchain(head: &mut u32, origins: &mut Slots<Origin>, slot: usize, of: fn(&mut Origin) -> &mut Link) {
     let Link { next, previous } = *of(&mut origins[slot]);
     if next != END {
         of(&mut origins[next as usize]).previous = previous;
