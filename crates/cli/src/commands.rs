@@ -12,7 +12,7 @@ use std::io::{self, IsTerminal, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
 use timebase_host::clock::cpu_time;
 use timebase_host::{IdleMode, Keyboard, Progress, Signals, Sleeper};
-use timebase_machine::{BoxedMachine, Config, ConfigError, Firmware, Images, Machine};
+use timebase_machine::{BoxedMachine, Config, ConfigError, Firmware, ImageSource, Images, Machine};
 use timebase_replay::index::{Indexer, LIVE_GAP, path_of};
 use timebase_replay::live::{Live, Rules, drive};
 use timebase_replay::play::{Played, Rest, play};
@@ -55,6 +55,7 @@ struct Target {
 
 fn live(run: args::Run, target: Option<Target>) -> Answer {
     let args::Run { guest, live, mut end, debug } = run;
+    let again = images_again(&guest)?;
     let images = read_images(&guest)?;
     // Firmware that finds nothing to start gives up and asks for a reset, again and again: the first one is the end. What
     // is no ELF file it starts as code; if that is the end of it, it will be the next time too.
@@ -76,6 +77,9 @@ fn live(run: args::Run, target: Option<Target>) -> Answer {
         return debugger::live(machine, Live::journaled(recorder), images, operator, address, signals);
     }
     drop(images);
+    if let Some(source) = again {
+        machine.release_images(source);
+    }
     let mut rules = rules(&end, OnPanic::Stop);
     rules.reboot &= !nothing_to_start;
     let mut operator = operator(live, &end, signals)?;
@@ -177,6 +181,11 @@ fn replay(replay: args::Replay) -> Answer {
     let Some(Opened { recording, mut machine, .. }) = open_to_run(&file)? else {
         return Ok(nothing_to_replay(&file, end.quiet));
     };
+    let again = file.clone();
+    machine.release_images(Box::new(move || {
+        let images = Recording::open(&again).and_then(|mut recording| recording.images());
+        images.unwrap_or_else(|error| give_up(&bad_recording(&again, error)))
+    }));
     let script = Script::new(end.until.clone(), Vec::new());
     let progress = progress(Some(recording.known().count), end.quiet);
     let mut onlooker = Onlooker::new(script, Keyboard::none(), catch_signals()?, progress, end.quiet);
@@ -379,22 +388,59 @@ pub fn catch_signals() -> Result<Signals, Complaint> {
     Signals::catch().map_err(|error| Status::Environment.because(format!("cannot catch signals: {error}")))
 }
 
-fn read_images(guest: &args::Guest) -> Result<Images, Complaint> {
-    let read = |what: &str, path: &Option<std::path::PathBuf>| match path {
-        None => Ok(None),
-        Some(path) => std::fs::read(path).map(Some).map_err(|error| {
-            Status::Environment.because(format!("cannot read the {what} {}: {error}", path.display()))
-        }),
-    };
+/// The files of a guest's images: kernel, initial RAM disk, firmware.
+fn image_files(guest: &args::Guest) -> Result<[(&'static str, Option<PathBuf>); 3], Complaint> {
     let firmware = match &guest.firmware {
         None if is_powernv(guest) => Some(skiboot()?),
         given => given.clone().filter(|path| path != Path::new("none")),
     };
-    Ok(Images {
-        kernel: read("kernel", &guest.kernel)?,
-        initrd: read("initrd", &guest.initrd)?,
-        firmware: read("firmware", &firmware)?,
-    })
+    Ok([("kernel", guest.kernel.clone()), ("initrd", guest.initrd.clone()), ("firmware", firmware)])
+}
+
+fn read_images(guest: &args::Guest) -> Result<Images, Complaint> {
+    read_image_files(&image_files(guest)?)
+}
+
+fn read_image_files(files: &[(&str, Option<PathBuf>); 3]) -> Result<Images, Complaint> {
+    let read = |n: usize| {
+        let (what, Some(path)) = &files[n] else { return Ok(None) };
+        std::fs::read(path).map(Some).map_err(|error| {
+            Status::Environment.because(format!("cannot read the {what} {}: {error}", path.display()))
+        })
+    };
+    Ok(Images { kernel: read(0)?, initrd: read(1)?, firmware: read(2)? })
+}
+
+/// The images of a guest once more, for when it starts anew: None if they cannot be read twice. It is asked before they are
+/// read the first time; if they have changed since, there is nothing to start.
+fn images_again(guest: &args::Guest) -> Result<Option<ImageSource>, Complaint> {
+    let files = image_files(guest)?;
+    let seen = |(_, path): &(&str, Option<PathBuf>)| {
+        let Some(path) = path else { return Some(None) };
+        let metadata = std::fs::metadata(path).ok().filter(|metadata| metadata.is_file())?;
+        Some(Some((metadata.len(), metadata.modified().ok()?)))
+    };
+    let Some(before) = files.iter().map(seen).collect::<Option<Vec<_>>>() else { return Ok(None) };
+    Ok(Some(Box::new(move || {
+        let images = read_image_files(&files).unwrap_or_else(|complaint| give_up(&complaint));
+        for (file, before) in files.iter().zip(&before) {
+            if let ((what, Some(path)), true) = (file, seen(file).as_ref() != Some(before)) {
+                let path = path.display();
+                let text = format!(
+                    "the {what} {path} has changed since the guest was started: it cannot start anew"
+                );
+                give_up(&Status::Environment.because(text));
+            }
+        }
+        images
+    })))
+}
+
+/// Ends the program from within the guest's run.
+fn give_up(complaint: &Complaint) -> ! {
+    timebase_host::keyboard::restore();
+    eprintln!("timebase: {complaint}");
+    std::process::exit(complaint.status as i32)
 }
 
 fn is_powernv(guest: &args::Guest) -> bool {

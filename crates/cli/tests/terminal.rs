@@ -21,6 +21,10 @@ struct Session {
 
 impl Session {
     fn new(arguments: &[&str]) -> Session {
+        Session::with_kernel(ECHO, arguments)
+    }
+
+    fn with_kernel(kernel: &str, arguments: &[&str]) -> Session {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -28,7 +32,7 @@ impl Session {
         let slave = File::options().read(true).write(true).open(name).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_timebase"))
             .args(arguments)
-            .args(["--kernel", ECHO, "--memory", "64M"])
+            .args(["--kernel", kernel, "--memory", "64M"])
             .stdin(Stdio::from(slave.try_clone().unwrap()))
             .stdout(Stdio::from(slave.try_clone().unwrap()))
             .stderr(Stdio::from(slave.try_clone().unwrap()))
@@ -101,6 +105,27 @@ fn keys_go_to_the_guest_and_ctrl_a_to_us_and_the_replay_is_the_same() {
         // The time at which the guest saw the key is part of the answer, and the same.
         assert!(session.screen().contains(answer), "{answer} in {}", session.screen());
     }
+}
+
+/// Images are read once more when a guest starts anew: another kernel would make another machine of it.
+#[test]
+fn a_kernel_that_changed_meanwhile_ends_a_reboot_in_one_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let kernel = directory.path().join("echo.elf");
+    let kernel = kernel.to_str().unwrap();
+    let code = std::fs::read(ECHO).unwrap();
+    std::fs::write(kernel, &code).unwrap();
+    let mut session = Session::with_kernel(kernel, &["run"]);
+    session.wait_for("ready> ");
+    session.type_in(b"r");
+    while session.screen().matches("ready> ").count() < 2 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::fs::write(kernel, [&code[..], b"more"].concat()).unwrap();
+    session.type_in(b"r");
+    assert_eq!(session.child.wait().unwrap().code(), Some(1));
+    session.wait_for("echo.elf has changed since the guest was started: it cannot start anew");
+    assert!(!session.is_raw(), "the terminal is as it was");
 }
 
 #[test]

@@ -70,7 +70,8 @@ impl Escapes {
 /// How the terminal was before: whatever ends the program puts it back.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
-fn restore() {
+/// The terminal is as it was before a keyboard was opened: for programs that end at once.
+pub fn restore() {
     if let Ok(mut before) = BEFORE.lock()
         && let Some(before) = before.take()
     {

@@ -136,6 +136,9 @@ pub struct Images {
     pub firmware: Option<Vec<u8>>,
 }
 
+/// Gives once more the images that a machine was built from.
+pub type ImageSource = alloc::boxed::Box<dyn FnMut() -> Images + Send>;
+
 /// A configuration that no machine can be built from: one line that says what is wrong and what to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConfigError(pub String);
@@ -165,6 +168,9 @@ pub trait Machine: Send {
     fn resume(&mut self);
     /// After [`Stop::Reset`]: everything but the named survivors returns to its cold state. Position goes on.
     fn reset(&mut self);
+    /// Main memory as images made it need not be kept from now on: a reset puts what `source` gives there, which must be
+    /// the images that this was built from.
+    fn release_images(&mut self, _source: ImageSource) {}
     /// Everything emitted since the last call, in order.
     fn take_output(&mut self) -> Vec<Output>;
     /// The whole state, cheaply: small state as bytes, bulk storage as shared trees.

@@ -5,8 +5,8 @@ use crate::debug::{self, Change, Debugger, Halts};
 use crate::observe::{Observation, Observed, Observer, Operation, Routed};
 use crate::schedule::Schedule;
 use crate::{
-    Config, ConfigError, Images, InputError, InstructionCount, Machine, Output, Port, Position, Statistics,
-    Stop,
+    Config, ConfigError, ImageSource, Images, InputError, InstructionCount, Machine, Output, Port, Position,
+    Statistics, Stop,
 };
 use alloc::{boxed::Box, collections::BTreeMap, string::String, vec, vec::Vec};
 use timebase_cpu::{Bus, Clock, Engine, Exit, Model, Vcpu, World};
@@ -187,13 +187,20 @@ pub(crate) trait Board: State + Send + Sized {
     fn count_own(&self, _counts: &mut BTreeMap<String, u64>) {}
 }
 
+/// What main memory holds after each reset: the images and nothing else.
+enum Original {
+    /// Kept; it shares what the guest does not write.
+    Kept(Paged),
+    /// Made anew: a kernel that moves itself, as Linux does, writes over all of it.
+    Released(ImageSource),
+}
+
 /// A machine around its board.
 pub(crate) struct Chassis<B: Board> {
     pub board: B,
     pub config: Config,
     loaded: B::Loaded,
-    /// Main memory with the images and nothing else, as after each reset. It shares what the guest does not write.
-    original: Paged,
+    original: Original,
     pub model: Model,
     pub engine: Box<dyn Engine>,
     quantum: u64,
@@ -222,7 +229,7 @@ impl<B: Board> Chassis<B> {
             board,
             config: config.clone(),
             loaded,
-            original,
+            original: Original::Kept(original),
             model,
             engine,
             quantum: u64::MAX,
@@ -521,10 +528,21 @@ impl<B: Board> Machine for Chassis<B> {
         let Ok(board) = self.board.after_reset(&self.config, self.model, count, now) else { return };
         self.board = board;
         *self.board.parts().sequence = sequence + 1;
-        self.board.parts().memory.put(&self.original);
+        match &mut self.original {
+            Original::Kept(main) => self.board.parts().memory.put(main),
+            Original::Released(source) => {
+                if let Ok(loaded) = self.board.load(&self.config, &source()) {
+                    self.loaded = loaded;
+                }
+            }
+        }
         let _ = self.board.start(&self.config, &self.loaded);
         self.observer.reset();
         self.flush_caches();
+    }
+
+    fn release_images(&mut self, source: ImageSource) {
+        self.original = Original::Released(source);
     }
 
     fn take_output(&mut self) -> Vec<Output> {
