@@ -180,6 +180,8 @@ hypervisor:
         mfmsr   0
         oris    0, 0, 0x280                     # VEC, VSX
         ori     0, 0, 0x2000                    # FP
+        rldicl  0, 0, 48, 1                     # Without EE, which scv leaves as it is
+        rotldi  0, 0, 16
         mtmsrd  0
         isync
         .set    n, 0

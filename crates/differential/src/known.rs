@@ -736,7 +736,9 @@ fn concerned(step: &Step, difference: &Difference) -> bool {
     }
     if let Some(n) = difference.register("vs") {
         let target = step.ops.t as u64;
-        return n == target
+        let pair = step.name.starts_with("lfdp") && n == target + 1;
+        return pair
+            || n == target
             || n ^ 1 == target
             || (step.name.contains("ger") || step.name.contains("acc")) && n / 4 == target & 7;
     }
