@@ -3,7 +3,7 @@
 //! machine is.
 
 use crate::bench::Bench;
-use timebase_cpu::bits::{dsisr, msr, srr1};
+use timebase_cpu::bits::{dsisr, lpcr, msr, srr1};
 use timebase_cpu::{Model, Partition, Vector};
 use timebase_memory::{Memory, Writer};
 
@@ -258,6 +258,24 @@ fn a_changed_entry_or_segment_counts_at_the_next_access() {
     bench.cpu.regs.nia = crate::bench::CODE;
     bench.run(1);
     assert_eq!(bench.cpu.regs.nia, Vector::DataStorage.offset());
+}
+
+/// LPCR[TC] counts at the next access, in both directions.
+#[test]
+fn secondary_groups_are_searched_unless_tc_says_no() {
+    for secondary in [false, true] {
+        let mapping = Mapping { secondary, ..Mapping::of(SIZES[3]) };
+        let (mut bench, _) = mapping.bench(LD, false);
+        for tc in [true, false, true] {
+            bench.cpu.set_msr(msr::SF | msr::ME | msr::DR);
+            bench.cpu.spr.lpcr = if tc { lpcr::TC } else { 0 };
+            bench.cpu.context_changed();
+            bench.cpu.regs.nia = crate::bench::CODE;
+            bench.run(1);
+            let missed = bench.cpu.regs.nia == Vector::DataStorage.offset();
+            assert_eq!(missed, secondary && tc, "{secondary} {tc}: {:x}", bench.cpu.regs.nia);
+        }
+    }
 }
 
 /// III 6.9.3.2: IH 1, 2 and 6 say what may be kept of what was derived from entries, not which entries.
