@@ -606,6 +606,7 @@ const KNOWN: &[Known] = &[
         why: "a trace interrupt does not set SDAR (III 7.5.15)",
         bits: |step, difference| bits_of(difference, "sdar", u128::MAX, step.vectors(TRACE, TRACE)),
     },
+    Known { why: TIMER, bits: |step, _| all(matches!(step.peer.get(at::VECTOR), 0x900 | 0x980)) },
     Known { why: "SPR 3 is no register (III 5.4.4: DSCR)", bits: |step, _| all(step.spr() == Some(3)) },
     Known {
         why: "ultravisor instructions and slbfee. are illegal in problem state (III 3.3.1, 6.9.3.2, 11.3: privileged)",
@@ -624,6 +625,10 @@ const VMX_BY_VSX: [&str; 18] = [
     "plxsd", "plxssp", "pstxsd", "pstxssp", "plxv", "pstxv", "vrldnm", "vrlwnm", "vrldmi", "vrlwmi", "lxsd",
     "lxssp", "stxsd", "stxssp", "lxvh8x", "lxvb16x", "stxvh8x", "stxvb16x",
 ];
+
+/// Blocks do not write the decrementers, and the guest does so for every 32 records.
+const TIMER: &str =
+    "a decrementer of the peer, which counts by the host's clock, ran out while the host stood still";
 
 /// Why the peer may not come back from an instruction, where we come to an end that is `ours`.
 pub fn hangs(name: &str, before: &Record, ours: &Record) -> Option<&'static str> {
@@ -666,6 +671,9 @@ pub fn of_sequence(
         |d: &Difference| d.field == "cr" && (d.ours ^ d.peer) >> 28 != 0 || d.field.starts_with("memory");
     let conditional = name.starts_with("st") && name.ends_with("cx_");
     const ELEMENTS: u128 = 0x7ff8_0700 | FX;
+    if matches!(peer.get(at::VECTOR), 0x900 | 0x980) {
+        return Some(TIMER);
+    }
     if differences.is_empty() && !matches!(name, "msgclrp" | "msgsndp") {
         None
     } else if name.contains("ger") && (noted || only(&["fpscr"], ELEMENTS)) {
@@ -741,6 +749,9 @@ fn concerned(step: &Step, difference: &Difference) -> bool {
             || n == target
             || n ^ 1 == target
             || (step.name.contains("ger") || step.name.contains("acc")) && n / 4 == target & 7;
+    }
+    if difference.field.starts_with("slb") {
+        return step.name.starts_with("slb");
     }
     difference.field.starts_with("memory") || step.spr().is_some()
 }
