@@ -142,6 +142,7 @@ static uint64_t reach(long mebibytes, long rounds)
     return sum;
 }
 
+#ifdef __powerpc64__
 // Calls functions that together are so many KiB of code.
 static uint64_t code(long kibibytes, long rounds)
 {
@@ -160,6 +161,8 @@ static uint64_t code(long kibibytes, long rounds)
     }
     return sum;
 }
+
+#endif
 
 static volatile long ticks;
 
@@ -209,13 +212,18 @@ int main(int argc, char **argv)
         sum = processes(first);
     else if (!strcmp(work, "reach"))
         sum = reach(first, second);
+#ifdef __powerpc64__
     else if (!strcmp(work, "code"))
         sum = code(first, second);
+#endif
     else if (!strcmp(work, "timer"))
         sum = timer(first, second);
     else if (!strcmp(work, "together"))
         sum = together(first, second);
     printf("workload %s %ld %ld done: %llu\n", work, first, second, (unsigned long long)sum);
+    // The host runs it, too, to see what its hardware alone takes.
+    if (getpid() != 1)
+        return 0;
     reboot(RB_POWER_OFF);
     for (;;)
         pause();

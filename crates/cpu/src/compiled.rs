@@ -7,6 +7,7 @@
 
 use crate::Vcpu;
 pub use crate::interpreter::{CALLS, Decoded, Op, Source};
+pub use crate::spr::TIME_BASE;
 use alloc::{collections::BTreeMap, string::String};
 use core::ffi::c_void;
 use timebase_isa::Ops;
@@ -20,15 +21,16 @@ pub type Entry = *const u8;
 pub struct Jump {
     /// Effective address.
     pub address: u64,
+    /// Compiled code, or [`Compiler::outside`], in bytes from [`Compiler::base`].
+    pub entry: u32,
     /// Validity: that of [`Frame::salt`] when this was found.
-    pub salt: u64,
-    /// Compiled code, or [`Compiler::outside`].
-    pub entry: Entry,
-    pub(crate) block: *const c_void,
+    pub salt: u32,
 }
 
-/// Slots for [`Jump`]s; the one for an address is its word number modulo this.
-pub const JUMPS: usize = 65536;
+/// Lines of [`Jump`]s; the one for an address is number `(address >> 4) % JUMP_LINES`.
+pub const JUMP_LINES: usize = 16384;
+/// [`Jump`]s in a line: any of them may be to the address.
+pub const JUMP_WAYS: usize = 4;
 
 /// What a translation looks like to compiled code. Tags are numbers of effective pages, or [`Translated::NEVER`].
 #[repr(C)]
@@ -64,10 +66,12 @@ pub const TRANSLATIONS: usize = 4096;
 pub struct Frame {
     /// Translations of the current data context.
     pub translations: *const Translated,
-    /// [`JUMPS`] slots.
+    /// [`JUMP_LINES`] lines.
     pub jumps: *const Jump,
+    /// [`Compiler::base`].
+    pub code: Entry,
     /// What a [`Jump`] must hold to be valid now: which context, which mode, and since when. 0: look outside.
-    pub salt: u64,
+    pub salt: u32,
     /// The run that compiled code is part of.
     pub(crate) run: *mut c_void,
 }
@@ -137,6 +141,8 @@ pub struct Calls {
     /// Stores the first `bytes` bytes of `value`, the least significant one first, at `ea`, whose translation for stores
     /// has just been found, if they are reserved; 1 if so. The reservation is lost.
     pub conditional: unsafe extern "C" fn(cpu: *mut Vcpu, ea: u64, bytes: u64, value: u64) -> u64,
+    /// The time base at the instruction after which `left` of the budget is left.
+    pub time_base: unsafe extern "C" fn(cpu: *mut Vcpu, left: u64) -> u64,
     /// Calls a named function of registers ([`Compute`](timebase_isa::semantics::Compute)). 0: it is done. Otherwise it
     /// raised an interrupt: the run is done.
     pub compute: unsafe extern "C" fn(
@@ -165,6 +171,8 @@ pub trait Compiler: Send {
     fn compile(&mut self, source: &mut Source, hot: bool) -> Option<Entry>;
     /// Makes what leads to the code at `old` lead to that at `new`.
     fn replace(&mut self, old: Entry, new: Entry);
+    /// Where the memory for code begins: all of it is less than 4 GiB away.
+    fn base(&self) -> Entry;
     /// Where a [`Jump`] leads that has no compiled code: back.
     fn outside(&self) -> Entry;
     /// Makes the jump at `site` lead to `to`.

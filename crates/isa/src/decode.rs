@@ -20,7 +20,9 @@ pub struct Entry {
 pub struct Decoder {
     entries: Vec<Entry>,
     level: u16,
-    /// For each (primary opcode, ten bits above the lowest): where its candidates start in `candidates`.
+    /// For each primary opcode: which of the ten bits above the lowest tell its definitions apart.
+    telling: [u16; 64],
+    /// For each (primary opcode, those bits): where its candidates start in `candidates`.
     index: Vec<u32>,
     /// Definitions, most specific first.
     candidates: Vec<Candidate>,
@@ -49,6 +51,10 @@ fn key(word: u64) -> usize {
     ((word >> 26 & 63) << 10 | word >> 1 & 1023) as usize
 }
 
+fn primary(word: u64) -> usize {
+    (word >> 26 & 63) as usize
+}
+
 impl Decoder {
     /// A decoder for a CPU of ISA level `level` (300, 310).
     pub fn new(level: u16) -> Decoder {
@@ -63,12 +69,17 @@ impl Decoder {
             .into_iter()
             .filter(|&n| n != illegal)
             .partition(|&n| entries[n as usize].encoding.prefixed());
+        let mut telling = [0; 64];
+        for &n in &plain {
+            let e = &entries[n as usize].encoding;
+            telling[primary(e.bits)] |= (key(e.mask) & 1023) as u16;
+        }
         let mut pairs: Vec<(u32, u16)> = Vec::new();
         for &n in &plain {
             let e = &entries[n as usize].encoding;
             let (mask, bits) = (key(e.mask), key(e.bits));
-            // Every subset of the key bits that the encoding leaves open.
-            let open = !mask & (KEYS - 1);
+            // Every subset of the telling bits that the encoding leaves open.
+            let open = !mask & usize::from(telling[primary(e.bits)]);
             let mut subset = open;
             loop {
                 pairs.push(((bits | subset) as u32, n));
@@ -93,7 +104,7 @@ impl Decoder {
                 Candidate { mask: encoding.mask as u32, bits: encoding.bits as u32, number }
             })
             .collect();
-        Decoder { entries, level, index, candidates, prefixed, illegal }
+        Decoder { entries, level, telling, index, candidates, prefixed, illegal }
     }
 
     /// All definitions, in the order of [`crate::each`].
@@ -115,7 +126,7 @@ impl Decoder {
                 word & encoding.mask == encoding.bits
             })
         } else {
-            let key = key(word);
+            let key = key(word) & (63 << 10 | usize::from(self.telling[primary(word)]));
             let candidates = &self.candidates[self.index[key] as usize..self.index[key + 1] as usize];
             let means = |candidate: &&Candidate| word as u32 & candidate.mask == candidate.bits;
             candidates.iter().find(means).map(|candidate| candidate.number)

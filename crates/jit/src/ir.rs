@@ -107,6 +107,8 @@ pub enum Op {
         /// Its number, from the least significant.
         bit: u8,
     },
+    /// The time base at instruction k of the segment, counted from 0.
+    TimeBase,
     /// Calls the named function of call k.
     Call,
     /// Two doublewords a and b of a vector.

@@ -103,6 +103,10 @@ mod jit {
             entry
         }
 
+        fn base(&self) -> Entry {
+            self.native.base()
+        }
+
         fn outside(&self) -> Entry {
             self.native.shared.outside as Entry
         }

@@ -724,6 +724,11 @@ impl<'b> Semantics for Lifter<'b> {
                 self.set(Reg::cr(0), field);
                 Ok(())
             }
+            SystemOp::Mfspr if i.imm == compiled::TIME_BASE => {
+                let time = self.ir.add(Op::TimeBase, Id::NONE, Id::NONE, Id::NONE, self.completed.into());
+                self.set_gpr(i.t, V(time, self.ir));
+                Ok(())
+            }
             _ => Err(Declined),
         }
     }

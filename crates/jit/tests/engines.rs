@@ -118,6 +118,8 @@ fn program(entries: &[Entry], random: &mut u64) -> Vec<u32> {
                 let (bo, bi) = ([4, 12, 20][below(random, 3) as usize], below(random, 32) as u32);
                 words.push(19 << 26 | bo << 21 | bi << 16 | [16, 528][below(random, 2) as usize] << 1);
             }
+            // mftb, to a register that holds no address.
+            3 if below(random, 4) == 0 => words.push(0x7c0c_42e6 | (below(random, 16) as u32) << 21),
             _ => words.push(word(chosen[below(random, chosen.len() as u64) as usize], random)),
         }
     }

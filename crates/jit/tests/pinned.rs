@@ -96,6 +96,7 @@ fn shared() -> Shared {
         order: [at(19), at(20)],
         outside: at(2),
         far: at(23),
+        ways: at(25),
         fill_load: at(3),
         fill_store: at(4),
         refill_load: at(10),
@@ -104,6 +105,7 @@ fn shared() -> Shared {
         find_store: std::array::from_fn(|group| at(13) + group),
         reserve: at(21),
         conditional: at(22),
+        time_base: at(24),
         step: at(5),
         compute: at(6),
         compute_aside: at(7),
@@ -153,6 +155,9 @@ impl Compiler for Noting {
         let whole = format!("{count} instructions, {bytes} bytes and {apart} apart\n{straight}\n{aside}");
         self.texts.lock().unwrap().push(whole);
         None
+    }
+    fn base(&self) -> Entry {
+        std::ptr::null()
     }
     fn outside(&self) -> Entry {
         std::ptr::null()

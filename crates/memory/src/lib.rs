@@ -125,10 +125,8 @@ impl Memory {
         let (n, offset) = self.region(address, out.len() as u64).ok_or(NotMemory)?;
         let storage = &self.regions[n].storage;
         if offset % PAGE + out.len() as u64 <= PAGE {
-            // SAFETY: page_ptr points to PAGE readable bytes (the zero page where there is none).
-            let page = unsafe { core::slice::from_raw_parts(storage.page_ptr(offset / PAGE), PAGE as usize) };
             let start = (offset % PAGE) as usize;
-            out.copy_from_slice(&page[start..start + out.len()]);
+            out.copy_from_slice(&storage.page_bytes(offset / PAGE)[start..start + out.len()]);
             return Ok(());
         }
         storage.read(offset, out).then_some(()).ok_or(NotMemory)
@@ -213,11 +211,16 @@ impl Memory {
         Ok(())
     }
 
+    /// The bytes of the page at `address` (a multiple of [`PAGE`]). None if it is not memory.
+    pub fn page(&self, address: u64) -> Option<&[u8; PAGE as usize]> {
+        let (n, offset) = self.region(address, PAGE)?;
+        Some(self.regions[n].storage.page_bytes(offset / PAGE))
+    }
+
     /// A pointer for reading the page at `address` (a multiple of [`PAGE`]), valid until [`Drop::Moved`] names it.
     /// None if it is not memory.
     pub fn page_for_read(&self, address: u64) -> Option<*const u8> {
-        let (n, offset) = self.region(address, PAGE)?;
-        Some(self.regions[n].storage.page_ptr(offset / PAGE))
+        self.page(address).map(|page| page.as_ptr())
     }
 
     /// A pointer for reading and writing the page at `address` (a multiple of [`PAGE`]), valid until
@@ -242,21 +245,21 @@ impl Memory {
 
     /// From now on changes of the doubleword at `address` are told as [`Drop::Table`].
     pub fn watch_table(&mut self, address: u64) {
-        self.watch(address, |watch| &mut watch.tables);
+        self.watch(address, |watch| watch.tables |= 1 << (address % PAGE / watch::LINE));
     }
 
-    /// From now on changes of the 64-byte line at `address` are told as [`Drop::Code`].
-    pub fn watch_code(&mut self, address: u64) {
-        self.watch(address, |watch| &mut watch.code);
+    /// From now on changes of these 64-byte lines of the page at `address`, a bit each, are told as [`Drop::Code`].
+    pub fn watch_code(&mut self, address: u64, lines: u64) {
+        self.watch(address, |watch| watch.code |= lines);
     }
 
-    fn watch(&mut self, address: u64, bits: fn(&mut watch::Watch) -> &mut u64) {
+    fn watch(&mut self, address: u64, add: impl FnOnce(&mut watch::Watch)) {
         let Some((n, offset)) = self.region(address, 1) else { return };
         let watch = self.regions[n].watches.page_mut(offset / PAGE);
         if !watch.any() {
             self.dropped.push(Drop::Writes(address & !(PAGE - 1)));
         }
-        *bits(watch) |= 1 << (offset % PAGE / watch::LINE);
+        add(watch);
     }
 
     /// Code in this page is no longer watched: the engine has dropped all it had decoded from it.

@@ -44,7 +44,7 @@ fn changes_of_watched_lines_are_told() {
     assert_eq!(memory.take_dropped(), [Drop::Table(PAGE + 0x48)]);
     memory.store_u64(PAGE + 0x80, 2, Writer::Other).unwrap();
     assert_eq!(memory.take_dropped(), [], "another line");
-    memory.watch_code(PAGE + 0x80);
+    memory.watch_code(PAGE, 1 << 2);
     memory.store(PAGE + 0xbf, &[1, 1], Writer::Other).unwrap();
     assert_eq!(memory.take_dropped(), [Drop::Code(PAGE + 0x80)]);
 }

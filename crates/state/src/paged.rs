@@ -172,9 +172,14 @@ impl Paged {
         }
     }
 
+    /// The bytes of page `index`.
+    pub fn page_bytes(&self, index: u64) -> &[u8; PAGE] {
+        &self.page(index).unwrap_or(&ZERO).0
+    }
+
     /// Pointer to the bytes of page `index`, valid until the page is changed or the storage goes.
     pub fn page_ptr(&self, index: u64) -> *const u8 {
-        self.page(index).unwrap_or(&ZERO).0.as_ptr()
+        self.page_bytes(index).as_ptr()
     }
 
     /// Where page `index` hangs, on a path of its own from now on.

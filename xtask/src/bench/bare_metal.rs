@@ -55,9 +55,8 @@ pub fn boots(bench: &mut Bench, histories: &mut Histories) -> Result<(), String>
         ];
         let ours = strings(&ours.concat());
         let peers = [
-            &["-display", "none", "-nodefaults", "-serial", "stdio", "-no-reboot", "-M", machine][..],
+            &["-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot", "-M", machine][..],
             &["-m", "2G", "-net", "none", "-kernel", &kernel, "-append", APPEND],
-            &["-device", "ipmi-bmc-sim,id=bmc0", "-device", "isa-ipmi-bt,bmc=bmc0,irq=10"],
         ];
         let peers = strings(&peers.concat());
         let (recording, log) = (bench.file("bare.tb"), bench.file("bare.log"));

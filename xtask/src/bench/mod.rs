@@ -13,7 +13,7 @@ use crate::{Outcome, run};
 use measure::{End, median};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use workloads::{Guest, initial_ram_disk, strings};
+use workloads::{Guest, initial_ram_disk, native, strings};
 
 const HERE: &str = "target/release/timebase";
 const PEER: &str = "qemu-system-ppc64";
@@ -46,6 +46,7 @@ impl Times {
 struct Bench {
     directory: tempfile::TempDir,
     ram_disk: PathBuf,
+    native: PathBuf,
     times: Times,
 }
 
@@ -108,6 +109,14 @@ impl Bench {
         self.ours(&format!("{name}: record"), &["record", "-o", &recording], &guest.ours(), End::Exit(text))?;
         self.peers(&format!("{name}: peer"), &[], &guest.peers(), End::Exit(text))
     }
+
+    /// A workload on the host itself.
+    fn natively(&mut self, name: &str, work: &str) -> Outcome {
+        let arguments: Vec<String> = work.split(' ').map(String::from).collect();
+        let taken = measure::run(&self.native.to_string_lossy(), &arguments, End::Exit("workload"))?;
+        self.times.add(&format!("{name}: native"), taken.seconds);
+        Ok(())
+    }
 }
 
 /// Workloads: name, kernel options, what `/init` does, goal.
@@ -155,14 +164,21 @@ fn boots(times: &Times) -> String {
 
 fn works(times: &Times) -> String {
     let mut table = String::from(
-        "| workload, without the boot | CPU s, recording | the peer's CPU s, plain | speed against the peer | goal |\n\
-         |---|---|---|---|---|\n",
+        "| workload, without the boot | CPU s, recording | the peer's CPU s, plain | speed against the peer | goal | CPU s of the host by itself |\n\
+         |---|---|---|---|---|---|\n",
     );
     for &(name, options, _, goal) in WORK {
         let none = if options.is_empty() { "nothing" } else { "nothing (hash)" };
         let net = |way: &str| times.of(&format!("{name}: {way}")) - times.of(&format!("{none}: {way}"));
         let (ours, theirs) = (net("record"), net("peer"));
-        let _ = writeln!(table, "| {name} | {ours:.2} | {theirs:.2} | {:.1}x | {goal} |", theirs / ours);
+        // What makes processes needs the guest's kernel.
+        let native = times.of(&format!("{name}: native"));
+        let native = if native.is_nan() { "".into() } else { format!("{native:.2}") };
+        let _ = writeln!(
+            table,
+            "| {name} | {ours:.2} | {theirs:.2} | {:.1}x | {goal} | {native} |",
+            theirs / ours
+        );
     }
     table
 }
@@ -175,7 +191,8 @@ pub fn bench(arguments: &[String]) -> Outcome {
     run("cargo", &["build", "--release", "--quiet", "--package", "timebase"])?;
     let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
     let ram_disk = initial_ram_disk(directory.path())?;
-    let mut bench = Bench { directory, ram_disk, times: Times::default() };
+    let native = native(directory.path())?;
+    let mut bench = Bench { directory, ram_disk, native, times: Times::default() };
     let (section, table) = if given("growth") {
         ("Growth", growth::growth(&bench)?)
     } else if given("powernv") {
@@ -202,6 +219,9 @@ fn all(bench: &mut Bench, rounds: usize) -> Outcome {
         bench.work("nothing (hash)", "disable_radix", "none")?;
         for &(name, options, work, _) in WORK {
             bench.work(name, options, work)?;
+            if !work.starts_with("processes") {
+                bench.natively(name, work)?;
+            }
         }
     }
     // The longest runs are made once.
@@ -221,7 +241,7 @@ fn write(section: &str, rounds: usize, table: &str) -> Outcome {
             "Made by `cargo xtask bench powernv {rounds} --write`: in turn, medians of {rounds} rounds. A boot by\n\
              skiboot to the VFS panic, 2 GiB, one vCPU, CPU seconds (user and system). The peer has no snapshot at the\n\
              start, which would cost it more. History is what a recording holds beside the images; the peer's is its\n\
-             trace. It has no PCI host bridges here (-nodefaults), which skiboot and Linux would set up as they do ours.\n\
+             trace. It has the devices of its machine here, as ours has: PCI host bridges without devices above all.\n\
              Backwards the peer does not go on these machines: every seek hangs."
         ),
         _ => format!(

@@ -16,6 +16,13 @@ pub fn initial_ram_disk(directory: &Path) -> Result<PathBuf, String> {
     Ok(path)
 }
 
+/// Builds the workloads for the host into `directory`: what its hardware takes for them.
+pub fn native(directory: &Path) -> Result<PathBuf, String> {
+    let program = directory.join("native");
+    run("cc", &["-O2", "-march=native", "-o", &program.to_string_lossy(), "guests/workloads/init.c"])?;
+    Ok(program)
+}
+
 /// An initial RAM disk with these programs and the console's device.
 pub fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
     let devices = [entry("dev", 0o40755, &[], 0, 0), entry("dev/console", 0o20600, &[], 5, 1)];

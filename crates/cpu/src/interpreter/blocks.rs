@@ -142,7 +142,7 @@ impl Blocks {
         mode: Mode,
         cuts: &Cuts,
     ) -> Option<*const Block> {
-        if !memory.contains(real & !(PAGE - 1), PAGE) || real >= memory.bytes() {
+        if real >= memory.bytes() {
             return None;
         }
         let page = (real / PAGE) as usize;
@@ -152,20 +152,25 @@ impl Blocks {
         let none = || Box::new(PageBlocks { starts: [0; (PAGE / 4) as usize], blocks: Vec::new() });
         let PageBlocks { starts, blocks } = &mut **self.pages[page].get_or_insert_with(none);
         let start = &mut starts[(real % PAGE / 4) as usize];
-        let known = (*start as usize).checked_sub(1);
-        if let Some(block) = known.map(|number| &mut blocks[number]) {
-            if block.mode != mode {
-                self.decoded += 1;
-                let other = Box::new(decode(decoder, tables, memory, real, mode, cuts, &mut self.ops));
-                // Jumps may still lead to the one for another mode.
-                self.replaced.push(core::mem::replace(block, other));
-            }
-            return Some(&raw const **block);
+        let known = (*start as usize).checked_sub(1).map(|number| &mut blocks[number]);
+        if let Some(block) = known.as_ref().filter(|block| block.mode == mode) {
+            return Some(&raw const ***block);
         }
         self.decoded += 1;
-        blocks.push(Box::new(decode(decoder, tables, memory, real, mode, cuts, &mut self.ops)));
-        *start = blocks.len() as u16;
-        blocks.last().map(|block| &raw const **block)
+        let mut code = Code::of(memory, real)?;
+        let block = Box::new(decode(decoder, tables, &mut code, real, mode, cuts, &mut self.ops));
+        let lines = code.lines;
+        memory.watch_code(real & !(PAGE - 1), lines);
+        let found = &raw const *block;
+        match known {
+            // Jumps may still lead to the one for another mode.
+            Some(other) => self.replaced.push(core::mem::replace(other, block)),
+            None => {
+                blocks.push(block);
+                *start = blocks.len() as u16;
+            }
+        }
+        Some(found)
     }
 
     /// The blocks of the page at real address `real`.
@@ -211,7 +216,7 @@ impl Blocks {
 /// Code to be compiled: instructions of one page.
 pub struct Source<'a> {
     pub(super) decoder: &'a Decoder,
-    pub(super) memory: &'a mut Memory,
+    pub(super) code: Code<'a>,
     pub(super) cuts: &'a Cuts,
     pub(super) block: &'a Block,
     /// What else begins in its page.
@@ -251,14 +256,12 @@ impl Source<'_> {
         self.page.is_some_and(|page| page.starts[(offset as u64 % PAGE / 4) as usize] != 0)
     }
 
-    /// The instruction at `offset` of the page, which is watched from now on. None if it is not in the page.
+    /// The instruction at `offset` of the page. None if it is not in the page.
     pub fn instruction(&mut self, offset: u32) -> Option<Decoded> {
         if offset as u64 >= PAGE {
             return None;
         }
-        let at = self.block.real / PAGE * PAGE + offset as u64;
-        let (ops, length) = decode_one(self.decoder, self.memory, at, self.block.mode);
-        self.memory.watch_code(at);
+        let (ops, length) = self.code.decode(self.decoder, offset, self.block.mode);
         let crosses = ops.op == thread::CROSSING_PREFIX;
         let flow = if crosses { Flow::Context } else { self.decoder.flow(&ops) };
         Some(Decoded { ops, flow, length, plain: length == 4 && !crosses })
@@ -281,28 +284,45 @@ impl Op {
     }
 }
 
-/// The instruction at real address `at`, and its length.
-fn decode_one(decoder: &Decoder, memory: &Memory, at: u64, mode: Mode) -> (Ops, u32) {
-    let first = word(memory, at, mode);
-    if !decoder.is_prefix(first) {
-        (decoder.decode(first as u64), 4)
-    } else if at % 64 == 60 {
-        // A prefixed instruction that crosses a 64-byte boundary raises Alignment: it is left to a body of its own.
-        (Ops { op: thread::CROSSING_PREFIX, ..Ops::default() }, 4)
-    } else {
-        (decoder.decode((first as u64) << 32 | word(memory, at + 4, mode) as u64), 8)
-    }
+/// Code that is read: a page of it.
+pub(super) struct Code<'a> {
+    page: &'a [u8; PAGE as usize],
+    /// The lines of 64 bytes that were looked at, a bit each: they are to be watched.
+    pub lines: u64,
 }
 
-fn word(memory: &Memory, real: u64, mode: Mode) -> u32 {
-    let word = memory.read_u32(real).unwrap_or(0);
-    if mode.little_endian { word.swap_bytes() } else { word }
+impl<'a> Code<'a> {
+    /// That of the page that real address `real` is in. None if it is not memory.
+    pub fn of(memory: &'a Memory, real: u64) -> Option<Code<'a>> {
+        Some(Code { page: memory.page(real / PAGE * PAGE)?, lines: 0 })
+    }
+
+    fn word(&self, offset: u32, mode: Mode) -> u32 {
+        // Instructions are aligned.
+        let (words, _) = self.page.as_chunks();
+        let word = words[(offset / 4) as usize];
+        if mode.little_endian { u32::from_le_bytes(word) } else { u32::from_be_bytes(word) }
+    }
+
+    /// The instruction at `offset`, and its length.
+    fn decode(&mut self, decoder: &Decoder, offset: u32, mode: Mode) -> (Ops, u32) {
+        self.lines |= 1 << (offset / 64);
+        let first = self.word(offset, mode);
+        if !decoder.is_prefix(first) {
+            (decoder.decode(first as u64), 4)
+        } else if offset % 64 == 60 {
+            // A prefixed instruction that crosses a 64-byte boundary raises Alignment: it is left to a body of its own.
+            (Ops { op: thread::CROSSING_PREFIX, ..Ops::default() }, 4)
+        } else {
+            (decoder.decode((first as u64) << 32 | self.word(offset + 4, mode) as u64), 8)
+        }
+    }
 }
 
 fn decode(
     decoder: &Decoder,
     tables: &Tables,
-    memory: &mut Memory,
+    code: &mut Code<'_>,
     real: u64,
     mode: Mode,
     cuts: &Cuts,
@@ -314,13 +334,11 @@ fn decode(
     let mut count = 0;
     let longest = if mode.single { 1 } else { LONGEST };
     while count < longest && offset < page_left {
-        let at = real + offset as u64;
-        if offset != 0 && cuts.at(at) {
+        if offset != 0 && cuts.at(real + offset as u64) {
             break;
         }
-        let (decoded, length) = decode_one(decoder, memory, at, mode);
+        let (decoded, length) = code.decode(decoder, (real % PAGE) as u32 + offset, mode);
         let crosses = decoded.op == thread::CROSSING_PREFIX;
-        memory.watch_code(at);
         let flow = if crosses { Flow::Context } else { decoder.flow(&decoded) };
         ops.push(Op { thread: tables.thread(&decoded, length, mode), ops: decoded, offset, length });
         offset += length;

@@ -1,11 +1,11 @@
 //! Running compiled code, and what it calls back.
 
-use super::blocks::{Block, Mode, Op, Source};
+use super::Interpreter;
+use super::blocks::{Block, Code, Mode, Op, Source};
 use super::core::Run;
-use super::{Interpreter, NOWHERE};
 use crate::bits::msr;
-use crate::compiled::{Calls, Entry, JUMPS, Leave, Translated};
-use crate::mmu::Access;
+use crate::compiled::{Calls, Entry, Leave, Translated};
+use crate::mmu::{Access, PAGE};
 use crate::{Exit, Vcpu, World};
 use ::core::ffi::c_void;
 use ::core::{mem, ptr};
@@ -14,7 +14,7 @@ use timebase_isa::semantics::Compute;
 use timebase_memory::{Memory, Reservation};
 
 /// The functions that compiled code calls.
-pub const CALLS: Calls = Calls { fill_load, fill_store, step, reserve, conditional, compute };
+pub const CALLS: Calls = Calls { fill_load, fill_store, step, reserve, conditional, time_base, compute };
 
 impl Interpreter {
     /// The compiled code of a block at NIA, which is compiled now if it has become hot; null if there is none.
@@ -55,10 +55,7 @@ impl Interpreter {
         if let Some(site) = self.link.take() {
             compiler.link(site, entry);
         }
-        let jump = &mut self.jumps[(cpu.regs.nia >> 2) as usize % JUMPS];
-        if jump.block == ptr::from_ref(block).cast() {
-            jump.entry = entry;
-        }
+        self.jumps.lead(cpu.regs.nia, block, entry);
     }
 
     #[cold]
@@ -68,11 +65,15 @@ impl Interpreter {
             self.forget_compiled();
             block.heat.set(self.eagerness.found);
         }
-        let Some(compiler) = &mut self.compiler else { return ptr::null() };
+        let (Some(compiler), Some(code)) = (&mut self.compiler, Code::of(memory, block.real())) else {
+            return ptr::null();
+        };
         let page = self.blocks.of_page(block.real());
-        let mut source = Source { decoder: &self.decoder, memory, cuts: &self.cuts, block, page };
+        let mut source = Source { decoder: &self.decoder, code, cuts: &self.cuts, block, page };
         let old = block.entry.get();
         let entry = compiler.compile(&mut source, hot).unwrap_or(old);
+        let lines = source.code.lines;
+        memory.watch_code(block.real() & !(PAGE - 1), lines);
         if !old.is_null() && old != entry {
             compiler.replace(old, entry);
         }
@@ -93,7 +94,7 @@ impl Interpreter {
         compiler.flush();
         self.blocks.forget_compiled();
         self.link = None;
-        self.jumps.fill(NOWHERE);
+        self.jumps.clear();
     }
 
     /// Runs compiled code at NIA for at most `left` instructions.
@@ -152,8 +153,8 @@ impl Mode {
     }
 
     /// What a jump must hold to be valid in this mode, in the context of this number.
-    pub(super) fn salt(self, serial: u64) -> u64 {
-        serial << 3 | (self.little_endian as u64) << 2 | (self.bits64 as u64) << 1 | self.single as u64
+    pub(super) fn salt(self, serial: u32) -> u32 {
+        serial << 3 | (self.little_endian as u32) << 2 | (self.bits64 as u32) << 1 | self.single as u32
     }
 }
 
@@ -215,7 +216,7 @@ unsafe extern "C" fn step(cpu: *mut Vcpu, op: *const Op, address: u64, left: u64
     let now = (run.salt(cpu), run.tlb.fetch_changes);
     if now == before {
         // A context that was forgotten is the same again.
-        cpu.fast.frame.salt = if run.tlb.moved.is_empty() { now.0 } else { 0 };
+        cpu.fast.frame.salt = if run.tlb.has_moved() { 0 } else { now.0 };
     }
     (stop || now != before) as u64
 }
@@ -245,6 +246,12 @@ unsafe extern "C" fn conditional(cpu: *mut Vcpu, ea: u64, bytes: u64, value: u64
     held as u64
 }
 
+unsafe extern "C" fn time_base(cpu: *mut Vcpu, left: u64) -> u64 {
+    // SAFETY: promised by the caller.
+    let (cpu, run) = unsafe { running(cpu) };
+    cpu.tb(run.world.clock.at(run.end_count - left - 1))
+}
+
 unsafe extern "C" fn compute(
     cpu: *mut Vcpu,
     operands: *const Ops,
@@ -269,7 +276,7 @@ unsafe extern "C" fn compute(
 
 impl Run<'_, '_> {
     /// What a jump to the code that `cpu` executes must hold to be valid now.
-    fn salt(&mut self, cpu: &mut Vcpu) -> u64 {
+    fn salt(&mut self, cpu: &mut Vcpu) -> u32 {
         let context = self.tlb.fetch_context(cpu);
         Mode::of(cpu, false).salt(self.tlb.serial(context))
     }

@@ -28,8 +28,13 @@ unsafe impl Send for Fast {}
 
 impl Default for Fast {
     fn default() -> Fast {
-        let frame =
-            Frame { translations: tlb::NONE.as_ptr(), jumps: ptr::null(), salt: 0, run: ptr::null_mut() };
+        let frame = Frame {
+            translations: tlb::NONE.as_ptr(),
+            jumps: ptr::null(),
+            code: ptr::null(),
+            salt: 0,
+            run: ptr::null_mut(),
+        };
         Fast { frame, data_context: None, fetch_context: None, block_address: 0 }
     }
 }

@@ -5,6 +5,7 @@ mod blocks;
 mod calls;
 mod core;
 mod fast;
+mod jumps;
 mod thread;
 mod tlb;
 
@@ -15,19 +16,18 @@ pub(crate) use fast::Fast;
 
 use crate::bits::{ciabr, msr, srr1};
 use crate::compatibility::Ages;
-use crate::compiled::{Compiler, Eagerness, JUMPS, Jump, Leave};
+use crate::compiled::{Compiler, Eagerness, Leave};
 use crate::interrupt::Vector;
 use crate::mmu::{Access, PAGE};
 use crate::{Engine, Exit, Halts, Model, Outcome, Vcpu, World};
 use ::core::ptr;
 use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec, vec::Vec};
 use blocks::{Block, Blocks, Cuts, Mode};
+use jumps::Jumps;
 use thread::Tables;
 use timebase_isa::{Decoder, Flow, Trap};
 use timebase_memory::Memory;
 use tlb::{Real, Tlb};
-
-const NOWHERE: Jump = Jump { address: 1, salt: 0, entry: ptr::null(), block: ptr::null() };
 
 /// The interpreter. Everything in it is a cache but the counts for reports.
 pub struct Interpreter {
@@ -35,9 +35,7 @@ pub struct Interpreter {
     tables: Tables,
     tlb: Tlb,
     blocks: Blocks,
-    jumps: Vec<Jump>,
-    /// A bit per jump: something may be there.
-    jumps_used: Vec<u64>,
+    jumps: Jumps,
     exceptions: [u64; Vector::COUNT],
     /// Words of no instruction, or of one that is not there.
     illegal: u64,
@@ -81,8 +79,7 @@ impl Interpreter {
             tables: Tables::new(),
             tlb: Tlb::new(),
             blocks: Blocks::new(),
-            jumps: vec![NOWHERE; JUMPS],
-            jumps_used: vec![0; JUMPS / 64],
+            jumps: Jumps::new(ptr::null()),
             exceptions: [0; Vector::COUNT],
             illegal: 0,
             runs: 0,
@@ -100,7 +97,8 @@ impl Interpreter {
     /// The same, with a compiler for what is hot.
     pub fn with_compiler(model: Model, compiler: Box<dyn Compiler>) -> Interpreter {
         let eagerness = compiler.eagerness();
-        Interpreter { compiler: Some(compiler), eagerness, ..Interpreter::new(model) }
+        let jumps = Jumps::new(compiler.base());
+        Interpreter { compiler: Some(compiler), eagerness, jumps, ..Interpreter::new(model) }
     }
 
     /// Compiles earlier, or later, than by default.
@@ -112,16 +110,15 @@ impl Interpreter {
     #[inline]
     fn block(&mut self, cpu: &mut Vcpu, memory: &mut Memory) -> Result<*const Block, Trap> {
         let context = self.tlb.fetch_context(cpu);
-        if !self.tlb.moved.is_empty() {
+        if self.tlb.has_moved() {
             self.forget_moved();
         }
         let mode = Mode::of(cpu, self.single);
         let address = cpu.regs.nia;
         let salt = mode.salt(self.tlb.serial(context));
         cpu.fast.frame.salt = salt;
-        let jump = &self.jumps[(address >> 2) as usize % JUMPS];
-        if jump.address == address && jump.salt == salt {
-            return Ok(jump.block.cast());
+        if let Some(block) = self.jumps.find(address, salt) {
+            return Ok(block);
         }
         self.find_block(cpu, memory, context, mode)
     }
@@ -146,29 +143,16 @@ impl Interpreter {
         let salt = mode.salt(self.tlb.serial(context));
         cpu.fast.frame.salt = salt;
         let entry = self.compiler.as_ref().map_or(ptr::null(), |compiler| compiler.outside());
-        let slot = (address >> 2) as usize % JUMPS;
-        self.jumps[slot] = Jump { address, salt, entry, block: block.cast() };
-        self.jumps_used[slot / 64] |= 1 << (slot % 64);
+        self.jumps.insert(address, salt, block, entry);
         Ok(block)
     }
 
     /// Forgets jumps to pages that may be elsewhere now.
     #[cold]
     fn forget_moved(&mut self) {
-        for page in ::core::mem::take(&mut self.tlb.moved) {
-            let first = (page >> 2) as usize % JUMPS / 64;
-            for word in first..first + (PAGE / 4 / 64) as usize {
-                let mut left = self.jumps_used[word];
-                while left != 0 {
-                    let bit = left.trailing_zeros() as usize;
-                    left &= left - 1;
-                    let jump = &mut self.jumps[word * 64 + bit];
-                    if jump.address / PAGE * PAGE == page {
-                        *jump = NOWHERE;
-                        self.jumps_used[word] &= !(1 << bit);
-                    }
-                }
-            }
+        match self.tlb.take_moved() {
+            Some(pages) => pages.into_iter().for_each(|page| self.jumps.forget_page(page)),
+            None => self.jumps.clear(),
         }
     }
 
@@ -365,6 +349,7 @@ impl Engine for Interpreter {
         self.single = watched.is_some();
         let before = watched.map(|register| cpu.stored(register));
         cpu.fast.frame.jumps = self.jumps.as_ptr();
+        cpu.fast.frame.code = self.compiler.as_ref().map_or(ptr::null(), |compiler| compiler.base());
         let mut interpret = false;
         self.link = None;
         loop {

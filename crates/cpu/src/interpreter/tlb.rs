@@ -10,6 +10,7 @@ use crate::Vcpu;
 use crate::compiled::{TRANSLATIONS, Translated};
 use crate::mmu::{Access, Context, GROUP_WATCH, PAGE, Translation};
 use alloc::{vec, vec::Vec};
+use core::ops::{Index, IndexMut};
 use timebase_isa::Trap;
 use timebase_memory::{Drop, Memory};
 
@@ -20,6 +21,8 @@ const CONTEXTS: usize = 32;
 /// Entries of all contexts: first those for data, then those for fetches, so that data do not drive out code.
 const SLOTS: usize = 2 * CONTEXTS * ENTRIES;
 const NEVER: u64 = Translated::NEVER;
+/// The number of a context stands in the upper 29 bits of a salt.
+const LAST_SERIAL: u32 = u32::MAX >> 3;
 
 /// Which entry of a context translates `ea`. Two buffers that lie a large power of two apart, as those that a boot
 /// copies between do, must not meet in one entry: upper bits of the address take part. Neighbours must not either,
@@ -75,10 +78,44 @@ fn bucket(address: u64) -> usize {
     (address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 51) as usize % HEADS
 }
 
+/// Something for each slot: a part of it per context, and kind of access, that was ever resident. The others take no
+/// memory.
+struct Slots<T> {
+    parts: Vec<Vec<T>>,
+}
+
+impl<T: Clone> Slots<T> {
+    fn new() -> Slots<T> {
+        Slots { parts: vec![Vec::new(); SLOTS / ENTRIES] }
+    }
+
+    /// The parts of context `n` are there, with this in all their slots if they are new.
+    fn make(&mut self, n: usize, unused: T) {
+        for part in [n, CONTEXTS + n] {
+            self.parts[part].resize(ENTRIES, unused.clone());
+        }
+    }
+}
+
+impl<T> Index<usize> for Slots<T> {
+    type Output = T;
+    #[inline]
+    fn index(&self, slot: usize) -> &T {
+        &self.parts[slot / ENTRIES][slot % ENTRIES]
+    }
+}
+
+impl<T> IndexMut<usize> for Slots<T> {
+    #[inline]
+    fn index_mut(&mut self, slot: usize) -> &mut T {
+        &mut self.parts[slot / ENTRIES][slot % ENTRIES]
+    }
+}
+
 /// Cached translations of all resident contexts.
 pub(crate) struct Tlb {
-    entries: Vec<Translated>,
-    origins: Vec<Origin>,
+    entries: Slots<Translated>,
+    origins: Slots<Origin>,
     /// A bit per slot: it is used.
     occupied: Vec<u64>,
     by_leaf: Vec<u32>,
@@ -90,12 +127,14 @@ pub(crate) struct Tlb {
     uppers: AddressSets,
     /// Of each context that is resident: a number that no other one had, and that it loses when all its fetch
     /// translations may have gone.
-    serials: [u64; CONTEXTS],
-    next_serial: u64,
+    serials: [u32; CONTEXTS],
+    next_serial: u32,
+    /// All numbers have been given out and begin anew: the engine forgets all jumps.
+    worn: bool,
     /// How often a fetch translation has gone.
     pub fetch_changes: u64,
     /// Effective pages whose fetch translation has gone, in whatever context; the engine forgets jumps there.
-    pub moved: Vec<u64>,
+    moved: Vec<u64>,
     /// Lines of code that changed; the engine drops what it decoded from them.
     pub code_dropped: Vec<u64>,
     pub fills: u64,
@@ -110,8 +149,8 @@ pub(crate) struct Real(pub u64);
 impl Tlb {
     pub fn new() -> Tlb {
         Tlb {
-            entries: vec![INVALID; SLOTS],
-            origins: vec![UNUSED; SLOTS],
+            entries: Slots::new(),
+            origins: Slots::new(),
             occupied: vec![0; SLOTS / 64],
             by_leaf: vec![END; HEADS],
             by_real: vec![END; HEADS],
@@ -120,8 +159,9 @@ impl Tlb {
             clock: 0,
             uppers: AddressSets::new(),
             code_dropped: Vec::new(),
-            serials: core::array::from_fn(|n| n as u64 + 1),
-            next_serial: CONTEXTS as u64 + 1,
+            serials: core::array::from_fn(|n| n as u32 + 1),
+            next_serial: CONTEXTS as u32 + 1,
+            worn: false,
             fetch_changes: 0,
             moved: Vec::new(),
             fills: 0,
@@ -138,6 +178,8 @@ impl Tlb {
             let n = (0..CONTEXTS).min_by_key(|&n| self.used[n]).unwrap_or(0);
             self.drop_context(n);
             self.contexts[n] = Some(context);
+            self.entries.make(n, INVALID);
+            self.origins.make(n, UNUSED);
             n
         });
         self.used[n] = self.clock;
@@ -168,9 +210,26 @@ impl Tlb {
 
     /// The context gets a new number: no jump that was found in it is valid any more.
     fn renew(&mut self, n: usize) {
+        if self.next_serial > LAST_SERIAL {
+            self.serials = core::array::from_fn(|n| n as u32 + 1);
+            self.next_serial = CONTEXTS as u32 + 1;
+            self.worn = true;
+        }
         self.serials[n] = self.next_serial;
         self.next_serial += 1;
         self.fetch_changes += 1;
+    }
+
+    /// Jumps are to be forgotten before any is used again.
+    #[inline]
+    pub fn has_moved(&self) -> bool {
+        self.worn || !self.moved.is_empty()
+    }
+
+    /// The effective pages to which jumps are to be forgotten; None: all of them.
+    pub fn take_moved(&mut self) -> Option<Vec<u64>> {
+        let moved = core::mem::take(&mut self.moved);
+        (!core::mem::take(&mut self.worn)).then_some(moved)
     }
 
     /// All contexts get new numbers.
@@ -180,13 +239,13 @@ impl Tlb {
     }
 
     /// The number of resident context `n`.
-    pub fn serial(&self, n: u32) -> u64 {
+    pub fn serial(&self, n: u32) -> u32 {
         self.serials[n as usize]
     }
 
     /// Pointer to the entries of context `n`.
     pub fn entries_of(&self, n: u32) -> *const Translated {
-        self.entries[n as usize * ENTRIES..].as_ptr()
+        self.entries.parts[n as usize].as_ptr()
     }
 
     /// The entry of context `n` for `ea`.
@@ -446,7 +505,7 @@ impl Tlb {
 }
 
 /// Puts a slot at the head of a chain.
-fn chain(head: &mut u32, origins: &mut [Origin], slot: usize, of: fn(&mut Origin) -> &mut Link) {
+fn chain(head: &mut u32, origins: &mut Slots<Origin>, slot: usize, of: fn(&mut Origin) -> &mut Link) {
     *of(&mut origins[slot]) = Link { next: *head, previous: END };
     if *head != END {
         of(&mut origins[*head as usize]).previous = slot as u32;
@@ -455,7 +514,7 @@ fn chain(head: &mut u32, origins: &mut [Origin], slot: usize, of: fn(&mut Origin
 }
 
 /// Takes a slot out of its chain.
-fn unchain(head: &mut u32, origins: &mut [Origin], slot: usize, of: fn(&mut Origin) -> &mut Link) {
+fn unchain(head: &mut u32, origins: &mut Slots<Origin>, slot: usize, of: fn(&mut Origin) -> &mut Link) {
     let Link { next, previous } = *of(&mut origins[slot]);
     if next != END {
         of(&mut origins[next as usize]).previous = previous;
@@ -470,6 +529,20 @@ fn unchain(head: &mut u32, origins: &mut [Origin], slot: usize, of: fn(&mut Orig
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_that_begin_anew_are_told() {
+        let mut tlb = Tlb::new();
+        tlb.next_serial = LAST_SERIAL;
+        tlb.renew(3);
+        assert!(!tlb.has_moved() && tlb.serial(3) == LAST_SERIAL);
+        tlb.renew(4);
+        assert!(tlb.has_moved() && tlb.take_moved().is_none() && !tlb.has_moved());
+        let mut serials = tlb.serials.to_vec();
+        serials.sort();
+        serials.dedup();
+        assert_eq!(serials.len(), CONTEXTS);
+    }
 
     #[test]
     fn neighbours_have_different_entries() {

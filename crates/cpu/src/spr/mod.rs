@@ -17,7 +17,9 @@ use timebase_state::Instant;
 
 const ALL: u64 = u64::MAX;
 /// The time base, as it is read.
-const TIME_BASE: u64 = 268;
+/// Number of the time base: firmware and kernels wait by reading it in a loop; every state may, and nothing takes it
+/// away.
+pub const TIME_BASE: u64 = 268;
 /// The run latch.
 const CTRL: u64 = 152;
 /// PSSCR as privileged state names it, and what it finds there: ESL, EC, TR, MTL, RL.
@@ -94,7 +96,6 @@ impl Core<'_, '_, '_> {
     /// `mfspr`, `mftb`.
     pub(crate) fn mfspr(&mut self, i: &Ops) -> Result<(), Trap> {
         let number = i.imm;
-        // Firmware and kernels wait by reading it in a loop; every state may, and nothing takes it away.
         if number == TIME_BASE {
             self.cpu.regs.gpr[i.t as usize] = self.cpu.tb(self.now());
             return Ok(());
@@ -142,6 +143,8 @@ impl Core<'_, '_, '_> {
             self.cpu.count_run(self.attempts() + 1);
             self.cpu.hold_counters(now);
         }
+        // Firmware clears HMER around each access to XSCOM; a bit of it matters if HMEER has it.
+        let idle = number == HMER && self.cpu.spr.hmer & self.cpu.spr.hmeer == 0;
         *get(&mut self.cpu.spr) = value;
         match number {
             13 | 29 | 48 | 61 | 180 | 181 | 188 | 189 | 313 | 318 | 319 | 464 => self.cpu.context_changed(),
@@ -151,7 +154,7 @@ impl Core<'_, '_, '_> {
             self.cpu.let_count(now);
         }
         // HFSCR, LPCR, CIABR, HMER, HMEER, PCR, and HID0, which the threads of a core share.
-        if matches!(number, 187 | 190 | 318 | 336 | 337 | 338 | 1008) || counts {
+        if matches!(number, 187 | 190 | 318 | HMER | 337 | 338 | 1008) && !idle || counts {
             self.run.exit(Exit::Look);
         }
     }
@@ -222,6 +225,7 @@ impl Core<'_, '_, '_> {
     }
 }
 
+const HMER: u64 = 336;
 const INSTRUCTION_COUNTER: u64 = 848;
 const BESCR: u64 = 806;
 

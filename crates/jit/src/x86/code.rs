@@ -3,7 +3,7 @@
 //! The memory is mapped twice, once to be written and once to be executed, so that no page is ever both.
 
 use super::emit::{BUDGET, Code, DONE, EXCHANGED, INTERPRET, LOOK, SLOTS, SLOTS_AT, Shared};
-use super::encode::{BIAS, JUMPS, NIA, SALT, TRANSLATIONS, VCPU, jump_slot, translation_slot};
+use super::encode::{BIAS, CODE, JUMPS, NIA, SALT, TRANSLATIONS, VCPU, jump_line, translation_slot};
 use super::float::{BYTES, LIMITS};
 use crate::live::GROUPS;
 use dynasmrt::x64::X64Relocation;
@@ -13,7 +13,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::mem::offset_of;
 use std::ptr;
 use timebase_cpu::Vcpu;
-use timebase_cpu::compiled::{CALLS, Entry, Leave, Translated};
+use timebase_cpu::compiled::{CALLS, Entry, JUMP_WAYS, Leave, Translated};
 
 /// Bytes of host code at most; they are touched as they are filled.
 const ROOM: usize = 64 << 20;
@@ -74,6 +74,11 @@ impl Native {
         native.add(&Code { straight: code, aside: Vec::new() })?;
         native.kept = native.used;
         Some(native)
+    }
+
+    /// Where the memory begins.
+    pub fn base(&self) -> Entry {
+        self.execute
     }
 
     /// Where the next code will stand: the straight one, and the rest.
@@ -225,20 +230,35 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         ; jmp ->leave
     );
     let far = place(code.offset());
-    jump_slot!(code);
+    jump_line!(code);
     dynasm!(code; .arch x64
         ; add rcx, [rbp + JUMPS]
         ; cmp rax, [rcx]
-        ; jne >no
-        ; mov rdx, [rbp + SALT]
-        ; cmp rdx, [rcx + 8]
-        ; jne >no
+        ; jne ->ways
+        ; mov edx, [rbp + SALT]
+        ; cmp edx, [rcx + 12]
+        ; jne ->ways
+        ; mov ecx, [rcx + 8]
+        ; ->found:
+        ; add rcx, [rbp + CODE]
         ; mov r14, rax
         ; and r14, -4096
-        ; jmp QWORD [rcx + 16]
-        ; no:
-        ; jmp ->outside
+        ; jmp rcx
     );
+    let ways = place(code.offset());
+    dynasm!(code; .arch x64; ->ways:; mov edx, [rbp + SALT]);
+    for jump in (1..JUMP_WAYS as i8).map(|way| 16 * way) {
+        dynasm!(code; .arch x64
+            ; cmp rax, [BYTE rcx + jump]
+            ; jne >other
+            ; cmp edx, [BYTE rcx + jump + 12]
+            ; jne >other
+            ; mov ecx, [BYTE rcx + jump + 8]
+            ; jmp ->found
+            ; other:
+        );
+    }
+    dynasm!(code; .arch x64; jmp ->outside);
     let mut fill = |function: usize, again: i32| {
         let start = place(code.offset());
         dynasm!(code; .arch x64
@@ -319,6 +339,7 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
     };
     let reserve = aside(CALLS.reserve as usize);
     let conditional = aside(CALLS.conditional as usize);
+    let time_base = aside(CALLS.time_base as usize);
     let step = place(code.offset());
     dynasm!(code; .arch x64
         ; sub rsp, 8
@@ -369,6 +390,7 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         order,
         outside,
         far,
+        ways,
         fill_load,
         fill_store,
         refill_load,
@@ -377,6 +399,7 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         find_store,
         reserve,
         conditional,
+        time_base,
         step,
         compute,
         compute_aside,

@@ -53,6 +53,8 @@ pub struct Shared {
     pub outside: usize,
     /// To the effective address in rax, where code may be known.
     pub far: usize,
+    /// The same if what stands first in the line of jumps at rcx is another one.
+    pub ways: usize,
     /// Makes the translation for a load at rax; rdx is the tag of its last byte. Zero flag: there is none.
     pub fill_load: usize,
     /// The same for a store.
@@ -70,6 +72,8 @@ pub struct Shared {
     pub reserve: usize,
     /// Stores rdx bytes of rcx at rax if they are reserved: rax becomes 1, or 0.
     pub conditional: usize,
+    /// rax := the time base where rax of the budget is left after the instruction.
+    pub time_base: usize,
     /// Executes the instruction at rsi by the interpreter. Zero flag: go on.
     pub step: usize,
     /// Calls the function rdx with the operands at rsi. Zero flag: go on.
@@ -165,7 +169,8 @@ pub struct Emitter<'a> {
     pub lives: &'a Lives,
     block: &'a Superblock,
     pub shared: &'a Shared,
-    /// The node that is emitted.
+    /// The segment that is emitted, and its node.
+    number: usize,
     pub at: u32,
     /// Where values are.
     pub known: Known,
@@ -213,6 +218,7 @@ pub fn emit(
         lives,
         block,
         shared,
+        number: 0,
         at: 0,
         known: Known {
             register: vec![NOWHERE; nodes.len()],
@@ -350,6 +356,7 @@ impl Emitter<'_> {
     fn segment(&mut self, number: usize) -> Option<()> {
         let block = self.block;
         let segment = &block.segments[number];
+        self.number = number;
         let mut written = segment.log.start;
         let mut first = segment.nodes.start;
         if number == 0 {
@@ -458,6 +465,7 @@ impl Emitter<'_> {
             Op::Float(float) => self.float(node, float),
             Op::Permute { right } => self.permute(node, right),
             _ if self.lives.last[self.at as usize] == 0 || self.lives.folded[self.at as usize] => {}
+            Op::TimeBase => self.time_base(node),
             op if op.is_lazy() => {
                 if self.lives.eager[self.at as usize] {
                     self.need(Id(self.at));
@@ -465,6 +473,16 @@ impl Emitter<'_> {
             }
             _ => self.make(node),
         }
+    }
+
+    /// The time base: of the budget at the segment's entry all its instructions are taken.
+    fn time_base(&mut self, node: Node) {
+        let after = u64::from(self.block.segments[self.number].instructions) - node.k - 1;
+        let d = self.destination();
+        self.with_memory(LEA, RAX, 15, after as i32);
+        self.call(self.shared.time_base);
+        self.copy(d, RAX);
+        self.settle(Id(self.at), d);
     }
 
     /// Leaves by a point if the flags say so.
@@ -822,21 +840,23 @@ impl Emitter<'_> {
             // There is much such code: it is to be small.
             return self.jump_to(self.shared.far);
         }
-        jump_slot!(self.code);
+        jump_line!(self.code);
         self.with_field(ADD, RCX, JUMPS);
         dynasm!(self.code; .arch x64; cmp rax, [rcx]);
-        self.jump_if_to(NOT_EQUAL, self.shared.outside);
-        self.with_field(LOAD, RDX, SALT);
-        dynasm!(self.code; .arch x64; cmp rdx, [rcx + 8]);
-        self.jump_if_to(NOT_EQUAL, self.shared.outside);
-        dynasm!(self.code; .arch x64; mov r14, rax; and r14, -4096; jmp QWORD [rcx + 16]);
+        self.jump_if_to(NOT_EQUAL, self.shared.ways);
+        self.load_word(RDX, SALT);
+        dynasm!(self.code; .arch x64; cmp edx, [rcx + 12]);
+        self.jump_if_to(NOT_EQUAL, self.shared.ways);
+        dynasm!(self.code; .arch x64; mov ecx, [rcx + 8]);
+        self.with_field(ADD, RCX, CODE);
+        dynasm!(self.code; .arch x64; mov r14, rax; and r14, -4096; jmp rcx);
     }
 }
 
 const _: () = {
     use std::mem::{offset_of, size_of};
-    use timebase_cpu::compiled::{JUMPS, Jump};
-    assert!(size_of::<Jump>() == 32 && JUMPS == 65536);
-    assert!(offset_of!(Jump, address) == 0 && offset_of!(Jump, salt) == 8 && offset_of!(Jump, entry) == 16);
+    use timebase_cpu::compiled::{JUMP_LINES, JUMP_WAYS, Jump};
+    assert!(size_of::<Jump>() == 16 && JUMP_LINES == 16384 && JUMP_WAYS == 4);
+    assert!(offset_of!(Jump, address) == 0 && offset_of!(Jump, entry) == 8 && offset_of!(Jump, salt) == 12);
     assert!(lift::CFAR.0 as usize == REGISTERS - 1);
 };

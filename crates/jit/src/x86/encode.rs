@@ -22,13 +22,14 @@ macro_rules! translation_slot {
 }
 pub(super) use translation_slot;
 
-/// rcx := the place of the jump to the address in rax, from the first one on: number `(rax >> 2) % JUMPS`, 32 bytes each.
-macro_rules! jump_slot {
+/// rcx := the place of the line of jumps to the address in rax, from the first one on: number
+/// `(rax >> 4) % JUMP_LINES`, 64 bytes each.
+macro_rules! jump_line {
     ($code:expr) => {
-        dynasmrt::dynasm!($code; .arch x64; mov ecx, eax; shl ecx, 3; and ecx, 0x1f_ffe0)
+        dynasmrt::dynasm!($code; .arch x64; lea ecx, [rax * 4]; and ecx, 0xf_ffc0)
     };
 }
-pub(super) use jump_slot;
+pub(super) use jump_line;
 
 /// Host registers by number.
 pub const RAX: u8 = 0;
@@ -50,6 +51,7 @@ pub const CFAR: i32 = offset_of!(Regs, cfar) as i32 - BIAS;
 const FRAME: i32 = compiled::FRAME as i32 - compiled::REGS as i32 - BIAS;
 pub const TRANSLATIONS: i32 = FRAME + offset_of!(Frame, translations) as i32;
 pub const JUMPS: i32 = FRAME + offset_of!(Frame, jumps) as i32;
+pub const CODE: i32 = FRAME + offset_of!(Frame, code) as i32;
 pub const SALT: i32 = FRAME + offset_of!(Frame, salt) as i32;
 /// The vCPU from `rbp`.
 pub const VCPU: i32 = -(compiled::REGS as i32) - BIAS;

@@ -34,6 +34,9 @@ impl Compiler for Look {
         *self.found.lock().expect("nobody panicked") = Some(how);
         None
     }
+    fn base(&self) -> Entry {
+        std::ptr::null()
+    }
     fn outside(&self) -> Entry {
         std::ptr::null()
     }
