@@ -10,8 +10,8 @@
         .set    BLOCKS,         0x20000000
         .set    WINDOW,         0x2008ff80      # 256 bytes around the boundary of two pages
         .set    TABLE,          0x20010000      # Partition table
-        .set    RECORD,         0x800
-        .set    RESULT,         0x800
+        .set    RECORD,         0x900
+        .set    RESULT,         0x900
         .set    HEADER_COUNT,   0               # Records
         .set    HEADER_IN,      8               # The first one to be run, and its result
         .set    HEADER_OUT,     16
@@ -32,10 +32,21 @@
         .set    R_LPIDR,        0x058
         .set    R_PIDR,         0x060
         .set    R_TIMES,        0x068           # How often it is run
+        .set    R_KIND,         0x070           # What it has beside the registers of all: the bits KIND_...
         .set    R_SPR,          0x080
         .set    R_GPR,          0x180
         .set    R_VSR,          0x300
         .set    R_MEMORY,       0x700
+        .set    R_SEGMENTS,     0x800           # Entries of the SLB, each as slbmfee and slbmfev give it
+        .set    R_COUNTERS,     0x880           # Registers of the performance monitor
+
+        .set    SEGMENTS,       8
+        .set    KIND_SEGMENTS,  1
+        .set    KIND_COUNTERS,  2
+        .set    KIND_DOORBELLS, 4
+        .set    KIND_MSGSND,    8               # A doorbell is pending: sent by msgsnd, by msgsndp
+        .set    KIND_MSGSNDP,   16
+        .set    DIRECTED,       5 << 27         # A message for this thread
 
 # Below 0x8000, without a base register.
         .set    SAVED_R1,       0x6000
@@ -125,6 +136,41 @@ hypervisor:
         .endr
         li      0, -1
         mtspr   190, 0                          # HFSCR
+        ld      3, IN(0)
+        ld      3, R_KIND(3)
+        andi.   0, 3, KIND_SEGMENTS
+        beq     1f
+        .set    n, 0
+        .rept   SEGMENTS
+        li      4, n
+        slbmfee 5, 4
+        slbmfev 6, 4
+        rlwinm. 0, 5, 0, 4, 4                   # V: of entries that are not valid nothing is compared
+        bne     2f
+        li      5, 0
+        li      6, 0
+2:      std     5, R_SEGMENTS+16*n(1)
+        std     6, R_SEGMENTS+16*n+8(1)
+        .set    n, n+1
+        .endr
+1:      andi.   0, 3, KIND_COUNTERS
+        beq     1f
+        .set    at, R_COUNTERS
+        .irp    n, 787,788,789,790,791,792,798,785,786,784,796,797,754,752,753,795
+        li      0, 0                            # What does not exist stays as it is
+        mfspr   0, \n
+        std     0, at(1)
+        .set    at, at+8
+        .endr
+        lis     0, 0x8000                       # Frozen, without an alert
+        clrldi  0, 0, 32
+        mtspr   795, 0
+1:      andi.   0, 3, KIND_DOORBELLS
+        beq     1f
+        lis     5, DIRECTED@h
+        msgclr  5
+        msgclrp 5
+1:
         mfxer   0
         std     0, R_XER(1)
         mflr    0
@@ -134,6 +180,8 @@ hypervisor:
         mfmsr   0
         oris    0, 0, 0x280                     # VEC, VSX
         ori     0, 0, 0x2000                    # FP
+        rldicl  0, 0, 48, 1                     # Without EE, which scv leaves as it is
+        rotldi  0, 0, 16
         mtmsrd  0
         isync
         .set    n, 0
@@ -194,6 +242,45 @@ again:  std     3, TIMES(0)
         mtspr   \n, 0
 1:
         .endm
+        ld      4, R_KIND(1)
+        andi.   0, 4, KIND_SEGMENTS
+        beq     1f
+        li      3, 31                           # No segment but those of the record
+        li      0, 0
+2:      slbmte  0, 3
+        addi    3, 3, -1
+        cmpdi   3, 0
+        bge     2b
+        .set    n, 0
+        .rept   SEGMENTS
+        ld      3, R_SEGMENTS+16*n(1)
+        ori     3, 3, n
+        ld      0, R_SEGMENTS+16*n+8(1)
+        slbmte  0, 3
+        .set    n, n+1
+        .endr
+        ld      0, R_PIDR(1)                    # The peer forgets translations
+        mtspr   48, 0
+1:      andi.   0, 4, KIND_COUNTERS
+        beq     1f
+        .set    at, R_COUNTERS
+        .irp    n, 787,788,789,790,791,792,798,785,786,784,796,797,754,752,753,795
+        ld      0, at(1)
+        mtspr   \n, 0
+        .set    at, at+8
+        .endr
+1:      andi.   0, 4, KIND_DOORBELLS
+        beq     1f
+        lis     5, DIRECTED@h
+        andi.   0, 4, KIND_MSGSNDP
+        beq     2f
+        msgsndp 5
+2:      mfspr   0, 1023                         # PIR
+        or      5, 5, 0
+        andi.   0, 4, KIND_MSGSND
+        beq     1f
+        msgsnd  5
+1:
         change  R_LPCR, 318
         change  R_LPIDR, 319
         change  R_PIDR, 48

@@ -40,7 +40,7 @@ pub(crate) fn execute(core: &mut Core, op: SystemOp, i: &Ops) -> Outcome {
         MultipleCheck => big_endian_only(core, i),
         LoadString => load_string(core, i),
         StoreString => store_string(core, i),
-        Icbi | Dcbst => core.real(core.ea_x(i).0, Access::Load).map(|_| ()),
+        Icbi | Dcbst => core.real(core.mode_address(core.ea_x(i).0), Access::Load).map(|_| ()),
         Dcbz => zero_block(core, i),
         Copy => copy(core, i),
         Paste => paste(core, i),

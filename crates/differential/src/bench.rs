@@ -2,9 +2,13 @@
 //! states between their instructions.
 
 use crate::layout::{BLOCKS, WORDS, at, code_of, file, spr};
-use crate::layout::{CODE, DATA, GPR, MEMORY, READ_ONLY, Record, SPRS, VSCR, VSR, WINDOW, WINDOW_BYTES};
-use timebase_cpu::{Bus, BusError, Clock, Engine, Interpreter, Model, Sprs, Vcpu, World};
-use timebase_isa::Regs;
+use crate::layout::{
+    CODE, DATA, DATA_END, GPR, MEMORY, PMU, PMU_SPRS, READ_ONLY, Record, SEGMENTS, SLB, SPRS, VSCR, VSR,
+    WINDOW, WINDOW_BYTES, kind,
+};
+use timebase_cpu::mmu::{Access, Slb, SlbEntry};
+use timebase_cpu::{Bus, BusError, Clock, Engine, Exit, Interpreter, Model, Sprs, Vcpu, World};
+use timebase_isa::{Ops, Regs};
 use timebase_memory::{Memory, Writer};
 use timebase_state::Instant;
 
@@ -18,11 +22,16 @@ impl Bus for Nobody {
     }
 }
 
+/// V of an SLB entry.
+const SLB_VALID: u64 = 1 << 27;
+
 /// Everything that an instruction of a block may change.
 #[derive(Clone)]
 pub struct Saved {
     regs: Regs,
     spr: Sprs,
+    slb: Slb,
+    doorbells: [bool; 2],
     window: [u8; WINDOW_BYTES],
     reservation: timebase_memory::Reservation,
 }
@@ -70,9 +79,30 @@ impl Bench {
         (regs.nia, regs.cfar) = (record.get(at::NIA), record.get(at::CFAR));
         cpu.set_msr(record.get(at::MSR));
         cpu.context_changed();
-        self.memory.store(WINDOW, &record.0[DATA..CODE], Writer::Other).expect("memory");
+        let kinds = record.get(at::KIND);
+        if kinds & kind::SEGMENTS != 0 {
+            for n in 0..SEGMENTS {
+                let (first, second) = (record.get(SLB + 16 * n), record.get(SLB + 16 * n + 8));
+                cpu.slb.write(second, first | n as u64);
+            }
+        }
+        if kinds & kind::COUNTERS != 0 {
+            for (n, (name, _)) in PMU_SPRS.iter().enumerate() {
+                *field(&mut cpu.spr, name) = record.get(PMU + 8 * n);
+            }
+        }
+        cpu.hypervisor_doorbell = kinds & kind::MSGSND != 0;
+        cpu.doorbell = kinds & kind::MSGSNDP != 0;
+        self.memory.store(WINDOW, &record.0[DATA..DATA_END], Writer::Other).expect("memory");
         self.memory.store(self.code, &record.0[CODE..], Writer::Other).expect("memory");
         self.memory.set_reservation(0, timebase_memory::Reservation::NONE);
+        self.interrupt();
+    }
+
+    /// Takes interrupts that are pending and enabled.
+    fn interrupt(&mut self) {
+        self.cpu.look(Instant::default());
+        while self.cpu.take_interrupt().is_some() {}
     }
 
     /// The state now as a record, with the code of `like`.
@@ -103,7 +133,23 @@ impl Bench {
         record.set(at::NIA, regs.nia);
         record.set(at::CFAR, regs.cfar);
         record.set(at::MSR, regs.msr);
-        record.0[DATA..CODE].copy_from_slice(&self.window());
+        record.0[DATA..DATA_END].copy_from_slice(&self.window());
+        let kinds = record.get(at::KIND);
+        for (n, entry) in self.cpu.slb.entries[..SEGMENTS].iter().enumerate() {
+            let valid = kinds & kind::SEGMENTS != 0 && entry.esid & SLB_VALID != 0;
+            record.set(SLB + 16 * n, if valid { entry.esid } else { 0 });
+            record.set(SLB + 16 * n + 8, if valid { entry.vsid } else { 0 });
+        }
+        if kinds & kind::COUNTERS != 0 {
+            for (n, (name, _)) in PMU_SPRS.iter().enumerate() {
+                record.set(PMU + 8 * n, *field(&mut spr_now, name));
+            }
+        }
+        if kinds & kind::DOORBELLS != 0 {
+            let pending = |is: bool, bit| if is { bit } else { 0 };
+            let sent = pending(self.cpu.hypervisor_doorbell, kind::MSGSND);
+            record.set(at::KIND, kind::DOORBELLS | sent | pending(self.cpu.doorbell, kind::MSGSNDP));
+        }
         record
     }
 
@@ -131,7 +177,8 @@ impl Bench {
     /// Everything an instruction may change.
     pub fn save(&self) -> Saved {
         let (regs, spr) = (self.cpu.regs.clone(), self.cpu.spr.clone());
-        Saved { regs, spr, window: self.window(), reservation: self.memory.reservation(0) }
+        let (slb, doorbells) = (self.cpu.slb.clone(), [self.cpu.hypervisor_doorbell, self.cpu.doorbell]);
+        Saved { regs, spr, slb, doorbells, window: self.window(), reservation: self.memory.reservation(0) }
     }
 
     /// Goes back.
@@ -139,12 +186,15 @@ impl Bench {
         self.cpu.set_msr(saved.regs.msr);
         self.cpu.regs = saved.regs.clone();
         self.cpu.spr = saved.spr.clone();
+        self.cpu.slb = saved.slb.clone();
+        [self.cpu.hypervisor_doorbell, self.cpu.doorbell] = saved.doorbells;
+        self.cpu.look(Instant::default());
         self.cpu.context_changed();
         self.memory.store(WINDOW, &saved.window, Writer::Other).expect("memory");
         self.memory.set_reservation(0, saved.reservation);
     }
 
-    /// Executes one instruction.
+    /// Executes one instruction, and takes the interrupt that is enabled then.
     pub fn step(&mut self) {
         let mut world = World {
             observed: None,
@@ -154,7 +204,41 @@ impl Bench {
             count: 0,
             passed: None,
         };
-        self.engine.run(&mut self.cpu, &mut world, 1);
+        let outcome = self.engine.run(&mut self.cpu, &mut world, 1);
+        match outcome.exit {
+            // PIR and TIR are 0.
+            Exit::Doorbell { message, hypervisor: true } => {
+                self.cpu.hypervisor_doorbell |= message & 0xf_ffff == 0
+            }
+            Exit::Doorbell { message, .. } => self.cpu.doorbell |= message & 0x7f == 0,
+            Exit::Rest => {
+                self.cpu.look(Instant::default());
+                self.cpu.leave_stop();
+            }
+            _ => {}
+        }
+        self.interrupt();
+    }
+
+    /// The instruction that is next can be fetched.
+    pub fn fetches(&self) -> bool {
+        self.cpu.translate(&self.memory, self.cpu.regs.nia, Access::Fetch).is_ok()
+    }
+
+    /// `slbmte` would make a second entry for some address.
+    pub fn overlaps(&self, ops: &Ops) -> bool {
+        let (rs, rb) = (self.cpu.regs.gpr[ops.t as usize & 31], self.cpu.regs.gpr[ops.b as usize & 31]);
+        let mut slb = self.cpu.slb.clone();
+        slb.write(rs, rb);
+        let valid = || slb.entries.iter().filter(|entry| entry.esid & SLB_VALID != 0);
+        let meet =
+            |a: &SlbEntry, b: &SlbEntry| (a.esid ^ b.esid) >> a.segment_shift().max(b.segment_shift()) == 0;
+        valid().any(|a| valid().filter(|b| meet(a, b)).count() > 1)
+    }
+
+    /// Something may be stored at an effective address.
+    pub fn may_store(&self, address: u64) -> bool {
+        self.cpu.translate(&self.memory, address, Access::Store).is_ok()
     }
 
     /// The number of the word that is next; None if an interrupt or a jump led elsewhere.
@@ -207,6 +291,22 @@ fn field<'a>(spr: &'a mut Sprs, name: &str) -> &'a mut u64 {
         "hdsisr" => &mut spr.hdsisr,
         "heir" => &mut spr.heir,
         "asdr" => &mut spr.asdr,
+        "pmc1" => &mut spr.pmc1,
+        "pmc2" => &mut spr.pmc2,
+        "pmc3" => &mut spr.pmc3,
+        "pmc4" => &mut spr.pmc4,
+        "pmc5" => &mut spr.pmc5,
+        "pmc6" => &mut spr.pmc6,
+        "mmcr0" => &mut spr.mmcr0,
+        "mmcr1" => &mut spr.mmcr1,
+        "mmcr2" => &mut spr.mmcr2,
+        "mmcr3" => &mut spr.mmcr3,
+        "mmcra" => &mut spr.mmcra,
+        "sier" => &mut spr.sier,
+        "sier2" => &mut spr.sier2,
+        "sier3" => &mut spr.sier3,
+        "siar" => &mut spr.siar,
+        "sdar" => &mut spr.sdar,
         "ppr" => &mut spr.ppr,
         other => unreachable!("{other} is not in Sprs"),
     }

@@ -1,6 +1,6 @@
 //! Where two results differ.
 
-use crate::layout::{CODE, DATA, GPR, Record, SPRS, VSCR, VSR, at, spr};
+use crate::layout::{DATA, DATA_END, GPR, PMU, PMU_SPRS, Record, SEGMENTS, SLB, SPRS, VSCR, VSR, at, spr};
 use std::fmt::{Display, Formatter};
 
 /// A field of a result with both values.
@@ -59,7 +59,14 @@ pub fn differences(ours: &Record, peer: &Record) -> Vec<Difference> {
         check(&|| format!("vs{n}"), ours.vsr(n), peer.vsr(n));
     }
     debug_assert_eq!(VSR + 16 * 64, DATA);
-    for offset in (DATA..CODE).step_by(8) {
+    for n in 0..2 * SEGMENTS {
+        let name = ["slbe", "slbv"][n % 2];
+        check(&|| format!("{name}{}", n / 2), ours.get(SLB + 8 * n) as u128, peer.get(SLB + 8 * n) as u128);
+    }
+    for (n, (name, _)) in PMU_SPRS.iter().enumerate() {
+        check(&|| (*name).into(), ours.get(PMU + 8 * n) as u128, peer.get(PMU + 8 * n) as u128);
+    }
+    for offset in (DATA..DATA_END).step_by(8) {
         check(&|| format!("memory+{:x}", offset - DATA), ours.get(offset) as u128, peer.get(offset) as u128);
     }
     found

@@ -6,14 +6,14 @@
 
 use crate::bench::Bench;
 use crate::layout::{
-    CODE, CODES, DATA, GPR, PAGE, PAGES, READ_ONLY, RESTRICTED, RESULTS, Record, SC, VSCR, VSR, WINDOW,
-    WORDS, at, spr,
+    CODE, CODES, DATA, GPR, HASHED, PAGE, PAGES, PMU, PMU_SPRS, READ_ONLY, RESTRICTED, RESULTS, Record, SC,
+    SEGMENT_DISTANCES, SEGMENT_ENTRIES, SEGMENTS, SLB, VSCR, VSR, WINDOW, WORDS, at, kind, spr,
 };
 use crate::random::Random;
 use crate::special;
 use crate::words::{operand_bits, operands};
 use timebase_cpu::Model;
-use timebase_cpu::bits::{lpcr, msr};
+use timebase_cpu::bits::{lpcr, mmcr0, msr};
 use timebase_isa::Decoder;
 use timebase_isa::decode::Entry;
 
@@ -65,6 +65,11 @@ const OFFSETS: std::ops::Range<u64> = 24..28;
 /// A GPR with a value for MSR, and one with an address of code.
 pub const MSR_LIKE: u64 = 28;
 pub const CODE_ADDRESS: u64 = 29;
+/// GPRs with values for what the kind of the block has: an ESID or a message, the rest of an SLB entry.
+pub const FIRST_OF_KIND: u64 = 30;
+pub const SECOND_OF_KIND: u64 = 31;
+/// A GPR that is given the value of PIDR, for the peer to forget translations.
+const FORGETS: u64 = 15;
 /// Instructions that a block may execute, loops included.
 const LONGEST: usize = 100;
 
@@ -81,6 +86,10 @@ pub struct Generator {
     seed: u64,
     /// Blocks that were made.
     made: u64,
+    /// Bits of [`kind`] of the block.
+    kind: u64,
+    /// Something changed of which the peer has translations: they are not to be used before it forgets them.
+    stale: bool,
 }
 
 /// A block in one state.
@@ -106,7 +115,18 @@ impl Generator {
         };
         let reserved = decoder.entries().iter().map(reserved).collect();
         let bench = Bench::new(model, 0);
-        Generator { model, decoder, entries, reserved, bench, random: Random(1), seed, made: 0 }
+        Generator {
+            model,
+            decoder,
+            entries,
+            reserved,
+            bench,
+            random: Random(1),
+            seed,
+            made: 0,
+            kind: 0,
+            stale: false,
+        }
     }
 
     /// The state that block `number` of this generator begins in, at `place`; its code is still empty.
@@ -117,6 +137,12 @@ impl Generator {
         let state = STATES[self.random.below(6) as usize];
         let start = self.random.below(16);
         let little = self.random.below(2) != 0;
+        self.kind = match self.random.below(12) {
+            0..=2 => kind::SEGMENTS,
+            3 => kind::COUNTERS,
+            4 => kind::DOORBELLS,
+            _ => 0,
+        };
         let msr = self.msr(state, little);
         self.state(msr, self.bench.code + 4 * start)
     }
@@ -143,6 +169,7 @@ impl Generator {
     /// What a block executes before what ends it; None if something is not allowed.
     fn executed(&mut self, record: &Record) -> Option<Vec<u16>> {
         self.bench.load(record);
+        self.stale = false;
         let filled = std::array::from_fn(|n| record.word(n, record.little()) != SC);
         let mut executed = Vec::new();
         let steps = self.go(&mut executed, &filled);
@@ -155,6 +182,7 @@ impl Generator {
         self.made += 1;
         let mut record = self.beginning(self.made - 1, place);
         self.bench.load(&record);
+        self.stale = false;
         let theme: Vec<usize> = (0..3 + self.random.below(20))
             .map(|_| self.random.below(self.entries.len() as u64) as usize)
             .collect();
@@ -167,7 +195,7 @@ impl Generator {
                 break;
             }
             tries += 1;
-            let before = self.bench.save();
+            let before = (self.bench.save(), self.stale);
             let words = self.words(&theme);
             if !self.allowed(words) || filled[n] || words >> 32 != 0 && filled[n + 1] {
                 continue;
@@ -184,7 +212,8 @@ impl Generator {
             let ended = self.bench.next().is_none();
             let bad = ended && !self.bench.interrupted() || steps > LONGEST;
             if bad || ended && executed.len() < length && self.random.below(16) != 0 {
-                self.bench.restore(&before);
+                self.bench.restore(&before.0);
+                self.stale = before.1;
                 executed.truncate(executed_before);
                 for (k, _) in words.iter().enumerate() {
                     filled[n + k] = false;
@@ -209,8 +238,15 @@ impl Generator {
                 return LONGEST + 1 + steps;
             }
             executed.push(self.decoder.decode(word).op);
+            let authority = self.authority();
             self.bench.step();
             steps += 1;
+            let name = self.decoder.entries()[self.decoder.decode(word).op as usize].name;
+            self.stale |= self.authority() != authority || ["slbmte", "slbie", "slbia"].contains(&name);
+            self.stale &= special::spr_of(word, name) != Some(special::PIDR);
+            if !self.goes_on() {
+                return LONGEST + steps;
+            }
             // The peer has no process of partition 0 outside hypervisor state.
             if self.bench.cpu.regs.msr & msr::HV == 0 && self.bench.cpu.spr.lpidr == 0 {
                 return LONGEST + steps;
@@ -219,8 +255,42 @@ impl Generator {
         steps
     }
 
+    /// What decides about storage keys.
+    fn authority(&self) -> (u64, u64) {
+        (self.bench.cpu.spr.amr, self.bench.cpu.spr.iamr)
+    }
+
+    /// What comes next can be compared: the code that changed what code is translated by is still there, and the guest,
+    /// whose pages in real mode have the last key, may use them.
+    fn goes_on(&self) -> bool {
+        let (amr, iamr) = self.authority();
+        let own = self.kind & kind::SEGMENTS == 0 || amr & 3 == 0 && iamr & 1 == 0;
+        // The peer's hypervisor doorbells wait for MSR[EE] in a guest, too.
+        let regs = &self.bench.cpu.regs;
+        let early = regs.nia == 0xe80 && self.bench.interrupted() && self.bench.cpu.spr.hsrr1 & msr::EE == 0;
+        own && !early && (!self.stale || self.bench.next().is_none() || self.bench.fetches())
+    }
+
+    /// An instruction of what the kind of the block has.
+    fn word_of_kind(&mut self) -> Option<u64> {
+        if self.stale && !self.bench.cpu.problem() && self.random.below(2) == 0 {
+            let known = self.bench.cpu.regs.gpr[FORGETS as usize] == self.bench.cpu.spr.pidr;
+            let load = 14 << 26 | FORGETS << 21 | self.bench.cpu.spr.pidr;
+            return Some(if known { special::mtspr(FORGETS, special::PIDR) } else { load });
+        }
+        match self.kind {
+            kind::SEGMENTS if self.random.below(6) == 0 => Some(special::segment_word(&mut self.random)),
+            kind::COUNTERS if self.random.below(3) == 0 => Some(special::counter_word(&mut self.random)),
+            kind::DOORBELLS if self.random.below(4) == 0 => Some(special::doorbell_word(&mut self.random)),
+            _ => None,
+        }
+    }
+
     /// A random instruction: its word, or both of them.
     fn words(&mut self, theme: &[usize]) -> u64 {
+        if let Some(word) = self.word_of_kind() {
+            return word;
+        }
         if self.random.below(12) == 0 {
             return special::word(&mut self.random, &self.decoder, self.bench.cpu.problem());
         }
@@ -286,7 +356,7 @@ impl Generator {
         let ops = self.decoder.decode(word);
         let entry = &self.decoder.entries()[ops.op as usize];
         let cpu = &self.bench.cpu;
-        let left_alone = special::left_alone(entry, word, cpu);
+        let left_alone = special::left_alone(entry, word, cpu, self.kind);
         if special::invalid(entry, &ops, word) || left_alone || word & self.reserved[ops.op as usize] != 0 {
             return false;
         }
@@ -294,16 +364,38 @@ impl Generator {
         if matches!(entry.name, "rfid" | "hrfid" | "rfscv") && cpu.regs.msr & msr::TE != 0 {
             return false;
         }
+        // Two entries for one address are an error.
+        if entry.name == "slbmte" && self.bench.overlaps(&ops) {
+            return false;
+        }
+        // What the peer remembers would show.
+        if self.stale && special::changes_msr(entry) {
+            return false;
+        }
         if !special::addresses_storage(entry) {
             return true;
+        }
+        let translated = cpu.regs.msr & msr::DR != 0;
+        if self.stale && translated {
+            return false;
         }
         let mut address = special::address(entry, &ops, word, &cpu.regs);
         if cpu.regs.msr & msr::SF == 0 {
             address &= 0xffff_ffff;
         }
-        // Only of a partition the pages do not let themselves be written, and nothing writes them anew.
+        let effective = address;
+        let hashed = self.kind & kind::SEGMENTS != 0;
+        if hashed && translated {
+            let segment = SEGMENT_ENTRIES
+                .iter()
+                .position(|(esid, _)| (esid ^ address) >> if *esid >> 40 != 0 { 40 } else { 28 } == 0);
+            address -= segment.map_or(0, |n| SEGMENT_DISTANCES[n]);
+        }
+        let other = address != effective;
+        // Only of a partition the pages of a tree do not let themselves be written, and nothing writes them anew.
         let restricted = (RESTRICTED..RESTRICTED + PAGES * PAGE).contains(&address);
-        if restricted && cpu.regs.msr & msr::HV != 0 && special::stores(entry) {
+        let writable = if hashed { self.bench.may_store(effective) } else { cpu.regs.msr & msr::HV != 0 };
+        if restricted && writable && special::stores(entry) {
             return false;
         }
         // Other blocks are not always the same.
@@ -312,7 +404,7 @@ impl Generator {
             return false;
         }
         // Where nothing stops an access, and beside the window, which is all that results have of these pages.
-        let open = cpu.regs.msr & msr::DR == 0 || special::extent(entry) > 40 || Bench::beside(address);
+        let open = !translated || other || special::extent(entry) > 40 || Bench::beside(address);
         !open
             || Bench::harmless(
                 if entry.name == "dcbz" { address & !127 } else { address },
@@ -350,19 +442,103 @@ impl Generator {
             record.set_word(n, SC, value & msr::LE != 0);
         }
         record.set(at::CFAR, random.next() & !3);
+        let hashed = self.kind & kind::SEGMENTS != 0;
+        record.set(at::KIND, self.kind);
         registers(random, &mut record, code, narrow, value);
         vectors(random, &mut record);
-        record.set(at::LPIDR, (value & msr::HV == 0) as u64);
+        record.set(at::LPIDR, if hashed { HASHED } else { (value & msr::HV == 0) as u64 });
         record.set(at::PIDR, 1);
         let event = if random.below(8) == 0 { lpcr::EVIRT } else { 0 };
         let lent = if random.below(4) == 0 { 0 } else { lpcr::GTSE };
         record.set(at::LPCR, lpcr::HR | lpcr::UPRT | lent | event);
         sprs(random, &mut record, code, value, self.model);
+        match self.kind {
+            kind::SEGMENTS => {
+                let virtualized = if random.below(2) == 0 { lpcr::VPM } else { 0 };
+                record.set(at::LPCR, virtualized | lent | event);
+                segments(random, &mut record, value);
+            }
+            kind::COUNTERS => counters(random, &mut record, self.model),
+            kind::DOORBELLS => {
+                let exits = random.next() & lpcr::PECE;
+                record.set(at::LPCR, record.get(at::LPCR) | exits);
+                doorbells(random, &mut record, value);
+            }
+            _ => {}
+        }
         for byte in &mut record.0[DATA..DATA + crate::layout::WINDOW_BYTES] {
             *byte = random.next() as u8;
         }
         record
     }
+}
+
+/// Segments, and addresses in them.
+fn segments(random: &mut Random, record: &mut Record, value: u64) {
+    const VALID: u64 = 1 << 27;
+    const KEYS: u64 = 0xc00;
+    const NO_EXECUTE: u64 = 0x200;
+    const CLASS: u64 = 0x80;
+    let attributes = |random: &mut Random| {
+        let rare = if random.below(32) == 0 { NO_EXECUTE } else { 0 };
+        random.next() & (KEYS | CLASS) | rare
+    };
+    for (n, (esid, vsid)) in SEGMENT_ENTRIES.iter().enumerate() {
+        if random.below(32) != 0 {
+            record.set(SLB + 16 * (n + 1), esid | VALID);
+            record.set(SLB + 16 * (n + 1) + 8, vsid | attributes(random));
+        }
+    }
+    let (esid, vsid) = SEGMENT_ENTRIES[random.below(4) as usize];
+    let shift = if vsid >> 62 != 0 { 40 } else { 28 };
+    let esid = if random.below(4) == 0 { random.next() >> shift << shift } else { esid };
+    let invalid = if random.below(4) == 0 { 0 } else { VALID };
+    let (first, second) = (FIRST_OF_KIND as usize, SECOND_OF_KIND as usize);
+    record.set(GPR + 8 * first, esid | invalid | random.below(SEGMENTS as u64));
+    record.set(GPR + 8 * second, vsid | attributes(random));
+    if value & msr::DR != 0 {
+        for n in ADDRESSES.map(|n| GPR + 8 * n as usize) {
+            if random.below(2) == 0 && Bench::beside(record.get(n)) {
+                record.set(n, record.get(n) + SEGMENT_DISTANCES[random.below(4) as usize]);
+            }
+        }
+    }
+    // A guest's real mode, and so its interrupts, has the last key.
+    record.set(spr("amr"), record.get(spr("amr")) & !3);
+    record.set(spr("iamr"), record.get(spr("iamr")) & !3);
+    if random.below(3) == 0 {
+        let keys = random.next() & random.next() & !3;
+        record.set(spr("amr"), keys);
+    }
+}
+
+/// What the performance monitor has, frozen and without an alert that an event would cause.
+fn counters(random: &mut Random, record: &mut Record, model: Model) {
+    for (n, (name, _)) in PMU_SPRS.iter().enumerate() {
+        let value = match *name {
+            "mmcr0" => mmcr0::FC | random.next() & special::QUIET_MMCR0,
+            "mmcr2" => random.next() & special::MMCR2,
+            "mmcr3" | "sier2" | "sier3" if model == Model::Power9 => 0,
+            name if name.starts_with("pmc") => random.next() & 0xffff_ffff,
+            _ => random.next(),
+        };
+        record.set(PMU + 8 * n, value);
+    }
+    record.set(GPR + 8 * FIRST_OF_KIND as usize, mmcr0::FC | random.next() & special::QUIET_MMCR0);
+}
+
+/// Doorbells that are pending, and a message.
+fn doorbells(random: &mut Random, record: &mut Record, value: u64) {
+    const DIRECTED: u64 = 5 << 27;
+    let mut pending = [kind::MSGSND, kind::MSGSNDP].map(|bit| if random.below(6) == 0 { bit } else { 0 });
+    // The peer's hypervisor doorbells wait for MSR[EE] in a guest, too, which the other doorbell takes.
+    if value & msr::HV == 0 && (value & msr::EE == 0 || pending[1] != 0) {
+        pending[0] = 0;
+    }
+    record.set(at::KIND, kind::DOORBELLS | pending[0] | pending[1]);
+    let kind = if random.below(8) == 0 { random.next() & 31 << 27 } else { DIRECTED };
+    let target = if random.below(8) == 0 { 1 + random.below(3) } else { 0 };
+    record.set(GPR + 8 * FIRST_OF_KIND as usize, kind | target);
 }
 
 fn is_quad(entry: &Entry) -> bool {

@@ -19,7 +19,7 @@ pub const RECORDS: u64 = BLOCKS + 0x120_0000;
 /// Of the first result.
 pub const RESULTS: u64 = 0x3000_0000;
 /// Bytes of a record, and of a result.
-pub const RECORD: usize = 0x800;
+pub const RECORD: usize = 0x900;
 /// Records that there is room for.
 pub const MOST: usize = 0xec0_0000 / RECORD;
 /// Places for code.
@@ -52,6 +52,14 @@ pub const GPR: usize = 0x180;
 pub const VSR: usize = 0x300;
 /// Of the copy of the window.
 pub const DATA: usize = 0x700;
+/// The end of it.
+pub const DATA_END: usize = DATA + WINDOW_BYTES;
+/// Of the entries of the SLB, two doublewords each.
+pub const SLB: usize = 0x800;
+/// How many of them.
+pub const SEGMENTS: usize = 8;
+/// Of the registers of the performance monitor.
+pub const PMU: usize = 0x880;
 /// Of VSCR, in the last word of 16 bytes.
 pub const VSCR: usize = 0x48;
 
@@ -74,10 +82,46 @@ pub mod at {
     pub const PIDR: usize = 0x60;
     /// Of a record: how often it is run.
     pub const TIMES: usize = 0x68;
+    /// Of a record: bits of [`super::kind`].
+    pub const KIND: usize = 0x70;
     pub const SRR0: usize = 0x80;
     pub const SRR1: usize = 0x88;
     pub const HSRR1: usize = 0x80 + 8 * 16;
 }
+
+/// What a record has beside the registers of all.
+pub mod kind {
+    /// Segments, and translation by hash.
+    pub const SEGMENTS: u64 = 1;
+    /// The performance monitor, frozen.
+    pub const COUNTERS: u64 = 2;
+    /// Doorbells, of which none is pending, if the following do not say so.
+    pub const DOORBELLS: u64 = 4;
+    /// One sent by `msgsnd` is pending.
+    pub const MSGSND: u64 = 8;
+    /// One sent by `msgsndp` is.
+    pub const MSGSNDP: u64 = 16;
+}
+
+/// Registers of the performance monitor in a record and a result, by name and the number that writes them.
+pub const PMU_SPRS: [(&str, u16); 16] = [
+    ("pmc1", 787),
+    ("pmc2", 788),
+    ("pmc3", 789),
+    ("pmc4", 790),
+    ("pmc5", 791),
+    ("pmc6", 792),
+    ("mmcr1", 798),
+    ("mmcr2", 785),
+    ("mmcra", 786),
+    ("sier", 784),
+    ("siar", 796),
+    ("sdar", 797),
+    ("mmcr3", 754),
+    ("sier2", 752),
+    ("sier3", 753),
+    ("mmcr0", 795),
+];
 
 /// SPRs of a record and a result, by name and number, from offset 0x80 on.
 pub const SPRS: [(&str, u16); 25] = [
@@ -212,9 +256,113 @@ const PRIVILEGED: u64 = 8;
 const LENT: u64 = 0x1000_0000;
 const MISSING: u64 = 0x1020_0000;
 
+/// Entry of the partition table whose pages are hashed; those before it have radix trees.
+pub const HASHED: u64 = 2;
+/// Distance of effective addresses from the real ones in each segment that the hashed page table knows: pages of 4K, of
+/// 64K, of 4K that are pieces of larger ones, and of 16M in a segment of 1T.
+pub const SEGMENT_DISTANCES: [u64; 4] = [0, 0x2000_0000, 0x3000_0000, 1 << 40];
+/// ESID with its place, and B, VSID, L and LP of each, as SLB entries have them.
+pub const SEGMENT_ENTRIES: [(u64, u64); 4] = [
+    (0x2000_0000, SEGMENT_VSIDS[0] << 12),
+    (0x4000_0000, SEGMENT_VSIDS[1] << 12 | 0x110),
+    (0x5000_0000, SEGMENT_VSIDS[2] << 12),
+    (1 << 40, 1 << 62 | SEGMENT_VSIDS[3] << 24 | 0x100),
+];
+const SEGMENT_VSIDS: [u64; 4] = [0x12_3457, 0x6_789a, 0x3a_bcde, 0x2_4681];
+/// VSID of the segment that a guest's real mode is translated by (III 6.7.3.4).
+const REAL_MODE_VSID: u64 = 0x1ff_ffff;
+
+/// The hashed page table of the partition `HASHED` (III 6.7.6): log2 of its bytes is 18.
+struct HashedTable<'a> {
+    put: &'a mut dyn FnMut(u64, u64),
+    /// Entries in each group.
+    filled: Vec<u64>,
+}
+
+/// A page of it: log2 of the base page size, LP of the actual one, the real address.
+struct Mapped {
+    vsid: u64,
+    offset: u64,
+    base: u32,
+    page_size: Option<u64>,
+    real: u64,
+    /// PP, N, G and R and C.
+    rights: u64,
+    key: u64,
+}
+
+impl HashedTable<'_> {
+    const BASE: u64 = BLOCKS + 0x10_0000;
+    const GROUPS: u64 = 1 << 11;
+
+    fn map(&mut self, large: bool, page: &Mapped) {
+        let hash = if large { page.vsid ^ page.vsid << 25 } else { page.vsid } ^ page.offset >> page.base;
+        let primary = hash & (Self::GROUPS - 1);
+        // One page of five, and what finds no room, is in the secondary group.
+        let secondary = (page.offset >> page.base).is_multiple_of(5) || self.filled[primary as usize] == 8;
+        let group = if secondary { primary ^ (Self::GROUPS - 1) } else { primary };
+        let slot = &mut self.filled[group as usize];
+        assert!(*slot < 8, "the hashed page table has room");
+        let address = Self::BASE + 128 * group + 16 * *slot;
+        *slot += 1;
+        let virtual_page = (page.vsid as u128) << if large { 40 } else { 28 } | page.offset as u128;
+        let first = (virtual_page >> 23) as u64 & ((1 << 45) - 1);
+        let flags = (page.page_size.is_some() as u64) << 2 | (secondary as u64) << 1 | 1;
+        let key = (page.key & 0x18) << 57 | (page.key & 7) << 9;
+        let size = (large as u64) << 58 | page.page_size.unwrap_or(0) << 12;
+        (self.put)(address, first << 7 | flags);
+        (self.put)(address + 8, page.real | size | key | page.rights | USED);
+    }
+}
+
+/// What the segments of `SEGMENT_ENTRIES` have, and a guest's real mode.
+fn hashed_pages(put: &mut dyn FnMut(u64, u64)) {
+    const PP: u64 = 2;
+    const READ_ONLY_PP: u64 = 3;
+    const NO_EXECUTE: u64 = 4;
+    const GUARDED: u64 = 8;
+    let mut table = HashedTable { put, filled: vec![0; HashedTable::GROUPS as usize] };
+    let mut map =
+        |n: usize, (base, page_size): (u32, Option<u64>), ea: u64, real: u64, rights: u64, key: u64| {
+            let large = n == 3;
+            let offset = ea & ((1 << if large { 40 } else { 28 }) - 1) >> base << base;
+            table.map(large, &Mapped { vsid: SEGMENT_VSIDS[n], offset, base, page_size, real, rights, key });
+        };
+    let small = (12, None);
+    for page in (CODES..RECORDS).step_by(PAGE as usize) {
+        map(0, small, page, page, READ_ONLY_PP, 10);
+    }
+    let first = WINDOW & !(PAGE - 1);
+    map(0, small, first, first, PP, 1);
+    map(0, small, first + PAGE, first + PAGE, PP, 2);
+    map(0, small, READ_ONLY, READ_ONLY, READ_ONLY_PP, 0);
+    let restricted = [(0, 3), (1, 4), (1 << 63 | 2, 5), (PP, 9), (PP | NO_EXECUTE | GUARDED, 30)];
+    for (n, (rights, key)) in (0..).zip(restricted) {
+        map(0, small, RESTRICTED + n * PAGE, RESTRICTED, rights, key);
+    }
+    // The second page of each: as a piece of one of 16 MiB.
+    const LARGE: u64 = BLOCKS;
+    let (low, high) = (WINDOW & !0xffff, (WINDOW & !0xffff) + 0x1_0000);
+    map(1, (16, Some(1)), low, low, PP, 6);
+    map(1, (16, Some(8)), high, LARGE, PP, 7);
+    map(2, (12, Some(7)), first, low, PP, 8);
+    map(2, (12, Some(0x38)), first + PAGE, LARGE, PP, 17);
+    map(3, (24, Some(0)), BLOCKS, LARGE, PP, 25);
+    for real in (0..MEMORY).step_by(1 << 24) {
+        let page_size = Some(0);
+        let page =
+            Mapped { vsid: REAL_MODE_VSID, offset: real, base: 24, page_size, real, rights: PP, key: 31 };
+        table.map(true, &page);
+    }
+}
+
 /// The tables, each put into its place (III 6.7.10: radix trees): `put(address, doubleword)`.
 fn tables(mut put: impl FnMut(u64, u64)) {
     const PARTITIONS: u64 = BLOCKS + 0x1_0000;
+    /// Of the pages of a guest's real mode: 16 MiB.
+    const REAL_MODE_PAGE: u64 = 0x80;
+    put(PARTITIONS + 16 * HASHED, HashedTable::BASE | REAL_MODE_PAGE);
+    hashed_pages(&mut put);
     const PROCESSES: u64 = BLOCKS + 0x1_1000;
     const TREE: u64 = BLOCKS + 0x2_0000;
     const GUEST_TREE: u64 = BLOCKS + 0x4_0000;

@@ -8,6 +8,7 @@
 
 mod bench;
 mod compare;
+mod computed;
 pub mod corpus;
 #[path = "../../isa/tests/instructions/different.rs"]
 mod different;

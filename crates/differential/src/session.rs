@@ -42,7 +42,12 @@ pub struct Report {
 
 impl Report {
     fn add(&mut self, what: String, example: impl FnOnce() -> String) {
-        let entry = self.unexplained.entry(what).or_insert_with(|| (0, example()));
+        let entry = self.unexplained.entry(what).or_insert_with_key(|what| {
+            let example = example();
+            // A long run tells at once.
+            eprintln!("{what}: {example}");
+            (0, example)
+        });
         entry.0 += 1;
     }
 
@@ -380,6 +385,10 @@ fn sequences(generator: &mut Generator, runs: &[&Record], report: &mut Report) -
             }
             prefixes.push(moved(&prefix, prefixes.len()));
         }
+        // One that a pending interrupt ends at once.
+        if steps.is_empty() {
+            prefixes.push(moved(block, prefixes.len()));
+        }
         all.push((block, steps, first));
     }
     let ours = here::run(generator.model, Engine::Interpreter, &prefixes)?;
@@ -391,7 +400,7 @@ fn sequences(generator: &mut Generator, runs: &[&Record], report: &mut Report) -
         };
         let end = (0..steps.len()).find(|&end| !of(end).is_empty());
         let end = end.unwrap_or(steps.len().saturating_sub(1));
-        let found = if steps.is_empty() { Vec::new() } else { of(end) };
+        let found = of(end);
         let name =
             steps.get(end).map_or("nothing", |step| generator.decoder.entries()[step.op as usize].name);
         let n = first + end;

@@ -1,11 +1,12 @@
 //! What is not drawn like all other instructions: registers with numbers of their own, branches, and what must not occur
 //! because it is about time, about other CPUs, or an invalid form.
 
-use crate::generate::{CODE_ADDRESS, MSR_LIKE};
+use crate::generate::{CODE_ADDRESS, FIRST_OF_KIND, MSR_LIKE, SECOND_OF_KIND};
+use crate::layout::kind;
 use crate::random::Random;
 use crate::words::{is_storage, operands};
 use timebase_cpu::Vcpu;
-use timebase_cpu::bits::msr;
+use timebase_cpu::bits::{mmcr0, msr};
 use timebase_isa::decode::Entry;
 use timebase_isa::{Decoder, Ops, Regs};
 
@@ -26,16 +27,102 @@ pub fn left_out(entry: &Entry) -> bool {
 }
 
 /// SPRs that a block may name: their numbers, and whether any state may write them.
-const SPRS: [u64; 30] = [
+const SPRS: [u64; 33] = [
     1, 3, 8, 9, 17, 18, 19, 26, 27, 152, 153, 157, 256, 259, 272, 273, 274, 275, 304, 305, 306, 307, 314,
-    315, 339, 815, 816, 896, 190, 28,
+    315, 339, 815, 816, 896, 190, 28, 13, 29, 61,
 ];
 /// SPRs that may be read.
 const READ: [u64; 8] = [136, 287, 446, 1023, 259, 13, 29, 61];
+/// The process, which the peer forgets translations for if it is written.
+pub const PIDR: u64 = 48;
+/// MMCR0 and its name in problem state.
+const MMCR0: [u64; 2] = [795, 779];
+/// Bits of MMCR0 that change nothing at once, or the alert itself: the peer looks for alerts when it counts.
+pub const QUIET_MMCR0: u64 = mmcr0::FCS
+    | mmcr0::FCP
+    | mmcr0::FCM1
+    | mmcr0::FCM0
+    | mmcr0::FCPC
+    | mmcr0::CC56RUN
+    | mmcr0::FC56
+    | mmcr0::FCWAIT
+    | mmcr0::PMAO
+    | mmcr0::PMCC
+    | mmcr0::PMC1CE
+    | mmcr0::PMCJCE;
+/// Implemented bits of MMCR2.
+pub const MMCR2: u64 = 0x1fc << 55 | 0x1fc << 46 | 0x1fc << 37 | 0x1fc << 28 | 0x1fc << 19 | 0x1fc << 10;
 /// SPRs that may be named in problem state, where they are privileged.
 const PRIVILEGED: [u64; 14] = [22, 30, 48, 144, 176, 180, 187, 188, 310, 313, 318, 319, 464, 855];
 /// Numbers of no register.
 const NONE: [u64; 10] = [2, 7, 10, 33, 100, 300, 505, 700, 1000, 1022];
+
+/// The SPR that a word of this name writes.
+pub fn spr_of(word: u64, name: &str) -> Option<u64> {
+    (name == "mtspr").then_some(word >> 16 & 31 | (word >> 11 & 31) << 5)
+}
+
+fn move_word(register: u64, number: u64, write: bool) -> u64 {
+    let field = (number & 31) << 5 | number >> 5;
+    31 << 26 | register << 21 | field << 11 | if write { 467 } else { 339 } << 1
+}
+
+/// `mtspr` of a GPR to a number.
+pub fn mtspr(register: u64, number: u64) -> u64 {
+    move_word(register, number, true)
+}
+
+/// An instruction about the SLB and what is held of translations.
+pub fn segment_word(random: &mut Random) -> u64 {
+    let (first, second) = (FIRST_OF_KIND, SECOND_OF_KIND);
+    let target = random.below(15);
+    let index = 24 + random.below(4);
+    let read = |extended: u64, source: u64| 31 << 26 | target << 21 | source << 11 | extended << 1;
+    match random.below(12) {
+        0..=3 => 31 << 26 | second << 21 | first << 11 | 402 << 1,
+        4 | 5 => 31 << 26 | first << 11 | 434 << 1,
+        6 => 31 << 26 | random.below(8) << 21 | 498 << 1,
+        7 => read(851, index),
+        8 => read(915, index),
+        9 => read(979, first) | 1,
+        10 => read(979, 16 + random.below(8)) | 1,
+        // tlbie and tlbiel of hashed pages: RIC, PRS and R are 0.
+        _ => {
+            31 << 26 | index << 21 | (16 + random.below(8)) << 11 | [306, 274][random.below(2) as usize] << 1
+        }
+    }
+}
+
+/// A move to or from a register of the performance monitor.
+pub fn counter_word(random: &mut Random) -> u64 {
+    let write = random.below(2) == 0;
+    let problem = [736, 737, 738, 768, 769, 770, 771, 772, 773, 774, 775, 776, 779, 780, 781, 782];
+    let number = problem[random.below(16) as usize] + if random.below(3) == 0 { 0 } else { 16 };
+    let control = MMCR0.contains(&number) && write;
+    let register = if control && random.below(4) != 0 { FIRST_OF_KIND } else { random.below(15) };
+    move_word(register, number, write)
+}
+
+/// An instruction about doorbells.
+pub fn doorbell_word(random: &mut Random) -> u64 {
+    let send = |extended: u64| 31 << 26 | FIRST_OF_KIND << 11 | extended << 1;
+    match random.below(10) {
+        0 | 1 => send(206),
+        2 => send(238),
+        3 | 4 => send(142),
+        5 => send(174),
+        6 => 31 << 26 | 886 << 1,
+        7 => 19 << 26 | 370 << 1,
+        // An MSR with EE.
+        8 => 31 << 26 | MSR_LIKE << 21 | 178 << 1,
+        _ => 19 << 26 | [18, 274][random.below(2) as usize] << 1,
+    }
+}
+
+/// It changes MSR, or rests.
+pub fn changes_msr(entry: &Entry) -> bool {
+    ["mtmsr", "mtmsrd", "rfid", "hrfid", "rfscv", "stop"].contains(&entry.name)
+}
 
 fn spr_word(random: &mut Random, problem: bool) -> u64 {
     let write = random.below(2) != 0;
@@ -46,13 +133,12 @@ fn spr_word(random: &mut Random, problem: bool) -> u64 {
         _ => &SPRS,
     };
     let number = list[random.below(list.len() as u64) as usize];
-    let field = (number & 31) << 5 | number >> 5;
     let register = match (write, random.below(3)) {
         (true, 0) => CODE_ADDRESS,
         (true, 1) => random.below(32),
         _ => random.below(16),
     };
-    31 << 26 | register << 21 | field << 11 | if write { 467 } else { 339 } << 1
+    move_word(register, number, write)
 }
 
 fn branch_word(random: &mut Random) -> u64 {
@@ -71,14 +157,25 @@ fn branch_word(random: &mut Random) -> u64 {
     }
 }
 
-/// It is only for states in which it is privileged: elsewhere it is about time, or the guest needs what it changes.
-pub fn left_alone(entry: &Entry, word: u64, cpu: &Vcpu) -> bool {
+/// It is only for states in which it is privileged, or for blocks of a kind: elsewhere it is about time, or the guest needs
+/// what it changes.
+pub fn left_alone(entry: &Entry, word: u64, cpu: &Vcpu, kind: u64) -> bool {
     let (problem, hypervisor) = (cpu.problem(), cpu.regs.msr & msr::HV != 0);
     let number = word >> 16 & 31 | (word >> 11 & 31) << 5;
+    let value = cpu.regs.gpr[(word >> 21 & 31) as usize];
+    let doorbells = kind & kind::DOORBELLS != 0;
     match entry.name {
+        // A write of what is there already.
+        "mtspr" if number == PIDR && value == cpu.spr.pidr => false,
+        // Frozen, and no other alert than that of the value itself.
+        "mtspr" if MMCR0.contains(&number) => {
+            kind & kind::COUNTERS == 0 || value & !QUIET_MMCR0 & !mmcr0::PMCCEXT != mmcr0::FC
+        }
         "mtspr" | "mfspr" => !problem && PRIVILEGED.contains(&number),
-        "stop" | "msgsndp" => !problem,
-        "msgsnd" => !problem && hypervisor,
+        // Something must be pending; in a guest it is the peer's to say what stops.
+        "stop" => !problem && !(doorbells && hypervisor && (cpu.doorbell || cpu.hypervisor_doorbell)),
+        "msgsndp" => !problem && !doorbells,
+        "msgsnd" => !problem && hypervisor && !doorbells,
         _ => false,
     }
 }

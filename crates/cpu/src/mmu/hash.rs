@@ -160,6 +160,7 @@ fn in_segment(
     let primary = table.base + (hash & mask) * GROUP;
     let hit = match search(memory, table, primary, wanted, size)? {
         Some(hit) => hit,
+        None if cpu.spr.lpcr & lpcr::TC != 0 => return Err(Miss::NoTranslation),
         None => {
             // What was not in the primary group may come to be there.
             found.saw(primary | GROUP_WATCH)?;

@@ -222,6 +222,8 @@ pub struct Context {
     hrmor: u64,
     /// Watchpoints of data accesses.
     watchpoints: [Watchpoint; 2],
+    /// LPCR[TC]: secondary groups are not searched.
+    primary_only: bool,
     /// All segments, for data.
     slb: Option<alloc::boxed::Box<Slb>>,
     /// The segment of NIA, for instructions.
@@ -267,6 +269,7 @@ impl Vcpu {
             ptcr: self.spr.ptcr,
             hrmor: if relocate { 0 } else { self.spr.hrmor },
             watchpoints: if fetch { Default::default() } else { self.watchpoints() },
+            primary_only: self.spr.lpcr & lpcr::TC != 0,
             slb: (hash && !fetch).then(|| alloc::boxed::Box::new(self.slb.clone())),
             segment: if hash && fetch { self.slb.find(self.regs.nia).copied() } else { None },
         }

@@ -69,12 +69,11 @@ impl Slb {
     pub fn invalidate_all(&mut self, ih: u8) {
         for (index, entry) in self.entries.iter_mut().enumerate() {
             let hit = match ih {
-                0 => index != 0,
                 3 => entry.vsid & CLASS != 0,
                 4 => true,
                 // Only what hardware derived from entries.
                 7 => false,
-                6 => index != 0 && entry.vsid & CLASS != 0,
+                // 1, 2 and 6 say which of what is derived may be kept.
                 _ => index != 0,
             };
             if hit {

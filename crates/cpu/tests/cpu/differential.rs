@@ -18,6 +18,22 @@ fn bench(model: Model, state: u64, words: &[u32]) -> Bench {
     bench
 }
 
+/// Partition 1 with its real addresses: one page of a gigabyte, in a tree of three entries.
+fn partition(bench: &mut Bench) {
+    const TREE: u64 = 0x8_0000;
+    const PARTITIONS: u64 = 0x7_0000;
+    let root = 1 << 63 | 2 << 61 | 5 << 5 | 13 | TREE;
+    let entries = [
+        (PARTITIONS + 16, root),
+        (TREE, 1 << 63 | (TREE + 0x1_0000) | 9),
+        (TREE + 0x1_0000, 3 << 62 | 0x187),
+    ];
+    for (address, entry) in entries {
+        bench.memory.store_u64(address, entry, timebase_memory::Writer::Other).unwrap();
+    }
+    (bench.cpu.spr.ptcr, bench.cpu.spr.lpidr) = (PARTITIONS, 1);
+}
+
 /// III 7.5.14: LEV = 1 calls the hypervisor; before ISA 3.1 SRR1 does not tell LEV. Real mode of a partition is translated,
 /// so the fetch happens in hypervisor state here.
 #[test]
@@ -25,19 +41,7 @@ fn sc_1_of_a_guest_enters_hypervisor_state() {
     for (model, level) in [(Model::Power9, 0), (Model::Power10, 1 << 20)] {
         for (word, state) in [(SC, 0), (SC_1, msr::HV)] {
             let mut bench = Bench::of(model, true, &[word]);
-            // The partition's real addresses: one page of a gigabyte, in a tree of three entries.
-            const TREE: u64 = 0x8_0000;
-            const PARTITIONS: u64 = 0x7_0000;
-            let root = 1 << 63 | 2 << 61 | 5 << 5 | 13 | TREE;
-            let entries = [
-                (PARTITIONS + 16, root),
-                (TREE, 1 << 63 | (TREE + 0x1_0000) | 9),
-                (TREE + 0x1_0000, 3 << 62 | 0x187),
-            ];
-            for (address, entry) in entries {
-                bench.memory.store_u64(address, entry, timebase_memory::Writer::Other).unwrap();
-            }
-            (bench.cpu.spr.ptcr, bench.cpu.spr.lpidr) = (PARTITIONS, 1);
+            partition(&mut bench);
             bench.cpu.spr.lpcr = lpcr::HR | lpcr::UPRT;
             bench.cpu.set_msr(msr::SF | msr::ME);
             bench.run(1);
@@ -143,5 +147,31 @@ fn tracing_goes_by_the_state_before_the_instruction() {
         bench.cpu.regs.gpr[3] = state | after;
         bench.run(1);
         assert_eq!(bench.cpu.regs.nia, expected);
+    }
+}
+
+/// LPCR[GTSE] lends a guest `tlbie` and `tlbsync`, which concern other threads; `tlbiel` needs no leave (III 6.9.3.3).
+#[test]
+fn gtse_lends_what_concerns_other_threads() {
+    const PROCESS: u32 = 31 << 26 | 5 << 21 | 1 << 17 | 4 << 11;
+    let (tlbie, tlbiel, tlbsync) = (PROCESS | 306 << 1, PROCESS | 274 << 1, 31 << 26 | 566 << 1);
+    for (word, state, gtse, done) in [
+        (tlbie, 0, false, false),
+        (tlbie, 0, true, true),
+        (tlbie, msr::HV, false, true),
+        (tlbsync, 0, false, false),
+        (tlbsync, 0, true, true),
+        (tlbsync, msr::HV, false, true),
+        (tlbiel, 0, false, true),
+    ] {
+        let mut bench = Bench::of(Model::Power9, true, &[word]);
+        bench.cpu.spr.lpcr = lpcr::HR | lpcr::UPRT | if gtse { lpcr::GTSE } else { 0 };
+        partition(&mut bench);
+        bench.cpu.set_msr(msr::SF | msr::ME | state);
+        bench.run(1);
+        let next = bench.cpu.regs.nia;
+        assert_eq!(next == CODE + 4, done, "{word:x} {state:x} {gtse}: {next:x}");
+        // Privileged, SRR1[45], in the guest.
+        assert!(done || next == 0x700 && bench.cpu.spr.srr1 & 1 << 18 != 0, "{word:x} {state:x}: {next:x}");
     }
 }

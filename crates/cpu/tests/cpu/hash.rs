@@ -3,7 +3,7 @@
 //! machine is.
 
 use crate::bench::Bench;
-use timebase_cpu::bits::{dsisr, msr, srr1};
+use timebase_cpu::bits::{dsisr, lpcr, msr, srr1};
 use timebase_cpu::{Model, Partition, Vector};
 use timebase_memory::{Memory, Writer};
 
@@ -258,4 +258,64 @@ fn a_changed_entry_or_segment_counts_at_the_next_access() {
     bench.cpu.regs.nia = crate::bench::CODE;
     bench.run(1);
     assert_eq!(bench.cpu.regs.nia, Vector::DataStorage.offset());
+}
+
+/// LPCR[TC] counts at the next access, in both directions.
+#[test]
+fn secondary_groups_are_searched_unless_tc_says_no() {
+    for secondary in [false, true] {
+        let mapping = Mapping { secondary, ..Mapping::of(SIZES[3]) };
+        let (mut bench, _) = mapping.bench(LD, false);
+        for tc in [true, false, true] {
+            bench.cpu.set_msr(msr::SF | msr::ME | msr::DR);
+            bench.cpu.spr.lpcr = if tc { lpcr::TC } else { 0 };
+            bench.cpu.context_changed();
+            bench.cpu.regs.nia = crate::bench::CODE;
+            bench.run(1);
+            let missed = bench.cpu.regs.nia == Vector::DataStorage.offset();
+            assert_eq!(missed, secondary && tc, "{secondary} {tc}: {:x}", bench.cpu.regs.nia);
+        }
+    }
+}
+
+/// III 6.9.3.2: IH 1, 2 and 6 say what may be kept of what was derived from entries, not which entries.
+#[test]
+fn slbia_leaves_the_entries_that_ih_says() {
+    for (ih, left) in [(0, 1), (1, 1), (2, 1), (3, 0b0101), (4, 0), (6, 1), (7, 0b1111)] {
+        let mut bench = Bench::new(&[31 << 26 | ih << 21 | 498 << 1]);
+        for n in 0..4 {
+            // Odd ones have class 1.
+            bench.cpu.slb.write((n & 1) << 7, n << 28 | 1 << 27 | n);
+        }
+        bench.run(1);
+        let valid = |n: &usize| bench.cpu.slb.entries[*n].esid >> 27 & 1 != 0;
+        assert_eq!((0..4).filter(valid).map(|n| 1 << n).sum::<u32>(), left, "IH {ih}");
+    }
+}
+
+/// An interrupted access names its own address: cut to 32 bits in 32-bit mode, and that of an element.
+#[test]
+fn dar_is_the_address_of_the_storage_element() {
+    const DCBST: u32 = 31 << 26 | 3 << 11 | 54 << 1;
+    const DCBF: u32 = 31 << 26 | 3 << 11 | 86 << 1;
+    const ICBI: u32 = 31 << 26 | 3 << 11 | 982 << 1;
+    let element = |extended: u32| 31 << 26 | 4 << 21 | 3 << 11 | extended << 1;
+    let [lvebx, lvehx, lvewx, lvx] = [7, 39, 71, 103].map(element);
+    for (word, wide, dar) in [
+        (DCBST, false, 0x5678_9abf),
+        (DCBF, false, 0x5678_9abf),
+        (ICBI, false, 0x5678_9abf),
+        (ICBI, true, 0x1234_0000_5678_9abf),
+        (lvebx, true, 0x1234_0000_5678_9abf),
+        (lvehx, true, 0x1234_0000_5678_9abe),
+        (lvewx, true, 0x1234_0000_5678_9abc),
+        (lvx, true, 0x1234_0000_5678_9ab0),
+    ] {
+        let mut bench = Bench::new(&[word]);
+        bench.cpu.regs.gpr[3] = 0x1234_0000_5678_9abf;
+        bench.cpu.set_msr(msr::ME | msr::DR | msr::VEC | if wide { msr::SF } else { 0 });
+        bench.run(1);
+        assert_eq!(bench.cpu.regs.nia, Vector::DataSegment.offset(), "{word:x}");
+        assert_eq!(bench.cpu.spr.dar, dar, "{word:x}");
+    }
 }

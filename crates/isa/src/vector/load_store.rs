@@ -9,9 +9,12 @@ use crate::{Done, Ops, Regs, Trap};
 /// An element load: the lane that the address names gets its element; the other lanes, undefined by the book, get
 /// the rest of the quadword, as on POWER9. So it is a quadword load, whatever the size.
 #[inline(always)]
-fn whole_quadword<S: Semantics>(s: &mut S, i: &Ops, _: Mem) -> Done<S> {
+fn whole_quadword<S: Semantics>(s: &mut S, i: &Ops, mem: Mem) -> Done<S> {
     s.require(Facility::Vector)?;
-    let ea = s.ea_x(i) & !15u64;
+    let ea = s.ea_x(i);
+    // DAR is the element's.
+    s.probe(ea & !(mem.size as u64 - 1), mem.size as u32, false)?;
+    let ea = ea & !15u64;
     let (high, low) = s.load16(ea)?;
     s.set_vsr(i.t, high, low);
     Ok(())

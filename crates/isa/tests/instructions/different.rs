@@ -34,10 +34,26 @@ fn double_is_nan(bits: u64) -> bool {
     bits << 1 > 0x7ff << 53
 }
 
-/// Some lane of `bits` bits has no quotient: the divisor is 0 or the quotient does not fit.
-fn undefined_quotient(before: &Machine, i: &Ops, bits: u32, signed: bool, extended: bool) -> bool {
+/// The lanes of a vector that have no quotient, all their bits 1: the divisor is 0 or the quotient does not fit. None if
+/// the instruction is no division.
+pub fn undefined_lanes(name: &str, i: &Ops, before: &Machine) -> Option<u128> {
+    let (bits, signed, extended) = match name {
+        "vdivuw" | "vmoduw" => (32, false, false),
+        "vdivsw" | "vmodsw" => (32, true, false),
+        "vdivud" | "vmodud" => (64, false, false),
+        "vdivsd" | "vmodsd" => (64, true, false),
+        "vdivuq" | "vmoduq" => (128, false, false),
+        "vdivsq" | "vmodsq" => (128, true, false),
+        "vdivesw" => (32, true, true),
+        "vdiveuw" => (32, false, true),
+        "vdivesd" => (64, true, true),
+        "vdiveud" => (64, false, true),
+        "vdivesq" => (128, true, true),
+        "vdiveuq" => (128, false, true),
+        _ => return None,
+    };
     let (a, b) = (before.regs.vsr128(i.a), before.regs.vsr128(i.b));
-    (0..128 / bits).any(|n| {
+    let undefined = |n: u32| {
         let lane = |v: u128| v << (bits * n) >> (128 - bits);
         let (a, b) = (lane(a), lane(b));
         let value = |v: u128| (v << (128 - bits)) as i128 >> (128 - bits);
@@ -50,12 +66,17 @@ fn undefined_quotient(before: &Machine, i: &Ops, bits: u32, signed: bool, extend
         } else {
             b == 0 || signed && a == lowest && value(b) == -1
         }
-    })
+    };
+    let lanes = (0..128 / bits).filter(|&n| undefined(n));
+    Some(lanes.map(|n| u128::MAX << (128 - bits) >> (bits * n)).sum())
 }
 
 fn undefined(name: &str, i: &Ops, before: &Machine, after: &Machine) -> bool {
     let gpr = |n: u8| before.regs.gpr[n as usize & 31];
     let uim = i.imm & 15;
+    if let Some(lanes) = undefined_lanes(name, i, before) {
+        return lanes != 0;
+    }
     match name {
         // Elements beside the loaded one.
         "lvebx" | "lvehx" | "lvewx" => true,
@@ -95,18 +116,6 @@ fn undefined(name: &str, i: &Ops, before: &Machine, after: &Machine) -> bool {
         "vextduhvlx" | "vextduhvrx" => gpr(i.c) & 31 > 30,
         "vextduwvlx" | "vextduwvrx" => gpr(i.c) & 31 > 28,
         "vextddvlx" | "vextddvrx" => gpr(i.c) & 31 > 24,
-        "vdivuw" | "vmoduw" => undefined_quotient(before, i, 32, false, false),
-        "vdivsw" | "vmodsw" => undefined_quotient(before, i, 32, true, false),
-        "vdivud" | "vmodud" => undefined_quotient(before, i, 64, false, false),
-        "vdivsd" | "vmodsd" => undefined_quotient(before, i, 64, true, false),
-        "vdivuq" | "vmoduq" => undefined_quotient(before, i, 128, false, false),
-        "vdivsq" | "vmodsq" => undefined_quotient(before, i, 128, true, false),
-        "vdivesw" => undefined_quotient(before, i, 32, true, true),
-        "vdiveuw" => undefined_quotient(before, i, 32, false, true),
-        "vdivesd" => undefined_quotient(before, i, 64, true, true),
-        "vdiveud" => undefined_quotient(before, i, 64, false, true),
-        "vdivesq" => undefined_quotient(before, i, 128, true, true),
-        "vdiveuq" => undefined_quotient(before, i, 128, false, true),
         // N of 0 and 1, and R || RMC of 1 and 2, are reserved.
         "vgnb" => i.imm & 7 < 2,
         "xsrqpi" | "xsrqpxp" => !i.oe && matches!(i.c, 1 | 2),
