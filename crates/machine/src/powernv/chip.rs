@@ -179,7 +179,7 @@ impl Devices {
 
     fn xscom_write(&mut self, cpu: u32, at: (u32, u32), value: u64, now: Instant, memory: &mut Memory) {
         let register = at.1;
-        let answer = self.set_scom(at, value, now, memory);
+        let answer = self.set_scom(at, value, now, (cpu, memory));
         if answer.is_none() {
             self.unanswered(format!("xscom store {register:#x}"));
         }
@@ -226,7 +226,7 @@ impl Devices {
         (chip, register): (u32, u32),
         value: u64,
         now: Instant,
-        memory: &mut Memory,
+        (cpu, memory): (u32, &mut Memory),
     ) -> Option<()> {
         let first = self.first();
         match register {
@@ -239,7 +239,7 @@ impl Devices {
                 self.i2c[engine].write(number, value)
             }
             _ if register.wrapping_sub(first.xive) < XIVE_NUMBERS => {
-                self.xive.set_scom(chip, register - first.xive, value, memory)
+                self.xive.set_scom(chip, register - first.xive, value, (cpu, memory))
             }
             _ if register.wrapping_sub(first.psi) < PSI_NUMBERS => {
                 self.psi[chip as usize].set_scom(register - first.psi, value)
