@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(command(&mut occ, 0xd1, 2, 1500 << 16), (0, 2));
         assert_eq!(occ.load(Some(0), dynamic + 10, 8), Some(500 << 48 | 3000 << 32 | 1500 << 16 | 1000));
         assert_eq!(command(&mut occ, 0xd1, 2, 999 << 16), (0x13, 0));
-        assert_eq!(command(&mut occ, 0xd1, 4, 1500 << 16), (0x12, 0));
+        assert_eq!(command(&mut occ, 0xd1, 4, 1600 << 16), (0x12, 0));
         assert_eq!(occ.load(Some(0), dynamic + 14, 2), Some(1500));
         assert_eq!(command(&mut occ, 0xd1, 2, 0), (0, 2));
         assert_eq!(occ.load(Some(0), dynamic + 14, 2), Some(3000));
