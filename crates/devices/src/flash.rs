@@ -2,8 +2,8 @@
 //! a part of it into the firmware space of the LPC bus, and accesses it there (OpenBMC "hiomap" protocol, version 2; the
 //! partition table is that of the "FSP flash structure", version 1).
 //!
-//! The table is ours: it names NVRAM, and nothing that firmware would load in place of what the machine was given. The
-//! contents survive a reset.
+//! The table is ours: it names NVRAM and what the machine adds, and nothing that firmware would load in place of what the
+//! machine was given. The contents survive a reset.
 //!
 //! Left out: events of the controller's own accord (it never takes the flash away), locks. What was stored into a window
 //! is in the flash at once, flushed or not.
@@ -20,6 +20,8 @@ const BLOCK: u64 = 1 << BLOCK_SHIFT;
 /// The NVRAM partition.
 const NVRAM: u64 = 0x10_0000;
 const NVRAM_BYTES: u64 = 0x4_0000;
+/// Where the partition is that the machine adds.
+const ADDED: u64 = 0x20_0000;
 /// Its first partitions, as skiboot makes them: its own, and the system's.
 const PRIVATE: u8 = 0x51;
 const PRIVATE_BYTES: u64 = 0x1000;
@@ -62,18 +64,24 @@ fn entry(number: u32, name: &[u8; 16], base: u64, bytes: u64, kind: u32) -> Vec<
     sealed(&words)
 }
 
+/// The partition table: itself, NVRAM, and what else there is.
+fn table(more: &[Vec<u8>]) -> Vec<u8> {
+    const MAGIC: u32 = u32::from_be_bytes(*b"PART");
+    const ENTRY_BYTES: u32 = 128;
+    let own = [
+        entry(1, b"part\0\0\0\0\0\0\0\0\0\0\0\0", 0, BLOCK, 3),
+        entry(2, b"NVRAM\0\0\0\0\0\0\0\0\0\0\0", NVRAM, NVRAM_BYTES, 1),
+    ];
+    let (entries, blocks) = (own.len() + more.len(), (BYTES >> BLOCK_SHIFT) as u32);
+    let head = sealed(&[MAGIC, 1, 1, ENTRY_BYTES, entries as u32, BLOCK as u32, blocks, 0, 0, 0, 0]);
+    [&head[..], &own.concat(), &more.concat()].concat()
+}
+
 impl Flash {
     /// As it comes from the factory: the partition table, and an NVRAM without variables.
     pub fn cold() -> Flash {
         let mut content = Paged::new(BYTES);
-        let entries = [
-            entry(1, b"part\0\0\0\0\0\0\0\0\0\0\0\0", 0, BLOCK, 3),
-            entry(2, b"NVRAM\0\0\0\0\0\0\0\0\0\0\0", NVRAM, NVRAM_BYTES, 1),
-        ];
-        const MAGIC: u32 = u32::from_be_bytes(*b"PART");
-        let blocks = (BYTES >> BLOCK_SHIFT) as u32;
-        let table = sealed(&[MAGIC, 1, 1, 128, entries.len() as u32, BLOCK as u32, blocks, 0, 0, 0, 0]);
-        content.write(0, &[&table[..], &entries.concat()].concat());
+        content.write(0, &table(&[]));
         let free = PRIVATE_BYTES + SYSTEM_BYTES;
         for (at, signature, bytes, name) in [
             (0, PRIVATE, PRIVATE_BYTES, b"ibm,skiboot\0"),
@@ -83,6 +91,13 @@ impl Flash {
             content.write(NVRAM + at, &header(signature, bytes, name));
         }
         Flash { content, window: None }
+    }
+
+    /// Adds one partition behind NVRAM, of a flash that has no more than NVRAM: its name and what is in it, up to 1 MiB.
+    pub fn add(&mut self, name: &[u8; 16], bytes: &[u8]) {
+        let blocks = (bytes.len() as u64).next_multiple_of(BLOCK);
+        self.content.write(0, &table(&[entry(3, name, ADDED, blocks, 1)]));
+        self.content.write(ADDED, bytes);
     }
 
     /// After a reset: nothing is mapped.

@@ -6,10 +6,13 @@
 //! API", memory map of the CPMR region): the host writes into it which registers get what. It is empty at first, and
 //! nothing is ever restored from it, for no core loses its state here.
 //!
-//! This machine has no frequencies and no heat: the states are there for the host to choose among, without effect, and
-//! the one sensor of each chip always reads the same.
+//! The host gives commands in a buffer of the same area and is answered at once in another, with an interrupt: power caps,
+//! which way power is shifted, and groups of sensors.
 //!
-//! Left out: commands to the controller, power caps, throttling.
+//! This machine has no frequencies and no heat: the states are there for the host to choose among, without effect, a power
+//! cap is kept and caps nothing, and the one sensor of each chip always reads the same.
+//!
+//! Left out: throttling.
 
 use alloc::{boxed::Box, vec::Vec};
 use timebase_state::{Paged, State};
@@ -27,6 +30,31 @@ const DYNAMIC: u64 = TABLE + 0xb80;
 const FREQUENCIES: [u32; 3] = [1_000_000, 900_000, 800_000];
 /// State of a controller that works.
 const ACTIVE: u8 = 3;
+/// In what changes: how much of the power that has to be saved the processor saves (percent), and power caps in watts,
+/// two bytes each: the least that is always kept to, the greatest, the present one, the least that may be set.
+const SHIFTING: u64 = DYNAMIC + 8;
+const CAPS: u64 = DYNAMIC + 10;
+const PRESENT_CAP: u64 = CAPS + 4;
+const LEAST_KEPT: u16 = 500;
+const LEAST: u16 = 1000;
+const GREATEST: u16 = 3000;
+/// Buffers of a command and of its answer: flag, number of the request, command, status (of an answer), length of what
+/// follows in two bytes.
+const COMMAND: u64 = DYNAMIC + 128;
+const ANSWER: u64 = COMMAND + 6 + 4090;
+const HEAD_BYTES: u64 = 6;
+/// Flag of a command: it is complete; of an answer: likewise.
+const READY: u8 = 0x80;
+const ANSWERED: u8 = 1;
+/// Status of an answer.
+const DONE: u8 = 0;
+const NO_SUCH_COMMAND: u8 = 0x11;
+const BAD_LENGTH: u8 = 0x12;
+const BAD_DATA: u8 = 0x13;
+
+/// Status of the engine for counters of the chip's units, in HOMER.
+const COUNTERS_STATUS: u64 = 0x1b_fc00;
+const PAUSED: u64 = 2;
 
 /// The region for restoring cores, in HOMER: a header, code, then an area for each core that a chip can have.
 const RESTORE: u64 = 0x20_0000;
@@ -67,7 +95,7 @@ impl Occ {
         for chip in 0..chips as u64 {
             sensors(&mut common, SENSORS + chip * SENSORS_BYTES);
         }
-        Occ { homer: (0..chips).map(|_| homer(layout)).collect(), common }
+        Occ { homer: (0..chips).map(|chip| homer(layout, chip)).collect(), common }
     }
 
     /// The area of a chip's HOMER, or what all share.
@@ -85,22 +113,74 @@ impl Occ {
         read.then(|| u64::from_be_bytes(out))
     }
 
-    /// Stores them.
-    pub fn store(&mut self, chip: Option<u32>, offset: u64, bytes: u8, value: u64) -> Option<()> {
+    /// Stores them. True: the controller answered a command, and interrupts the host.
+    pub fn store(&mut self, chip: Option<u32>, offset: u64, bytes: u8, value: u64) -> Option<bool> {
         let value = value.to_be_bytes();
-        self.area(chip)?.write(offset, &value[8usize.checked_sub(bytes.into())?..]).then_some(())
+        let area = self.area(chip)?;
+        if !area.write(offset, &value[8usize.checked_sub(bytes.into())?..]) {
+            return None;
+        }
+        let flag = chip.is_some() && (offset..offset + bytes as u64).contains(&COMMAND);
+        Some(flag && byte(area, COMMAND) == READY && carry_out(area))
     }
 }
 
+/// A byte of an area.
+fn byte(area: &Paged, at: u64) -> u8 {
+    let mut byte = [0];
+    area.read(at, &mut byte);
+    byte[0]
+}
+
+/// Carries out the command in a HOMER and answers it.
+fn carry_out(homer: &mut Paged) -> bool {
+    let mut head = [0; HEAD_BYTES as usize];
+    homer.read(COMMAND, &mut head);
+    let [_, request, command, _, high, low] = head;
+    let mut data = [0; 4];
+    homer.read(COMMAND + HEAD_BYTES, &mut data);
+    let number = u16::from_be_bytes([data[0], data[1]]);
+    let length = u16::from_be_bytes([high, low]);
+    // Sensors' lowest and highest readings since a group cleared them (they are what they always are); the power cap, 0
+    // for none; shifting; which groups of sensors are read.
+    let (wanted, good) = match command {
+        0xd0 => (4, true),
+        0xd1 => (2, number == 0 || (LEAST..=GREATEST).contains(&number)),
+        0xd2 => (1, data[0] <= 100),
+        0xd3 => (2, true),
+        _ => (length, true),
+    };
+    let status = match command {
+        0xd0..=0xd3 if length != wanted => BAD_LENGTH,
+        0xd0..=0xd3 if !good => BAD_DATA,
+        0xd0..=0xd3 => DONE,
+        _ => NO_SUCH_COMMAND,
+    };
+    let answered = if status == DONE { wanted } else { 0 };
+    match command {
+        0xd1 if status == DONE => {
+            let cap = if number == 0 { GREATEST } else { number };
+            homer.write(PRESENT_CAP, &cap.to_be_bytes());
+        }
+        0xd2 if status == DONE => _ = homer.write(SHIFTING, &data[..1]),
+        _ => {}
+    }
+    let [high, low] = answered.to_be_bytes();
+    homer.write(ANSWER + HEAD_BYTES, &data[..answered.min(4) as usize]);
+    homer.write(ANSWER, &[ANSWERED, request, command, status, high, low]);
+    true
+}
+
 /// A HOMER whose controller works: the fastest state is number 0.
-fn homer(layout: Layout) -> Paged {
-    const MASTER: u8 = 1;
+fn homer(layout: Layout, chip: u32) -> Paged {
+    // One of the controllers is the master, who alone takes a power cap.
+    let role = (chip == 0) as u8;
     let slowest = FREQUENCIES.len() as u8 - 1;
     let mut homer = Paged::new(HOMER_BYTES);
     // Valid, version, role; then the numbers of the slowest state, of the nominal one, of three that may be fastest.
     let head = match layout {
-        Layout::Power9 => [1, 0x90, MASTER, slowest, 1, 0, 0, 0],
-        Layout::Power10 => [1, 0xa0, MASTER, slowest, 1, 0, 0, 0],
+        Layout::Power9 => [1, 0x90, role, slowest, 1, 0, 0, 0],
+        Layout::Power10 => [1, 0xa0, role, slowest, 1, 0, 0, 0],
     };
     homer.write(TABLE, &head);
     for (number, frequency) in FREQUENCIES.iter().enumerate() {
@@ -108,6 +188,10 @@ fn homer(layout: Layout) -> Paged {
         homer.write(STATES + 8 * number as u64, &[number as u8, 1, 0, 0, a, b, c, d]);
     }
     homer.write(DYNAMIC, &[ACTIVE]);
+    let caps = [LEAST_KEPT, GREATEST, GREATEST, LEAST];
+    homer.write(CAPS, caps.map(u16::to_be_bytes).as_flattened());
+    // The engine for counters of the chip's units: it is paused, and has counters of none.
+    homer.write(COUNTERS_STATUS, &PAUSED.to_be_bytes());
     restore_nothing(&mut homer, layout);
     homer
 }
@@ -159,7 +243,8 @@ mod tests {
     #[test]
     fn tables_are_where_firmware_looks() {
         let mut occ = Occ::cold(Layout::Power10, 2);
-        assert_eq!(occ.load(Some(1), 0xe_2000, 8), Some(0x01a0_0102_0100_0000));
+        assert_eq!(occ.load(Some(1), 0xe_2000, 8), Some(0x01a0_0002_0100_0000));
+        assert_eq!(occ.load(Some(0), 0xe_2002, 1), Some(1));
         assert_eq!(occ.load(Some(0), 0xe_2000 + 24 + 8, 8), Some(0x0101_0000_000d_bba0));
         assert_eq!(occ.load(Some(0), 0xe_2b80, 1), Some(3));
         assert_eq!(occ.load(None, 0x5a_5800, 4), Some(0x0101_0001));
@@ -190,5 +275,36 @@ mod tests {
         assert_eq!((occ.load(Some(0), 18, 2), occ.load(Some(0), 12, 8)), (Some(0x5678), Some(0x1234_5678)));
         assert_eq!((occ.load(Some(1), 0, 1), occ.load(None, COMMON_BYTES - 3, 4)), (None, None));
         assert_eq!((occ.store(Some(0), u64::MAX, 8, 0), occ.load(None, 0, 9)), (None, None));
+    }
+
+    #[test]
+    fn commands_are_answered_at_once() {
+        let mut occ = Occ::cold(Layout::Power9, 1);
+        let dynamic = 0xe_2b80;
+        let command = |occ: &mut Occ, code: u64, length: u64, data: u64| {
+            let at = dynamic + 128;
+            assert_eq!(occ.store(Some(0), at + 1, 1, 7), Some(false));
+            assert_eq!(occ.store(Some(0), at + 2, 1, code), Some(false));
+            assert_eq!(occ.store(Some(0), at + 4, 2, length), Some(false));
+            assert_eq!(occ.store(Some(0), at + 6, 4, data), Some(false));
+            assert_eq!(occ.store(Some(0), at, 1, 0x80), Some(true));
+            let answer = dynamic + 128 + 4096;
+            let head = occ.load(Some(0), answer, 4).unwrap();
+            assert_eq!(head & 0xffff_ff00, 0x0107_0000 | code << 8);
+            (head & 0xff, occ.load(Some(0), answer + 4, 2).unwrap())
+        };
+        assert_eq!(command(&mut occ, 0xd1, 2, 1500 << 16), (0, 2));
+        assert_eq!(occ.load(Some(0), dynamic + 10, 8), Some(500 << 48 | 3000 << 32 | 1500 << 16 | 1000));
+        assert_eq!(command(&mut occ, 0xd1, 2, 999 << 16), (0x13, 0));
+        assert_eq!(command(&mut occ, 0xd1, 4, 1600 << 16), (0x12, 0));
+        assert_eq!(occ.load(Some(0), dynamic + 14, 2), Some(1500));
+        assert_eq!(command(&mut occ, 0xd1, 2, 0), (0, 2));
+        assert_eq!(occ.load(Some(0), dynamic + 14, 2), Some(3000));
+        assert_eq!(command(&mut occ, 0xd2, 1, 60 << 24), (0, 1));
+        assert_eq!(occ.load(Some(0), dynamic + 8, 1), Some(60));
+        assert_eq!(command(&mut occ, 0xd2, 1, 101 << 24), (0x13, 0));
+        assert_eq!(command(&mut occ, 0xd0, 4, 0x1000_0000), (0, 4));
+        assert_eq!(command(&mut occ, 0xd3, 2, 0xffff_0000), (0, 2));
+        assert_eq!(command(&mut occ, 0xd4, 0, 0), (0x11, 0));
     }
 }

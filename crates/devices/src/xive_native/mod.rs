@@ -3,24 +3,30 @@
 //!
 //! Sources: the specification of the external interrupt virtualization engine (XIVE), both generations; register numbers
 //! and table layouts are those that skiboot programs. One block per chip. Caches are not modelled: tables are read where
-//! they are, so scrubs are done at once, and a cache watch is a window on the entry in memory.
+//! they are, so scrubs are done at once, and a cache watch is a window on the entry in memory. Chips find each other's
+//! tables by the number of the block, so nothing is forwarded. An event for a group goes to the member that works at the
+//! least favoured priority.
 //!
-//! Left out: targets that are saved and restored by the controller (POWER10 offers it, this one does not say it has it),
-//! groups and crowds, migration and forwarding to other machines' blocks, block groups, pressure relief, error registers.
+//! Left out: migration and forwarding to other machines' blocks, block groups, pressure relief, pages of 4 KiB; of errors
+//! no more is known than that there was one.
 
 pub(crate) mod bits;
+mod context;
+mod present;
 mod queue;
 mod registers;
 mod registers_10;
 mod tables;
+mod targets;
 mod thread;
 
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use bits::{Management, field, with_field};
+use present::Event;
 pub use queue::Generation;
-use queue::{Escalation, Notified, Queue};
 use tables::{Kind, Tables};
-use thread::{Target, Thread};
+use targets::{Backlog, Level};
+use thread::Thread;
 use timebase_memory::{Memory, Writer};
 use timebase_state::State;
 
@@ -28,8 +34,6 @@ use timebase_state::State;
 const PAGE_SHIFT: u32 = 16;
 /// Entries of the table that tells what each part of the event window is.
 const SETS: usize = 64;
-/// How far escalation goes.
-const ESCALATIONS: u32 = 8;
 
 /// A window of real addresses: base and length, 0 where there is none.
 type Window = (u64, u64);
@@ -39,14 +43,14 @@ type Window = (u64, u64);
 struct Chip {
     /// Registers that keep what is written.
     kept: BTreeMap<u32, u64>,
-    /// Registers, event states (and queues in the first generation), targets, queues.
-    windows: [Window; 4],
+    /// Registers, event states (and queues in the first generation), targets, queues, crowds.
+    windows: [Window; 5],
     tables: Tables,
     /// What each part of the event window is.
     sets: [[u64; 16]; SETS / 16],
-    /// Data of the cache watch of queues and of targets.
-    queue_watch: [u64; 4],
-    target_watch: [u64; 8],
+    /// Data of the cache watches of queues and of targets: four of each, in the first generation one.
+    queue_watch: [[u64; 4]; 4],
+    target_watch: [[u64; 8]; 4],
 }
 
 /// The controllers of all chips and the contexts of all threads.
@@ -54,6 +58,8 @@ struct Chip {
 pub struct XiveNative {
     chips: Box<[Chip]>,
     threads: Box<[Thread]>,
+    /// The thread that is first asked to take an event of a group.
+    turn: u32,
     /// Where thread contexts are; the same for all chips.
     contexts: Window,
     #[wiring("from the configuration")]
@@ -73,8 +79,9 @@ impl XiveNative {
     /// As after power-on; `pirs`: PIR of each thread in order.
     pub fn cold(generation: Generation, chips: u32, pirs: Vec<u32>) -> XiveNative {
         XiveNative {
-            chips: (0..chips).map(|_| Chip::default()).collect(),
+            chips: (0..chips).map(|chip| Chip::cold(generation, chip)).collect(),
             threads: pirs.iter().map(|_| Thread::cold()).collect(),
+            turn: 0,
             contexts: (0, 0),
             pirs: pirs.into(),
             generation,
@@ -89,8 +96,9 @@ impl XiveNative {
     /// A load. None: the address is not the controller's.
     pub fn load(&mut self, cpu: u32, address: u64, bytes: u8, memory: &mut Memory) -> Option<u64> {
         if let Some(offset) = inside(self.contexts, address) {
-            let thread = self.threads.get_mut(cpu as usize)?;
-            return Some(thread.load((offset >> PAGE_SHIFT) as u8 & 3, offset & 0xfff, bytes));
+            self.threads.get(cpu as usize)?;
+            let page = (offset >> PAGE_SHIFT) as u8 & 3;
+            return Some(self.load_context(cpu as usize, page, offset, bytes, memory));
         }
         let (chip, window, offset) = self.find(address)?;
         match window {
@@ -99,8 +107,9 @@ impl XiveNative {
             }
             0 if self.indirect(chip, offset).is_some() => {
                 let (thread, page) = self.indirect(chip, offset)?;
-                Some(self.threads[thread].load(page, offset & 0xfff, bytes))
+                Some(self.load_context(thread, page, offset, bytes, memory))
             }
+            2 | 4 if bytes == 2 => self.backlog(chip, window, offset, 1, memory),
             1 | 3 => Some(self.load_event(chip, window, offset, memory)),
             _ => Some(u64::MAX >> (64 - 8 * bytes as u32)),
         }
@@ -116,21 +125,31 @@ impl XiveNative {
         memory: &mut Memory,
     ) -> Option<()> {
         if let Some(offset) = inside(self.contexts, address) {
-            let thread = self.threads.get_mut(cpu as usize)?;
-            thread.store((offset >> PAGE_SHIFT) as u8 & 3, offset & 0xfff, bytes, value);
+            self.threads.get(cpu as usize)?;
+            let page = (offset >> PAGE_SHIFT) as u8 & 3;
+            self.store_context(cpu as usize, page, (offset, bytes), value, memory);
             return Some(());
         }
         let (chip, window, offset) = self.find(address)?;
         match window {
             0 if self.register_at(offset).is_some() && bytes == 8 => {
-                self.write_register(chip, self.register_at(offset)?, value, memory);
+                self.write_register(chip, self.register_at(offset)?, value, (cpu, memory));
             }
             0 if self.indirect(chip, offset).is_some() => {
                 let (thread, page) = self.indirect(chip, offset)?;
-                self.threads[thread].store(page, offset & 0xfff, bytes, value);
+                self.store_context(thread, page, (offset, bytes), value, memory);
+            }
+            0 if offset >> PAGE_SHIFT == self.notify_page() && bytes == 8 => self.receive(value, memory),
+            // Synchronisation is done as soon as it is asked for.
+            0 => {
+                if let Some(what) = self.injected(offset) {
+                    self.tell_done(cpu, chip, what, memory);
+                }
             }
             1 | 3 => self.store_event(chip, window, offset, memory),
-            // Triggers of other units, and synchronisation, which is done as soon as it is asked for.
+            2 | 4 if bytes == 1 => {
+                let _ = self.backlog(chip, window, offset, value as u32, memory);
+            }
             _ => {}
         }
         Some(())
@@ -163,7 +182,7 @@ impl XiveNative {
         if offset >> PAGE_SHIFT < 4 {
             return None;
         }
-        let register = self.chips[chip].kept.get(&registers::INDIRECT_THREAD).copied().unwrap_or(0);
+        let register = self.chips[chip].kept(registers::INDIRECT_THREAD);
         if register >> 63 == 0 {
             return None;
         }
@@ -283,87 +302,103 @@ impl XiveNative {
 
     /// An event of a source goes on to its queue.
     pub fn route(&mut self, block: u32, index: u32, memory: &mut Memory) {
-        if let Some((block, index, data)) = self.assignment(block, index, memory) {
-            self.notify(block, index, data, memory);
+        if let Some(event) = self.assignment(block, index, memory) {
+            self.notify(event, memory);
         }
     }
 
-    /// Where the events of a source go: block and index of a queue, and what is put into it.
-    fn assignment(&self, block: u32, index: u32, memory: &Memory) -> Option<(u32, u32, u32)> {
+    /// Where the events of a source go, and what is put into the queue there.
+    fn assignment(&mut self, block: u32, index: u32, memory: &Memory) -> Option<Event> {
         const VALID: u64 = 1 << 63;
         const MASKED: u64 = 1 << 31;
-        let assignment = memory.read_u64(self.entry(Kind::Assignment, block, index, memory)?).ok()?;
+        let at = self.entry(Kind::Assignment, block, index, memory);
+        let assignment = at.and_then(|at| memory.read_u64(at).ok()).unwrap_or(0);
+        if assignment & VALID == 0 {
+            self.note_error(block);
+        }
         let is = assignment & (VALID | MASKED) == VALID;
         let (block, index) = (field(assignment, 56, 4) as u32, field(assignment, 32, 24) as u32);
-        is.then(|| (block, index, field(assignment, 0, 31) as u32))
+        is.then(|| Event { block, index, data: field(assignment, 0, 31) as u32, again: false })
     }
 
     /// Triggers a source. Where its event goes, if it does.
-    fn trigger_source(&mut self, block: u32, index: u32, memory: &mut Memory) -> Option<(u32, u32, u32)> {
+    fn trigger_source(&mut self, block: u32, index: u32, memory: &mut Memory) -> Option<Event> {
         let (_, goes_on) = self.operate(block, index, Management::Trigger, memory)?;
         if goes_on { self.assignment(block, index, memory) } else { None }
     }
 
-    /// An event arrives at a queue: it is queued, presented, and escalated if that does not help.
-    fn notify(&mut self, block: u32, index: u32, data: u32, memory: &mut Memory) {
-        let (mut block, mut index, mut data) = (block, index, data);
-        for _ in 0..ESCALATIONS {
-            let Some(at) = self.entry(Kind::Descriptor, block, index, memory) else { return };
-            let Some(mut queue) = Queue::read(self.generation, at, memory) else { return };
-            let goes_on = queue.enqueue(data, memory) && !self.present(queue.notified(), memory);
-            let escalation = if goes_on { queue.escalate() } else { None };
-            queue.write(memory);
-            match escalation {
-                None => return,
-                Some(Escalation::Queue { block: b, index: i, data: d }) => (block, index, data) = (b, i, d),
-                Some(Escalation::Source { block: b, index: i }) => {
-                    // The event goes through the state and the assignment of that source.
-                    match self.trigger_source(b, i, memory) {
-                        Some(next) => (block, index, data) = next,
-                        None => return,
-                    }
-                }
-            }
+    /// A trigger that another unit, or software in its place, stores to the notify page: the source's number, and whether
+    /// its event state was seen to already.
+    fn receive(&mut self, value: u64, memory: &mut Memory) {
+        const FOR_QUEUE: u64 = 1 << 63;
+        const STATE_SEEN: u64 = 1 << 62;
+        let (block, index) = (field(value, 28, 4) as u32, field(value, 0, 28) as u32);
+        if value & STATE_SEEN != 0 && value & FOR_QUEUE == 0 {
+            self.route(block, index, memory);
+        } else if value & FOR_QUEUE == 0 {
+            self.manage_source(block, index, Management::Trigger, memory);
         }
     }
 
-    /// Presents an event to the thread that its target runs on. False: it runs nowhere.
-    fn present(&mut self, notified: Notified, memory: &mut Memory) -> bool {
-        let Notified { block, index, server, priority, backlog } = notified;
-        let (shift, mask) = match self.generation {
-            Generation::First => (19, 0xff_ffff),
-            Generation::Second => (24, 0x0fff_ffff),
-        };
-        let target = Target { cam: block << shift | index, mask, server };
-        for (thread, &pir) in self.threads.iter_mut().zip(&self.pirs) {
-            let chip = pir >> 8;
-            let bits = match self.generation {
-                Generation::First => 7,
-                Generation::Second => {
-                    let kept = self.chips.get(chip as usize).map(|ic| &ic.kept);
-                    let chosen = kept.and_then(|kept| kept.get(&registers_10::CONFIGURATION));
-                    7 + field(chosen.copied().unwrap_or(0), 48, 2) as u32
-                }
-            };
-            let own = chip << shift | 1 << bits | pir & 0xff & ((1 << bits) - 1);
-            if thread.present(target, own, priority) {
-                return true;
+    /// The page of a chip's registers that triggers are stored to.
+    fn notify_page(&self) -> u64 {
+        if self.generation == Generation::First { 1 } else { 4 }
+    }
+
+    /// An access to the backlog of a target or of a group, in the second generation: how much there was.
+    fn backlog(
+        &mut self,
+        chip: usize,
+        window: usize,
+        offset: u64,
+        delta: u32,
+        memory: &mut Memory,
+    ) -> Option<u64> {
+        let page = (offset >> PAGE_SHIFT) as u32;
+        let (what, priority) = Backlog::at(offset, delta);
+        let block = chip as u32;
+        let answer = match (window, page & 1) {
+            _ if self.generation == Generation::First => None,
+            (2, 0) => {
+                let target = self.target(block, page / 2, memory);
+                target.map(|at| self.target_backlog(at, what, priority, memory) as u64)
             }
+            _ => {
+                let (level, index) = if window == 2 { (Level(1), page / 2) } else { (Level(0x10), page) };
+                let group = self.group(level, block, index, memory);
+                group.map(|at| Self::group_backlog(at, what, priority, memory) as u64)
+            }
+        };
+        Some(answer.unwrap_or(u64::MAX))
+    }
+
+    /// A register of the chip that a thread is on.
+    fn configuration(&self, thread: usize, register: u32) -> u64 {
+        self.chips.get((self.pirs[thread] >> 8) as usize).map_or(0, |chip| chip.kept(register))
+    }
+
+    /// An event led to a table entry of a block that there is not.
+    fn note_error(&mut self, block: u32) {
+        if let Some(chip) = self.chips.get_mut(block as usize) {
+            *chip.kept.entry(registers::FIR).or_default() |= registers::INFORMATION;
         }
-        let word = if self.generation == Generation::First { 16 } else { 8 };
-        if server.is_none()
-            && backlog
-            && let Some(at) = self.entry(Kind::Target, block, index, memory)
-            && let Ok(before) = memory.read_u32(at + word)
-        {
-            let pending = 0x80 >> (priority & 7) | (before >> 16 & 0xff);
-            let _ = memory.store_u32(at + word, with_field(before, 16, 8, pending), Writer::Other);
-        }
-        false
     }
 }
 
 impl Chip {
+    fn cold(generation: Generation, chip: u32) -> Chip {
+        let kept = match generation {
+            Generation::First => BTreeMap::new(),
+            Generation::Second => registers_10::cold(chip).into_iter().collect(),
+        };
+        Chip { kept, ..Chip::default() }
+    }
+
+    /// A register that keeps what is written.
+    fn kept(&self, register: u32) -> u64 {
+        self.kept.get(&register).copied().unwrap_or(0)
+    }
+
     /// What part `n` of the event window is: type (2 bits), block, number among those of its type.
     fn set(&self, n: usize) -> u64 {
         self.sets.get(n / 16).map_or(0, |sixteen| sixteen[n % 16])

@@ -1,6 +1,8 @@
 //! A queue's descriptor (XIVE specification, "Event Notification Descriptor"), in the layouts of POWER9 and POWER10.
 
 use super::bits::{self, with_field};
+use super::present::Event;
+use super::targets::Level;
 use timebase_memory::{Memory, Writer};
 
 /// Which layouts of tables and which registers there are.
@@ -17,8 +19,12 @@ struct Layout {
     enqueue: u32,
     always_notify: u32,
     backlog: u32,
+    /// Events of a group whose members are all busy escalate, too.
+    precluded: u32,
     escalate: u32,
     always_escalate: u32,
+    /// Nobody is notified: events escalate at once.
+    silent: u32,
 }
 
 const VALID: u32 = 1 << 31;
@@ -26,27 +32,35 @@ const FIRST: Layout = Layout {
     enqueue: 1 << 30,
     always_notify: 1 << 29,
     backlog: 1 << 28,
+    precluded: 1 << 27,
     escalate: 1 << 26,
     always_escalate: 1 << 25,
+    silent: 1 << 24,
 };
 const SECOND: Layout = Layout {
     enqueue: 1 << 26,
     always_notify: 1 << 25,
     backlog: 1 << 23,
+    precluded: 1 << 22,
     escalate: 1 << 20,
     always_escalate: 1 << 21,
+    silent: 1 << 24,
 };
 /// POWER10: escalation goes to a queue, not to a source.
 const TO_QUEUE: u32 = 1 << 18;
 
-/// The second word: the generation of entries, and the next entry's number.
+/// POWER10: the queue has cache lines, not pages.
+const LINES: u32 = 1 << 4;
+/// The second word: the generation of entries, that it changed since software looked (POWER10), and the next entry's
+/// number.
+pub(super) const FLIPPED: u32 = 1 << 23;
 const GENERATION: u32 = 1 << 22;
 const OFFSET: u32 = GENERATION - 1;
 
 /// Where an escalation goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Escalation {
-    Queue { block: u32, index: u32, data: u32 },
+    Queue(Event),
     Source { block: u32, index: u32 },
 }
 
@@ -58,8 +72,12 @@ pub(super) struct Notified {
     /// The logical server, if it is a user-level target.
     pub server: Option<u32>,
     pub priority: u8,
+    /// The group, if the target names one.
+    pub level: Option<Level>,
     /// What cannot be presented is noted with the target.
     pub backlog: bool,
+    /// What a group's members are too busy for escalates, too.
+    pub precluded: bool,
 }
 
 /// A descriptor as it was read.
@@ -106,15 +124,18 @@ impl Queue {
                 (((words[2] & 0xff_ffff) as u64) << 32 | (words[3] & !0x7f) as u64, words[3] & 0xf)
             }
         };
-        // At least a page of 4 KiB; the number of an entry has 22 bits.
-        (base, 1 << (size + 10).min(22))
+        // At least a page of 4 KiB, or a line of 128 bytes; the number of an entry has 22 bits.
+        let lines = self.generation == Generation::Second && words[3] & LINES != 0;
+        (base, 1 << (size + if lines { 5 } else { 10 }).min(22))
     }
 
-    /// Puts `data` into the queue. True: its target is to be told.
-    pub fn enqueue(&mut self, data: u32, memory: &mut Memory) -> bool {
-        if !self.has(VALID) {
-            return false;
-        }
+    /// Whether there is a queue at all, and it makes sense: crowds are of groups.
+    pub fn is_valid(&self) -> bool {
+        self.has(VALID) && self.bits().is_some()
+    }
+
+    /// Puts `data` into the queue, if it keeps events.
+    pub fn enqueue(&mut self, data: u32, memory: &mut Memory) {
         if self.has(self.layout().enqueue) {
             let (base, entries) = self.entries();
             let number = self.words[1] & OFFSET & (entries - 1);
@@ -124,9 +145,23 @@ impl Queue {
             self.words[1] = self.words[1] & !OFFSET | next;
             if next == 0 {
                 self.words[1] ^= GENERATION;
+                if self.generation == Generation::Second {
+                    self.words[1] |= FLIPPED;
+                }
             }
         }
-        self.has(self.layout().always_notify) || self.trigger(30)
+    }
+
+    /// Whether nobody is notified and events escalate at once.
+    pub fn is_silent(&self) -> bool {
+        self.has(self.layout().silent)
+    }
+
+    /// Whether the target is to be told of an event, unless it is coalesced.
+    pub fn notifies(&mut self) -> bool {
+        let notified = self.notified();
+        let masked = notified.server.is_none() && notified.priority == 0xff;
+        !masked && (self.has(self.layout().always_notify) || self.trigger(30))
     }
 
     /// Triggers the event state that stands at `shift` in the second word.
@@ -136,19 +171,36 @@ impl Queue {
         goes_on
     }
 
+    /// The target is a user's; it is a group's number, and that of a crowd. None: of a crowd but not of a group.
+    fn bits(&self) -> Option<(bool, bool, bool)> {
+        let (word, next) = (self.words[6], self.words[7]);
+        let (user, group, crowd) = match self.generation {
+            Generation::First => (1 << 23, next & 1 << 31, next & 1 << 30),
+            Generation::Second => (1 << 31, word & 1 << 30, word & 1 << 29),
+        };
+        match (word & user != 0, group != 0, crowd != 0) {
+            (true, _, _) => Some((true, false, false)),
+            (_, false, true) => None,
+            bits => Some(bits),
+        }
+    }
+
     /// Whom it notifies.
     pub fn notified(&self) -> Notified {
         let (word, next) = (self.words[6], self.words[7]);
-        let (user, block, index, server) = match self.generation {
-            Generation::First => (word & 1 << 23 != 0, word >> 19 & 0xf, word & 0x7_ffff, next & 0x7fff_ffff),
-            Generation::Second => (word & VALID != 0, word >> 24 & 0xf, word & 0xff_ffff, next & 0x0fff_ffff),
+        let (user, group, crowd) = self.bits().unwrap_or_default();
+        let (block, index, server) = match self.generation {
+            Generation::First => (word >> 19 & 0xf, word & 0x7_ffff, next & 0x7fff_ffff),
+            Generation::Second => (word >> 24 & 0xf, word & 0xff_ffff, next & 0x0fff_ffff),
         };
         Notified {
             block,
             index,
             server: user.then_some(server),
             priority: (next >> 16) as u8,
+            level: if group { Level::named(crowd, block, index) } else { None },
             backlog: self.has(self.layout().backlog),
+            precluded: self.has(self.layout().precluded),
         }
     }
 
@@ -163,6 +215,11 @@ impl Queue {
             return Some(Escalation::Source { block: word >> 28, index: word & 0x0fff_ffff });
         }
         let data = self.words[5] & 0x7fff_ffff;
-        Some(Escalation::Queue { block: word >> 24 & 0xf, index: word & 0xff_ffff, data })
+        Some(Escalation::Queue(Event {
+            block: word >> 24 & 0xf,
+            index: word & 0xff_ffff,
+            data,
+            again: false,
+        }))
     }
 }

@@ -15,12 +15,15 @@ const EVENTS_MASK: u32 = 0x0c8;
 /// The table of what is where: which entry, its data.
 const TABLE_ADDRESS: u32 = 0x0f0;
 const TABLE_DATA: u32 = 0x0f8;
-/// Masks of errors: set by AND and OR.
-const FIRMASK: u32 = 0x198;
+/// Errors, and masks of them: set by AND and OR.
+pub(super) const FIR: u32 = 0x180;
+pub(super) const FIRMASK: u32 = 0x198;
+/// The error that is noted: virtualization met a table entry that is not valid. skiboot masks it.
+pub(super) const INFORMATION: u64 = 1;
 /// The thread that is accessed indirectly.
 pub(super) const INDIRECT_THREAD: u32 = 0x420;
 /// Enabled threads: two groups, each with a register to set and one to clear.
-const ENABLED: [u32; 2] = [0x440, 0x460];
+pub(super) const ENABLED: [u32; 2] = [0x440, 0x460];
 /// Tables of structures: which one, its data; for targets and for events.
 const TARGET_TABLE: u32 = 0x488;
 const EVENT_TABLE: u32 = 0x808;
@@ -50,10 +53,10 @@ impl XiveNative {
         Some(self.read_register(chip as usize, self.register_of(number)?, memory))
     }
 
-    /// Stores a register over XSCOM.
-    pub fn set_scom(&mut self, chip: u32, number: u32, value: u64, memory: &mut Memory) -> Option<()> {
+    /// Stores a register over XSCOM; `by`: the thread that does it.
+    pub fn set_scom(&mut self, chip: u32, number: u32, value: u64, by: (u32, &mut Memory)) -> Option<()> {
         self.chips.get(chip as usize)?;
-        self.write_register(chip as usize, self.register_of(number)?, value, memory);
+        self.write_register(chip as usize, self.register_of(number)?, value, by);
         Some(())
     }
 
@@ -87,27 +90,34 @@ impl XiveNative {
             0x740..0x780 => {
                 let n = (register - 0x740) as usize / 8;
                 if n == 0 {
-                    self.read_watch(chip, Kind::Target, memory);
+                    self.read_watch(chip, (Kind::Target, 0), memory);
                 }
-                self.chips[chip].target_watch[n]
+                self.chips[chip].target_watch[0][n]
             }
             0x930..0x950 => {
                 let n = (register - 0x930) as usize / 8;
                 if n == 0 {
-                    self.read_watch(chip, Kind::Descriptor, memory);
+                    self.read_watch(chip, (Kind::Descriptor, 0), memory);
                 }
-                self.chips[chip].queue_watch[n]
+                self.chips[chip].queue_watch[0][n]
             }
             _ => kept,
         }
     }
 
-    pub(super) fn write_register(&mut self, chip: usize, register: u32, value: u64, memory: &mut Memory) {
+    pub(super) fn write_register(
+        &mut self,
+        chip: usize,
+        register: u32,
+        value: u64,
+        (cpu, memory): (u32, &mut Memory),
+    ) {
         if self.generation == Generation::Second {
-            return self.write_register_10(chip, register, value, memory);
+            return self.write_register_10(chip, register, value, (cpu, memory));
         }
         let ic = &mut self.chips[chip];
         match register {
+            FIR..=0x190 => ic.combine(FIR, register, value),
             FIRMASK..=0x1a8 => ic.combine(FIRMASK, register, value),
             TABLE_DATA => ic.write_set(value),
             0x440..=0x470 => ic.enable(register, value),
@@ -117,15 +127,15 @@ impl XiveNative {
                 ic.tables.set(field(which, 48, 3), field(which, 32, 5), value);
             }
             0x740..0x780 => {
-                ic.target_watch[(register - 0x740) as usize / 8] = value;
+                ic.target_watch[0][(register - 0x740) as usize / 8] = value;
                 if register == 0x740 {
-                    self.write_watch(chip, Kind::Target, memory);
+                    self.write_watch(chip, (Kind::Target, 0), memory);
                 }
             }
             0x930..0x950 => {
-                ic.queue_watch[(register - 0x930) as usize / 8] = value;
+                ic.queue_watch[0][(register - 0x930) as usize / 8] = value;
                 if register == 0x930 {
-                    self.write_watch(chip, Kind::Descriptor, memory);
+                    self.write_watch(chip, (Kind::Descriptor, 0), memory);
                 }
             }
             _ => {
@@ -167,40 +177,42 @@ impl XiveNative {
         }
     }
 
-    /// Where the watched entry of this kind is, and how many doublewords it has.
-    fn watched(&self, chip: usize, kind: Kind, memory: &Memory) -> Option<(u64, usize)> {
-        let (block, index) = match self.generation {
-            Generation::First => self.watched_9(chip, kind),
-            Generation::Second => self.watched_10(chip, kind),
+    /// Where the entry is that a watch looks at, and how many doublewords it has. A watch: whether of queues or of targets,
+    /// and its number.
+    fn watched(&self, chip: usize, (kind, watch): (Kind, usize), memory: &Memory) -> Option<(u64, usize)> {
+        let (kind, block, index) = match self.generation {
+            Generation::First => {
+                let (block, index) = self.watched_9(chip, kind);
+                (kind, block, index)
+            }
+            Generation::Second => self.watched_10(chip, kind, watch)?,
         };
         let long = kind == Kind::Target && self.generation == Generation::First;
         Some((self.entry(kind, block, index, memory)?, if long { 8 } else { 4 }))
     }
 
-    pub(super) fn read_watch(&mut self, chip: usize, kind: Kind, memory: &Memory) {
-        let Some((at, length)) = self.watched(chip, kind, memory) else { return };
+    pub(super) fn read_watch(&mut self, chip: usize, watch: (Kind, usize), memory: &mut Memory) {
+        let Some((at, length)) = self.watched(chip, watch, memory) else { return };
         for n in 0..length {
-            let value = memory.read_u64(at + 8 * n as u64).unwrap_or(u64::MAX);
-            let ic = &mut self.chips[chip];
-            if kind == Kind::Target {
-                ic.target_watch[n] = value;
-            } else {
-                ic.queue_watch[n] = value;
-            }
+            self.chips[chip].watch_data(watch)[n] = memory.read_u64(at + 8 * n as u64).unwrap_or(u64::MAX);
         }
     }
 
-    pub(super) fn write_watch(&mut self, chip: usize, kind: Kind, memory: &mut Memory) {
-        let Some((at, length)) = self.watched(chip, kind, memory) else { return };
+    pub(super) fn write_watch(&mut self, chip: usize, watch: (Kind, usize), memory: &mut Memory) {
+        let Some((at, length)) = self.watched(chip, watch, memory) else { return };
         for n in 0..length {
-            let ic = &self.chips[chip];
-            let value = if kind == Kind::Target { ic.target_watch[n] } else { ic.queue_watch[n] };
+            let value = self.chips[chip].watch_data(watch)[n];
             let _ = memory.store_u64(at + 8 * n as u64, value, Writer::Other);
         }
     }
 }
 
 impl Chip {
+    /// The data registers of a watch.
+    pub(super) fn watch_data(&mut self, (kind, watch): (Kind, usize)) -> &mut [u64] {
+        if kind == Kind::Target { &mut self.target_watch[watch] } else { &mut self.queue_watch[watch] }
+    }
+
     /// Which table of what is where is selected (3: of events), and which entry.
     fn selected(&self) -> (u64, usize) {
         let which = self.kept.get(&TABLE_ADDRESS).copied().unwrap_or(0);

@@ -9,6 +9,9 @@ use timebase_state::State;
 /// Blocks that a table has descriptors for.
 const BLOCKS: usize = 16;
 
+/// Tables that have descriptors: what is above are overflow queues, which are never needed here.
+const KINDS: usize = 8;
+
 /// A kind of table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
@@ -20,6 +23,11 @@ pub(super) enum Kind {
     Descriptor,
     /// Notification virtual targets, 64 bytes each, 32 in the second generation.
     Target,
+    /// Of the second generation: groups of targets, and crowds of groups, 32 bytes each.
+    Group,
+    Crowd,
+    /// Of the second generation: where each thread is told that what it injected is done, 512 bytes each.
+    Done,
 }
 
 impl Kind {
@@ -28,8 +36,9 @@ impl Kind {
         match (self, generation) {
             (Kind::Assignment, _) => 64,
             (Kind::State, _) => 2,
-            (Kind::Descriptor, _) | (Kind::Target, Generation::Second) => 256,
             (Kind::Target, Generation::First) => 512,
+            (Kind::Descriptor | Kind::Target | Kind::Group | Kind::Crowd, _) => 256,
+            (Kind::Done, _) => 4096,
         }
     }
 
@@ -40,6 +49,9 @@ impl Kind {
             (Kind::Assignment | Kind::State, _) => 1,
             (Kind::Descriptor, _) => 2,
             (Kind::Target, _) => 3,
+            (Kind::Group, _) => 4,
+            (Kind::Crowd, _) => 5,
+            (Kind::Done, _) => 7,
         }
     }
 }
@@ -47,11 +59,11 @@ impl Kind {
 /// The descriptors of all tables of a chip.
 #[derive(State, Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tables {
-    descriptors: [[u64; BLOCKS]; 4],
+    descriptors: [[u64; BLOCKS]; KINDS],
 }
 
 impl Tables {
-    /// Writes the descriptor of a table: kind 0 to 3, others are overflow queues that are never needed here.
+    /// Writes the descriptor of a table.
     pub fn set(&mut self, kind: u64, block: u64, value: u64) {
         if let Some(table) = self.descriptors.get_mut(kind as usize) {
             table[block as usize % BLOCKS] = value;

@@ -1,28 +1,44 @@
 //! The thread interrupt management area (XIVE specification, "Thread Context"): four rings of 16 bytes per thread, and
-//! the operations on them.
+//! what can be done to them without looking at anything else.
+//!
+//! The user's and the operating system's rings notify on their own; the pool's and the physical one notify together, by
+//! NSR, CPPR and PIPR of the physical one.
 
-use alloc::vec::Vec;
 use timebase_state::State;
 
 /// Offsets of the rings.
-const USER: usize = 0;
-const OS: usize = 0x10;
-const POOL: usize = 0x20;
-const PHYSICAL: usize = 0x30;
+pub(super) const USER: usize = 0;
+pub(super) const OS: usize = 0x10;
+pub(super) const POOL: usize = 0x20;
+pub(super) const PHYSICAL: usize = 0x30;
 
-/// Offsets in a ring.
-const NSR: usize = 0;
-const CPPR: usize = 1;
-const IPB: usize = 2;
-const PIPR: usize = 7;
-const WORD2: usize = 8;
+/// Offsets in a ring: what is notified, the priority that the processor works at, what is pending, the least favoured
+/// priority of groups that may have something (LSMFB), the size of groups that the ring takes part in (LGS), the most
+/// favoured priority that is pending, the target.
+pub(super) const NSR: usize = 0;
+pub(super) const CPPR: usize = 1;
+pub(super) const IPB: usize = 2;
+pub(super) const LSMFB: usize = 3;
+pub(super) const ACK_COUNT: usize = 4;
+pub(super) const LGS: usize = 5;
+pub(super) const T: usize = 6;
+pub(super) const PIPR: usize = 7;
+pub(super) const WORD2: usize = 8;
+/// In the operating system's ring: 1 if it speaks the first generation.
+pub(super) const OGEN: usize = 0xf;
 
 /// NSR of the OS ring: an event is there. Of the physical ring: one of the pool, or its own.
 const NSR_OS: u8 = 0x80;
 const NSR_POOL: u8 = 0x40;
 const NSR_PHYSICAL: u8 = 0x80;
-/// Word 2 is valid.
-const VALID: u8 = 0x80;
+/// NSR: the level of the group or crowd whose event it is; 0: the target's own.
+pub(super) const NSR_LEVEL: u8 = 0x3f;
+/// Word 2 is valid, and the target is to be saved and restored.
+pub(super) const VALID: u8 = 0x80;
+pub(super) const HARDWARE: u8 = 0x40;
+
+/// Nothing is pending.
+pub(super) const NONE: u8 = 0xff;
 
 /// The context of one thread.
 #[derive(State, Clone, Debug, PartialEq, Eq)]
@@ -30,33 +46,27 @@ pub(super) struct Thread {
     rings: [u8; 64],
 }
 
-/// Which notification virtual target a thread's ring answers to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Target {
-    /// Block and index, as in word 2: block above 19 bits of index.
-    pub cam: u32,
-    /// The bits of word 2 that this is compared with.
-    pub mask: u32,
-    /// The logical server of a user-level target.
-    pub server: Option<u32>,
-}
-
 /// The bit of a priority in a pending buffer.
-const fn pending_bit(priority: u8) -> u8 {
+pub(super) const fn pending_bit(priority: u8) -> u8 {
     0x80 >> (priority & 7)
 }
 
-/// The most favoured priority that is pending, 0xff if none.
+/// The most favoured priority that is pending.
 const fn most_favoured(pending: u8) -> u8 {
-    if pending == 0 { 0xff } else { pending.leading_zeros() as u8 }
+    if pending == 0 { NONE } else { pending.leading_zeros() as u8 }
+}
+
+/// The ring whose NSR tells of the events of a ring.
+pub(super) const fn signal(ring: usize) -> usize {
+    if ring == POOL { PHYSICAL } else { ring }
 }
 
 impl Thread {
     /// Nothing is pending, nothing accepted, no target.
     pub fn cold() -> Thread {
         let mut rings = [0; 64];
-        for ring in [OS, POOL, PHYSICAL] {
-            rings[ring + PIPR] = 0xff;
+        for ring in [OS, PHYSICAL] {
+            rings[ring + PIPR] = NONE;
         }
         Thread { rings }
     }
@@ -66,110 +76,106 @@ impl Thread {
         (self.rings[PHYSICAL + NSR] >> 6 != 0, self.rings[OS + NSR] & NSR_OS != 0)
     }
 
-    fn word2(&self, ring: usize) -> u32 {
+    /// A byte of the rings.
+    pub fn byte(&self, at: usize) -> u8 {
+        self.rings[at]
+    }
+
+    /// Sets it.
+    pub fn set_byte(&mut self, at: usize, byte: u8) {
+        self.rings[at] = byte;
+    }
+
+    /// All of the rings.
+    pub fn rings(&self) -> &[u8; 64] {
+        &self.rings
+    }
+
+    /// Whether a ring has a target.
+    pub fn is_valid(&self, ring: usize) -> bool {
+        self.rings[ring + WORD2] & VALID != 0
+    }
+
+    /// Which target a ring has.
+    pub fn word2(&self, ring: usize) -> u32 {
         let at = ring + WORD2;
         u32::from_be_bytes([self.rings[at], self.rings[at + 1], self.rings[at + 2], self.rings[at + 3]])
     }
 
-    /// The ring that answers to `target`. `own`: the target of the physical thread itself.
-    fn ring_of(&self, target: Target, own: u32) -> Option<usize> {
-        let valid = |ring: usize| self.rings[ring + WORD2] & VALID != 0;
-        let os = valid(OS) && self.word2(OS) & target.mask == target.cam;
-        if let Some(server) = target.server {
-            let user = valid(USER) && self.word2(USER) & 0x7fff_ffff == server;
-            return (os && user).then_some(USER);
-        }
-        if valid(PHYSICAL) && own == target.cam {
-            return Some(PHYSICAL);
-        }
-        if valid(POOL) && self.word2(POOL) & target.mask == target.cam {
-            return Some(POOL);
-        }
-        os.then_some(OS)
-    }
-
-    /// Presents an event, if it is for this thread.
-    pub fn present(&mut self, target: Target, own: u32, priority: u8) -> bool {
-        let Some(ring) = self.ring_of(target, own) else { return false };
-        match ring {
-            USER => self.rings[USER + NSR] |= 0x80,
-            _ => {
-                self.rings[ring + IPB] |= pending_bit(priority);
-                self.update(if ring == OS { OS } else { PHYSICAL });
-            }
-        }
-        true
-    }
-
-    /// Derives PIPR and NSR of the OS ring, or of the physical one with its pool.
-    fn update(&mut self, ring: usize) {
-        let rings = &mut self.rings;
-        let own = most_favoured(rings[ring + IPB]);
-        if ring == OS {
-            rings[OS + PIPR] = own;
-            if own < rings[OS + CPPR] {
-                rings[OS + NSR] |= NSR_OS;
-            }
-            return;
-        }
-        let of_pool = if rings[POOL + WORD2] & VALID != 0 { most_favoured(rings[POOL + IPB]) } else { 0xff };
-        let first = own.min(of_pool);
-        rings[PHYSICAL + PIPR] = first;
-        rings[POOL + PIPR] = of_pool;
-        if first < rings[PHYSICAL + CPPR] {
-            rings[PHYSICAL + NSR] = if of_pool < own { NSR_POOL } else { NSR_PHYSICAL };
-        }
-    }
-
-    /// The current processor priority changes; what is pending is looked at anew.
-    fn set_priority(&mut self, ring: usize, priority: u8) {
-        self.rings[ring + CPPR] = if priority > 7 { 0xff } else { priority };
-        self.rings[ring + NSR] = 0;
-        self.update(ring);
-    }
-
-    /// Accepts what NSR tells of: returns NSR and the new current priority.
-    fn accept(&mut self, ring: usize) -> u16 {
-        let told = self.rings[ring + NSR];
-        let is = if ring == OS { told & NSR_OS } else { told & 0xc0 };
-        if is != 0 {
-            let priority = self.rings[ring + PIPR];
-            let from = if ring == PHYSICAL && is == NSR_POOL { POOL } else { ring };
-            self.rings[ring + CPPR] = priority;
-            self.rings[from + IPB] &= !pending_bit(priority);
-            self.rings[ring + NSR] = 0;
-            self.update(ring);
-        }
-        (told as u16) << 8 | self.rings[ring + CPPR] as u16
-    }
-
-    /// Word 2 as it was; it is valid no more.
-    fn pull(&mut self, ring: usize) -> u32 {
-        let was = self.word2(ring);
+    /// The ring has no target any more; what is pending stays.
+    pub fn invalidate(&mut self, ring: usize) {
         self.rings[ring + WORD2] &= !VALID;
-        if ring == POOL {
-            self.set_priority(PHYSICAL, self.rings[PHYSICAL + CPPR]);
-        } else {
-            self.rings[ring + NSR] = 0;
+    }
+
+    /// Whether NSR of the OS ring or of the physical one tells of a group's event.
+    pub fn tells_of_group(&self, signal: usize) -> bool {
+        self.rings[signal + NSR] & NSR_LEVEL != 0
+    }
+
+    /// The ring whose event NSR tells of.
+    pub fn told(&self, signal: usize) -> usize {
+        let pool = signal == PHYSICAL && self.rings[signal + NSR] & !NSR_LEVEL == NSR_POOL;
+        if pool { POOL } else { signal }
+    }
+
+    /// The rings with a target that notify by `signal`, the physical one first.
+    fn notifying(&self, signal: usize) -> impl Iterator<Item = usize> {
+        let second = if signal == PHYSICAL { Some(POOL) } else { None };
+        [Some(signal), second].into_iter().flatten().filter(|&ring| self.is_valid(ring))
+    }
+
+    /// The most favoured priority that is pending, and the ring where it is.
+    pub fn pending(&self, signal: usize) -> (u8, usize) {
+        let all = self.notifying(signal).map(|ring| (most_favoured(self.rings[ring + IPB]), ring));
+        all.min_by_key(|&(priority, _)| priority).unwrap_or((NONE, signal))
+    }
+
+    /// The most favoured priority at which groups of the rings may have something, and the ring that is a member.
+    pub fn grouped(&self, signal: usize) -> (u8, usize) {
+        let members = self.notifying(signal).filter(|&ring| self.rings[ring + LGS] != 0);
+        let all = members.map(|ring| (self.rings[ring + LSMFB], ring));
+        all.min_by_key(|&(priority, _)| priority).unwrap_or((NONE, signal))
+    }
+
+    /// An event of `priority` is pending, and is notified if the priority lets it: of a group if `level` is not 0.
+    pub fn tell(&mut self, ring: usize, priority: u8, level: u8) {
+        let signal = signal(ring);
+        self.rings[signal + PIPR] = priority;
+        self.rings[signal + NSR] = match ring {
+            _ if priority >= self.rings[signal + CPPR] => 0,
+            OS => NSR_OS | level,
+            POOL => NSR_POOL | level,
+            _ => NSR_PHYSICAL | level,
+        };
+    }
+
+    /// Notifies the user.
+    pub fn tell_user(&mut self) {
+        self.rings[USER + NSR] |= NSR_OS;
+    }
+
+    /// Whether a group's event of this priority would be notified at once.
+    pub fn is_free_for(&self, ring: usize, priority: u8) -> bool {
+        let signal = signal(ring);
+        priority < self.rings[signal + CPPR].min(self.rings[signal + PIPR])
+    }
+
+    /// Accepts what NSR tells of: the processor works at its priority, and its own events are pending no more. Returns
+    /// NSR as it was.
+    pub fn accept(&mut self, signal: usize) -> u8 {
+        let was = self.rings[signal + NSR];
+        if was & !NSR_LEVEL != 0 {
+            let (priority, ring) = (self.rings[signal + PIPR], self.told(signal));
+            self.rings[signal + CPPR] = priority;
+            if was & NSR_LEVEL == 0 {
+                self.rings[ring + IPB] &= !pending_bit(priority);
+            }
+            self.rings[signal + NSR] = 0;
         }
         was
     }
 
-    /// A load of `bytes` bytes through `page`: 0 and 1 for the hypervisor, 2 for the operating system, 3 for users.
-    pub fn load(&mut self, page: u8, offset: u64, bytes: u8) -> u64 {
-        let hypervisor = page < 2;
-        match (offset & 0xfff, bytes) {
-            (0x810, 2) if page < 3 => self.accept(OS) as u64,
-            (0x830, 2) if hypervisor => self.accept(PHYSICAL) as u64,
-            (0x808, 4) if page < 3 => self.pull(USER) as u64,
-            (0x818, 4 | 8) if hypervisor => (self.pull(OS) as u64) << (8 * (bytes as u32 - 4)),
-            (0x828, 4 | 8) if hypervisor => (self.pull(POOL) as u64) << (8 * (bytes as u32 - 4)),
-            (offset @ 0..0x40, _) => self.read(page, offset as usize, bytes),
-            _ => u64::MAX >> (64 - 8 * bytes as u32),
-        }
-    }
-
-    /// The rings that `page` shows.
+    /// The rings that `page` shows: 0 and 1 to the hypervisor, 2 to the operating system, 3 to users.
     fn shown(page: u8) -> usize {
         match page {
             0 | 1 => 0x40,
@@ -178,85 +184,23 @@ impl Thread {
         }
     }
 
-    fn read(&self, page: u8, offset: usize, bytes: u8) -> u64 {
+    /// Looks at `bytes` bytes.
+    pub fn read(&self, page: u8, offset: usize, bytes: u8) -> u64 {
         (offset..offset + bytes as usize).fold(0, |value, at| {
             let byte = if at < Self::shown(page) { self.rings[at] } else { 0 };
             value << 8 | byte as u64
         })
     }
 
-    /// A store of `bytes` bytes.
-    pub fn store(&mut self, page: u8, offset: u64, bytes: u8, value: u64) {
-        let hypervisor = page < 2;
-        match (offset & 0xfff, bytes) {
-            (0x11, 1) if page < 3 => self.set_priority(OS, value as u8),
-            (0x31, 1) if hypervisor => self.set_priority(PHYSICAL, value as u8),
-            (0x812, 1) if page < 3 => {
-                self.rings[OS + IPB] |= pending_bit(value as u8);
-                self.update(OS);
+    /// Writes `bytes` bytes as the hypervisor may: not PIPR, and not what the pool has no register for.
+    pub fn write(&mut self, offset: usize, bytes: u8, value: u64) {
+        let content = value.to_be_bytes();
+        for (at, &byte) in (offset..0x40).zip(&content[8 - bytes as usize..]) {
+            let place = at & 0xf;
+            let absent = at & 0x30 == POOL && matches!(place, NSR | CPPR);
+            if place != PIPR && !absent {
+                self.rings[at] = byte;
             }
-            (offset @ 0..0x40, _) => {
-                let content: Vec<u8> = value.to_be_bytes()[8 - bytes as usize..].into();
-                for (at, byte) in (offset as usize..).zip(content) {
-                    self.write(page, at, byte);
-                }
-                for ring in [OS, PHYSICAL] {
-                    self.update(ring);
-                }
-            }
-            _ => {}
         }
-    }
-
-    /// Writes a byte that `page` may write: words 2, and the rest only as long as a ring is not valid.
-    fn write(&mut self, page: u8, at: usize, byte: u8) {
-        if at >= 0x40 || page >= 2 && !(OS..POOL).contains(&at) {
-            return;
-        }
-        let ring = at & 0x30;
-        let place = at & 0xf;
-        let word2 = (WORD2..WORD2 + 4).contains(&place);
-        if word2 && page < 2 || place < WORD2 && self.rings[ring + WORD2] & VALID == 0 && page < 2 {
-            self.rings[at] = byte;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OWN: u32 = 0x80;
-
-    #[test]
-    fn an_event_is_presented_accepted_and_the_next_one_waits_for_its_priority() {
-        let mut thread = Thread::cold();
-        let target = Target { cam: OWN, mask: 0xff_ffff, server: None };
-        assert!(!thread.present(target, OWN, 6));
-        thread.store(1, 0x38, 1, 0x80);
-        thread.store(1, 0x31, 1, 0xff);
-        assert!(thread.present(target, OWN, 6));
-        assert!(thread.lines().0);
-        assert_eq!(thread.load(1, 0x830, 2), 0x8006);
-        assert!(!thread.lines().0);
-        assert!(thread.present(target, OWN, 7));
-        assert!(!thread.lines().0);
-        thread.store(1, 0x31, 1, 0xff);
-        assert!(thread.lines().0);
-        assert_eq!(thread.load(1, 0x830, 2), 0x8007);
-        assert_eq!(thread.load(1, 0x830, 2), 0x0007);
-    }
-
-    #[test]
-    fn the_pool_is_told_apart_and_can_be_pulled() {
-        let mut thread = Thread::cold();
-        thread.store(1, 0x28, 4, 0x8000_0123);
-        thread.store(1, 0x31, 1, 0xff);
-        let target = Target { cam: 0x123, mask: 0xff_ffff, server: None };
-        assert!(thread.present(target, OWN, 2));
-        assert_eq!(thread.load(1, 0x30, 1), NSR_POOL as u64);
-        assert_eq!(thread.load(1, 0x830, 2), 0x4002);
-        assert_eq!(thread.load(1, 0x828, 4), 0x8000_0123);
-        assert!(!thread.present(target, OWN, 2));
     }
 }

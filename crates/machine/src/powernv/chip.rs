@@ -4,6 +4,7 @@
 //! What nobody answers reads as all ones; over XSCOM it is an error in HMER. Both are counted for the report.
 
 use super::control::Controls;
+use super::imc::Imc;
 use super::pci;
 use super::scom::Scoms;
 use super::topology::Topology;
@@ -65,6 +66,7 @@ pub(crate) struct Devices {
     pub phb: Box<[Phb]>,
     pub controls: Controls,
     pub occ: Occ,
+    pub imc: Imc,
     pub scoms: Scoms,
     /// What HMER of the vCPU that made the last access gains; the machine brings it there before the next instruction.
     pub hmer: Option<(u32, u64)>,
@@ -99,6 +101,7 @@ impl Devices {
                 .collect(),
             controls: Controls::cold(topology),
             occ: Occ::cold(layout, topology.chips),
+            imc: Imc::cold(topology),
             scoms: Scoms::default(),
             hmer: None,
             topology,
@@ -109,6 +112,7 @@ impl Devices {
 
     /// Brings the lines of devices to the interrupt controller.
     pub fn settle(&mut self, now: Instant, memory: &mut Memory) {
+        self.imc.settle(now, memory);
         for (sbe, psi) in self.sbe.iter_mut().zip(&mut self.psi) {
             sbe.look(now);
             psi.set_line(psi::SELF_BOOT_ENGINE, sbe.line());
@@ -131,7 +135,7 @@ impl Devices {
 
     /// When a device does something by itself.
     pub fn deadline(&self) -> Option<Instant> {
-        self.sbe.iter().filter_map(Sbe::deadline).min()
+        self.sbe.iter().filter_map(Sbe::deadline).chain(self.imc.deadline()).min()
     }
 
     /// Takes what was sent to the console.
@@ -179,7 +183,7 @@ impl Devices {
 
     fn xscom_write(&mut self, cpu: u32, at: (u32, u32), value: u64, now: Instant, memory: &mut Memory) {
         let register = at.1;
-        let answer = self.set_scom(at, value, now, memory);
+        let answer = self.set_scom(at, value, now, (cpu, memory));
         if answer.is_none() {
             self.unanswered(format!("xscom store {register:#x}"));
         }
@@ -215,7 +219,9 @@ impl Devices {
                     return phb.scom(unit, number);
                 }
                 let controls = self.controls.read(self.model, chip, register);
-                return controls.or_else(|| self.scoms.read(self.model, chip, register));
+                return controls
+                    .or_else(|| self.imc.read(self.model, chip, register))
+                    .or_else(|| self.scoms.read(self.model, chip, register));
             }
         })
     }
@@ -226,7 +232,7 @@ impl Devices {
         (chip, register): (u32, u32),
         value: u64,
         now: Instant,
-        memory: &mut Memory,
+        (cpu, memory): (u32, &mut Memory),
     ) -> Option<()> {
         let first = self.first();
         match register {
@@ -239,7 +245,7 @@ impl Devices {
                 self.i2c[engine].write(number, value)
             }
             _ if register.wrapping_sub(first.xive) < XIVE_NUMBERS => {
-                self.xive.set_scom(chip, register - first.xive, value, memory)
+                self.xive.set_scom(chip, register - first.xive, value, (cpu, memory))
             }
             _ if register.wrapping_sub(first.psi) < PSI_NUMBERS => {
                 self.psi[chip as usize].set_scom(register - first.psi, value)
@@ -249,7 +255,9 @@ impl Devices {
                     return phb.set_scom(unit, number, value);
                 }
                 let controls = self.controls.write(self.model, chip, register, value);
-                controls.or_else(|| self.scoms.write(self.model, chip, register, value))
+                controls
+                    .or_else(|| self.imc.write(self.model, chip, register, value, now))
+                    .or_else(|| self.scoms.write(self.model, chip, register, value))
             }
         }
     }
@@ -356,7 +364,11 @@ impl Bus for Devices {
             return Ok(());
         }
         if let Some((chip, offset)) = self.occ_window(address) {
-            return self.occ.store(chip, offset, bytes, value).ok_or(BusError);
+            let answered = self.occ.store(chip, offset, bytes, value).ok_or(BusError)?;
+            if let (Some(chip), true) = (chip, answered) {
+                self.scoms.interrupt_by_occ(chip);
+            }
+            return Ok(());
         }
         let answer = match self.window(address, LPC, LPC_BYTES) {
             Some((0, offset)) if bytes <= 4 => self.lpc.write(offset as u32, bytes, value as u32, now),

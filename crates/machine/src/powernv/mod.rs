@@ -6,6 +6,7 @@
 mod chip;
 mod control;
 mod describe;
+mod imc;
 mod pci;
 mod scom;
 mod topology;
@@ -188,7 +189,9 @@ impl chassis::Board for Board {
 
     fn cold(config: &Config, model: Model) -> Result<Board, ConfigError> {
         let clock = Rtc::cold(config.rtc_seconds, Instant::default());
-        Ok(Board::power_on(config, model, Bmc::cold(clock), 0, Instant::default()))
+        let mut bmc = Bmc::cold(clock);
+        bmc.flash.add(b"IMA_CATALOG\0\0\0\0\0", &imc::partition(model));
+        Ok(Board::power_on(config, model, bmc, 0, Instant::default()))
     }
 
     fn after_reset(

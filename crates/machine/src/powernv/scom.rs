@@ -136,6 +136,13 @@ impl Scoms {
         self.stored.get(&(chip, OCC_INTERRUPTS)).is_some_and(|bits| bits >> 63 != 0)
     }
 
+    /// A chip's on-chip controller interrupts the host: something changed in the memory that they share.
+    pub fn interrupt_by_occ(&mut self, chip: u32) {
+        const LINE: u64 = 1 << 63;
+        const SHARED_MEMORY: u64 = 1 << (63 - 3);
+        *self.stored.entry((chip, OCC_INTERRUPTS)).or_default() |= LINE | SHARED_MEMORY;
+    }
+
     /// Loads a register of a chip. None: there is none.
     pub fn read(&self, model: Model, chip: u32, register: u32) -> Option<u64> {
         match kind(model, chip, register)? {

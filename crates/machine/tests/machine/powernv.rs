@@ -66,9 +66,18 @@ fn boots_linux_which_asks_the_management_controller_for_a_reset() {
     for text in expected {
         assert!(console.contains(text), "`{text}` is missing in:\n{console}");
     }
-    for bad in
-        ["Oops", "WARNING: CPU", "BUG:", "XIVE: ERR", "SBE: ", "SLW: ", "NVRAM: ", "FFS: ", ",3] OCC: "]
-    {
+    for bad in [
+        "Oops",
+        "WARNING: CPU",
+        "BUG:",
+        "XIVE: ERR",
+        "SBE: ",
+        "SLW: ",
+        "NVRAM: ",
+        "FFS: ",
+        "IMC: ",
+        ",3] OCC: ",
+    ] {
         assert!(!console.contains(bad), "`{bad}` in:\n{console}");
     }
     loop {

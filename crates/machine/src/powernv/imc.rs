@@ -1,0 +1,291 @@
+//! In-memory counters of cores: an engine of each core counts, and brings what it has counted into a page of memory that
+//! the host gives it ("In-Memory Collection Counters", device tree bindings in skiboot's documentation; register numbers
+//! and bits are those that skiboot programs). What is counted the host learns from a catalogue in the flash: a device
+//! tree, compressed. This one is ours, and names one event, CPM_32MHZ_CYC: cycles of a clock of 32 MHz, which is the time
+//! base by 16. So a count is a function of time alone.
+//!
+//! Left out: counters of threads (LDBAR) and of the chip's other units, whose engine says that it is paused and has none;
+//! traces; other events.
+
+use super::topology::Topology;
+use crate::tree::{ROOT, Tree};
+use alloc::{boxed::Box, vec, vec::Vec};
+use timebase_cpu::Model;
+use timebase_memory::{Memory, Writer};
+use timebase_state::time::TICKS_PER_SECOND;
+use timebase_state::{Instant, State, Ticks};
+
+/// Ticks of the time base to a cycle of the clock that is counted.
+const TICKS: u64 = TICKS_PER_SECOND / 32_000_000;
+/// Where the counter of 64 bits is in the page.
+const COUNTER: u32 = 8;
+/// How often it is brought to memory: every millisecond.
+const PERIOD: Ticks = Ticks(TICKS_PER_SECOND / 1000);
+
+/// Where the page is: the address bits of PDBAR.
+const PAGE: u64 = 0x0003_ffff_ffff_e000;
+/// What the engine does: it brings its counters to memory.
+const RUNS: u64 = 1 << (63 - 4);
+
+/// The engine of a core.
+#[derive(State, Clone, Debug, Default, PartialEq, Eq)]
+struct Engine {
+    /// Page, mode, what is counted in which state of the core, what is traced.
+    registers: [u64; 4],
+    /// Ticks that were counted in earlier runs.
+    counted: u64,
+    /// Since when it runs, and when it next brings its counter to memory.
+    run: Option<(Instant, Instant)>,
+}
+
+/// The engines of all cores.
+#[derive(State)]
+pub(crate) struct Imc {
+    engines: Box<[Engine]>,
+    #[wiring("from the configuration")]
+    topology: Topology,
+}
+
+const PDBAR: usize = 0;
+const MODE: usize = 1;
+
+/// The register of a core that an XSCOM number of its chip means: core, register.
+fn register(model: Model, number: u32) -> Option<(u32, usize)> {
+    let (chiplet, offset) = (number >> 24, number & 0xff_ffff);
+    match model {
+        // Page and mode are registers of the quad, for each of its cores.
+        Model::Power9 => match (chiplet, offset & 0xff_f0ff, offset >> 8 & 0xf) {
+            (0x10..=0x15, 0x01_200b | 0x01_2000, part @ (2 | 3 | 6 | 7)) => {
+                let core = (chiplet - 0x10) * 4 + (part & 1) + (part >> 1 & 2);
+                Some((core, if offset & 0xff == 0xb { PDBAR } else { MODE }))
+            }
+            (0x20..=0x37, 0x01_00a8, 0xa) => Some((chiplet - 0x20, 2)),
+            (0x20..=0x37, 0x01_00a9, 0xa) => Some((chiplet - 0x20, 3)),
+            _ => None,
+        },
+        // Each core of a quad has a bit, the first the leftmost.
+        Model::Power10 => {
+            let bit = offset >> 12 & 0xf;
+            let core = bit
+                .is_power_of_two()
+                .then(|| chiplet.checked_sub(0x20).map(|quad| quad * 4 + 3 - bit.trailing_zeros()));
+            let register = match offset & 0xff_0fff {
+                0x01_068b => PDBAR,
+                0x01_0680 => MODE,
+                0x02_0400 => 2,
+                0x02_0401 => 3,
+                _ => return None,
+            };
+            Some((core??, register))
+        }
+    }
+}
+
+/// Whole ticks between two instants.
+fn elapsed(since: Instant, now: Instant) -> u64 {
+    Instant(now.0.wrapping_sub(since.0)).ticks()
+}
+
+impl Imc {
+    /// As after power-on: nothing is counted.
+    pub fn cold(topology: Topology) -> Imc {
+        let cores = topology.chips * topology.cores;
+        Imc { engines: vec![Engine::default(); cores as usize].into(), topology }
+    }
+
+    fn engine(&mut self, chip: u32, core: u32) -> Option<&mut Engine> {
+        let within = core < self.topology.cores;
+        self.engines.get_mut((chip * self.topology.cores + core) as usize).filter(|_| within)
+    }
+
+    /// Loads an XSCOM register of a chip. None: it is not an engine's.
+    pub fn read(&mut self, model: Model, chip: u32, number: u32) -> Option<u64> {
+        let (core, register) = register(model, number)?;
+        Some(self.engine(chip, core)?.registers[register])
+    }
+
+    /// Stores it.
+    pub fn write(&mut self, model: Model, chip: u32, number: u32, value: u64, now: Instant) -> Option<()> {
+        let (core, register) = register(model, number)?;
+        let engine = self.engine(chip, core)?;
+        engine.registers[register] = value;
+        if register == MODE {
+            let runs = value & RUNS != 0;
+            match engine.run {
+                None if runs => engine.run = Some((now, now)),
+                Some((since, _)) if !runs => {
+                    engine.counted += elapsed(since, now);
+                    engine.run = None;
+                }
+                _ => {}
+            }
+        }
+        Some(())
+    }
+
+    /// When a counter is next brought to memory.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.engines.iter().filter_map(|engine| Some(engine.run?.1)).min()
+    }
+
+    /// Brings counters to memory whose time it is.
+    pub fn settle(&mut self, now: Instant, memory: &mut Memory) {
+        for engine in &mut self.engines {
+            let Some((since, _)) = engine.run.filter(|&(_, next)| next <= now) else { continue };
+            let count = (engine.counted + elapsed(since, now)) / TICKS;
+            let at = (engine.registers[PDBAR] & PAGE) + COUNTER as u64;
+            // An address that is no memory is an error of the host's, which nothing here tells it.
+            let _ = memory.store_u64(at, count, Writer::Other);
+            engine.run = Some((since, now + PERIOD));
+        }
+    }
+}
+
+/// The catalogue: which units count, and what.
+fn catalogue() -> Vec<u8> {
+    const CORE: u32 = 4;
+    let mut tree = Tree::new();
+    tree.set_str(ROOT, "compatible", "ibm,opal-in-memory-counters");
+    tree.set_cells(ROOT, "#address-cells", &[1]);
+    tree.set_cells(ROOT, "#size-cells", &[1]);
+    tree.set_cells(ROOT, "version-id", &[1]);
+    let events = tree.add(ROOT, "core-events");
+    tree.set_cells(events, "#address-cells", &[1]);
+    tree.set_cells(events, "#size-cells", &[1]);
+    let event = tree.add(events, &alloc::format!("event@{COUNTER:x}"));
+    tree.set_str(event, "event-name", "32MHZ_CYC");
+    tree.set_str(event, "desc", "Cycles of a clock of 32 MHz");
+    tree.set_cells(event, "reg", &[COUNTER, 8]);
+    let core = tree.add(ROOT, "core");
+    tree.set_str(core, "compatible", "ibm,imc-counters");
+    tree.set_str(core, "events-prefix", "CPM_");
+    tree.set_str(core, "unit", "");
+    tree.set_str(core, "scale", "");
+    tree.set_cells(core, "reg", &[0, 8]);
+    tree.set_cells(core, "events", &[tree.phandle(events)]);
+    tree.set_cells(core, "type", &[CORE]);
+    tree.set_cells(core, "size", &[0x2000]);
+    tree.flatten(&[])
+}
+
+/// The partition IMA_CATALOG of the flash: a table of catalogues by the version of the processor, and the one of `model`.
+pub(crate) fn partition(model: Model) -> Vec<u8> {
+    /// The table takes a block. Of the version register it has what skiboot looks for.
+    const TABLE: usize = 0x1000;
+    const VERSION: u32 = !0xf0ff;
+    let content = stored_as_xz(&catalogue());
+    let entry = [model.pvr() & VERSION, TABLE as u32, content.len() as u32];
+    let mut partition = Vec::from(*b"IMC\0");
+    partition.extend([1].iter().chain(&entry).flat_map(|word: &u32| word.to_be_bytes()));
+    partition.resize(TABLE, 0);
+    partition.extend(content);
+    partition
+}
+
+/// CRC-32 (IEEE 802.3).
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, &byte| {
+        (0..8).fold(crc ^ byte as u32, |crc, _| crc >> 1 ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+    })
+}
+
+/// `bytes`, of which there are up to 64 KiB, as an xz file (".xz file format", version 1.1) whose one block is not
+/// compressed and has no checksum.
+fn stored_as_xz(bytes: &[u8]) -> Vec<u8> {
+    const FLAGS: [u8; 2] = [0, 0];
+    let seal = |out: &mut Vec<u8>, from: usize| {
+        let crc = crc32(&out[from..]);
+        out.extend(crc.to_le_bytes());
+    };
+    let pad = |out: &mut Vec<u8>| out.resize(out.len().next_multiple_of(4), 0);
+    let number = |out: &mut Vec<u8>, mut value: usize| {
+        while value >= 0x80 {
+            out.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        out.push(value as u8);
+    };
+    let mut out = Vec::from(*b"\xfd7zXZ\0");
+    out.extend(FLAGS);
+    seal(&mut out, 6);
+    // The block's header: 12 bytes, one filter, LZMA2 with a dictionary of 64 KiB. Its data: a chunk as it is, the end.
+    let block = out.len();
+    out.extend([2, 0, 0x21, 1, 8, 0, 0, 0]);
+    seal(&mut out, block);
+    out.push(1);
+    out.extend((bytes.len() as u16).wrapping_sub(1).to_be_bytes());
+    out.extend(bytes);
+    out.push(0);
+    let block_bytes = out.len() - block;
+    pad(&mut out);
+    let index = out.len();
+    out.extend([0, 1]);
+    number(&mut out, block_bytes);
+    number(&mut out, bytes.len());
+    pad(&mut out);
+    seal(&mut out, index);
+    // The footer counts words of the index, the first not.
+    let mut footer = Vec::from((((out.len() - index) / 4 - 1) as u32).to_le_bytes());
+    footer.extend(FLAGS);
+    out.extend(crc32(&footer).to_le_bytes());
+    out.extend(footer);
+    out.extend(*b"YZ");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_core_counts_while_its_engine_runs_and_brings_it_to_its_page() {
+        for (model, page, mode) in
+            [(Model::Power9, 0x1001_270b, 0x1001_2700), (Model::Power10, 0x2001_168b, 0x2001_1680)]
+        {
+            let mut memory = Memory::new(1 << 20, 1);
+            let mut imc = Imc::cold(Topology { chips: 1, cores: 4, threads: 1 });
+            let at = |ticks| Instant::from_ticks(ticks);
+            imc.write(model, 0, page, 0x8000_0000_0000_4000, at(0)).unwrap();
+            assert_eq!(imc.deadline(), None);
+            imc.write(model, 0, mode, 0xe800_0000_0000_0000, at(1600)).unwrap();
+            imc.settle(at(1600), &mut memory);
+            assert_eq!(imc.deadline(), Some(at(1600 + 512_000)));
+            imc.settle(at(1600 + 511_999), &mut memory);
+            assert_eq!(memory.read_u64(0x4008), Ok(0));
+            imc.settle(at(1600 + 512_000), &mut memory);
+            assert_eq!(memory.read_u64(0x4008), Ok(32_000));
+            imc.write(model, 0, mode, 0xe000_0000_0000_0000, at(1600 + 512_160)).unwrap();
+            assert_eq!(imc.deadline(), None);
+            imc.write(model, 0, mode, 0xe800_0000_0000_0000, at(9_000_000)).unwrap();
+            imc.settle(at(9_000_016), &mut memory);
+            assert_eq!(memory.read_u64(0x4008), Ok(32_011));
+            assert_eq!(imc.read(model, 0, page), Some(0x8000_0000_0000_4000));
+            assert_eq!(imc.read(model, 1, page), None);
+        }
+    }
+
+    #[test]
+    fn registers_of_cores_that_are_not_there_are_not_there() {
+        let mut imc = Imc::cold(Topology { chips: 1, cores: 3, threads: 1 });
+        assert_eq!(imc.read(Model::Power9, 0, 0x1001_270b), None);
+        assert_eq!(imc.read(Model::Power10, 0, 0x2001_168b), None);
+        assert_eq!(imc.read(Model::Power10, 0, 0x2001_368b), None);
+        assert_eq!(imc.read(Model::Power9, 0, 0x2201_0aa8), Some(0));
+        assert_eq!(imc.read(Model::Power10, 0, 0x2002_2400), Some(0));
+    }
+
+    #[test]
+    fn the_catalogue_is_an_xz_file_of_a_tree() {
+        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+        let tree = catalogue();
+        let xz = stored_as_xz(&tree);
+        assert_eq!(xz.len() % 4, 0);
+        assert_eq!(&xz[24..24 + 3 + 4][3..], &[0xd0, 0x0d, 0xfe, 0xed]);
+        let end = xz.len() - 12;
+        assert_eq!(xz[end..end + 4], crc32(&xz[end + 4..end + 10]).to_le_bytes());
+        let partition = partition(Model::Power9);
+        assert_eq!(partition[8..12], [0x00, 0x4e, 0x02, 0x00]);
+        assert_eq!(partition[0x1000..], xz);
+        assert!(partition.len() < 0x4_0000);
+    }
+}
