@@ -347,6 +347,29 @@ fn fixed_point_programs(programs: u64) {
     }
 }
 
+/// Copies of what the host's floating point writes then, which the way aside writes, too.
+fn copies_and_floating_point(programs: u64) {
+    const COPIES: [&str; 8] =
+        ["xxlor", "xxlxor", "xxpermdi", "xvcpsgndp", "xscpsgndp", "xscpsgnqp", "mffs", "mfvsrd"];
+    let mut entries = entries(Model::Power10);
+    entries.retain(|entry| {
+        let operation = ["xvadd", "xvsub", "xvmul", "xvdiv", "xvmadda", "xvnmsubm"];
+        COPIES.contains(&entry.name)
+            || operation
+                .iter()
+                .any(|name| [format!("{name}dp"), format!("{name}sp")].contains(&entry.name.into()))
+    });
+    assert_eq!(entries.len(), COPIES.len() + 12);
+    for seed in 0..programs {
+        compare(&entries, Model::Power10, seed * 0x51ed_270b, &[1 << 40]);
+    }
+}
+
+#[test]
+fn copies_and_floating_point_end_the_same() {
+    copies_and_floating_point(400);
+}
+
 #[test]
 fn random_programs_end_the_same() {
     random_programs(Model::Power9, 300, &[1 << 40]);

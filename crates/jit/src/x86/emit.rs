@@ -176,6 +176,8 @@ pub struct Emitter<'a> {
     pub known: Known,
     /// Registers that must keep their values while this node is emitted.
     pub locked: u16,
+    /// Guest registers that are written aside by this node: nothing is to be kept in their places.
+    pub lost: [u8; 3],
     writes: Vec<(u8, Id)>,
     places: Vec<(Id, Place)>,
     /// Of each node: the number of the snapshot that noted it last.
@@ -234,6 +236,7 @@ pub fn emit(
             found: 0,
         },
         locked: 0,
+        lost: [NOWHERE; 3],
         writes: Vec::with_capacity(128),
         places: Vec::with_capacity(128),
         noted: vec![0; nodes.len()],
@@ -670,6 +673,12 @@ impl Emitter<'_> {
             return 0;
         }
         found
+    }
+
+    /// The vector that a call writes.
+    pub fn target(&self, number: u64) -> u8 {
+        // SAFETY: the source keeps it.
+        unsafe { (*self.block.calls[number as usize].op).ops() }.t
     }
 
     /// Calls a function while registers hold values: all are in their places, too.

@@ -62,12 +62,13 @@ impl Emitter<'_> {
 
     /// The host's operation, and the way aside.
     pub fn float(&mut self, node: Node, float: Float) {
-        self.secure_homes();
         for (number, pair) in [node.a, node.b, node.c].into_iter().enumerate() {
             if pair != Id::NONE {
                 self.vector(number as u8, self.nodes[pair.at()]);
             }
         }
+        self.locked = 0;
+        self.secure_homes(node.k);
         let registers = self.snapshot();
         let results = (self.destination(), self.destination());
         let (label, back) = (self.label(), self.label());
@@ -86,20 +87,24 @@ impl Emitter<'_> {
             registers,
             point,
         });
+        self.lost = [NOWHERE; 3];
         self.settle(Id(self.at), first);
         self.settle(Id(self.at + 1), second);
     }
 
-    /// What memory holds of registers that are written aside is not known after that: old values that are needed are
-    /// put elsewhere.
-    fn secure_homes(&mut self) {
+    /// What memory holds of registers that are written aside, by the stub or by call `number`, is not known after that:
+    /// old values that are needed are put elsewhere.
+    fn secure_homes(&mut self, number: u64) {
+        let target = self.target(number);
+        self.lost = [Reg::vsr(target, 0), Reg::vsr(target, 1), Reg::FPSCR].map(|register| register.0);
         for guest in 0..REGISTERS {
             let old = self.known.home[guest];
-            if old == Id::NONE || !self.is_dirty(guest) {
+            if old == Id::NONE || !self.is_dirty(guest) && !self.lost.contains(&(guest as u8)) {
                 continue;
             }
             let elsewhere = self.known.register[old.at()] != NOWHERE || self.known.slot[old.at()] != NOWHERE;
-            if self.lives.last[old.at()] > self.at && !elsewhere {
+            // The stub may need it as well.
+            if self.lives.last[old.at()] >= self.at && !elsewhere {
                 self.need(old);
                 // They need not all be in registers at once.
                 self.locked = 0;

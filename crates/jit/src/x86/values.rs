@@ -118,7 +118,7 @@ impl Emitter<'_> {
             return;
         }
         let guest = self.known.latest[id.at()];
-        if guest != NOWHERE {
+        if guest != NOWHERE && !self.lost.contains(&guest) {
             let guest = guest as usize;
             if self.known.home[guest] == id {
                 return;
