@@ -85,6 +85,7 @@ fn of_status(step: &Step) -> (u128, u128, u128) {
         "denbcd" => (cr1, FX | FEX | VX | VXCVI | FPRF | FR_FI, 0),
         "dscli" | "dscri" | "ddedpd" | "diex" => (0, 0, 0),
         "mtfsb1" => (cr1, FX, 0),
+        "xsmaxjdp" | "xsminjdp" => (0, FX | FEX | VX | VXSNAN, 0),
         "xststdcsp" => (0xf << (28 - 4 * (step.word >> 23 & 7)), 0, 0),
         _ if name.starts_with("bcd") => (CR6, 0, 0),
         _ if name.contains("rsqrte") => (cr1, FX | ZX | XX | FR_FI | FPRF, 0),

@@ -562,7 +562,7 @@ const KNOWN: &[Known] = &[
         },
     },
     Known {
-        why: "slbfee. in 32-bit mode cuts off the upper half of RB (III 6.9.3.2: (RB) is compared with the ESID)",
+        why: "slbfee. in 32-bit mode cuts off the upper half of RB (III 6.9.3.2: (RB) is compared with the ESID; not confirmed)",
         bits: |step, difference| {
             let narrow =
                 step.name == "slbfee_" && step.msr() >> 63 == 0 && step.before.gpr(step.ops.b) >> 32 != 0;
@@ -596,6 +596,14 @@ const KNOWN: &[Known] = &[
             let returns = step.is(&["rfid", "hrfid", "rfscv", "mtmsr", "mtmsrd"]);
             let doorbell = matches!(step.peer.get(at::VECTOR), 0xa00 | 0xe80);
             all(returns && doorbell && step.ours.get(at::VECTOR) == PROGRAM && step.fpscr() & FEX != 0)
+        },
+    },
+    Known {
+        why: "an enabled exception comes before the next instruction is fetched, which may be nowhere (III 7.5.9, 7.8)",
+        bits: |step, _| {
+            let enables = step.is(&["mtmsr", "mtmsrd"]) && step.fpscr() & FEX != 0;
+            let fetches = matches!(step.peer.get(at::VECTOR), 0x400 | 0x480 | 0xe20);
+            all(enables && fetches && step.ours.get(at::VECTOR) == PROGRAM)
         },
     },
     Known {
