@@ -20,6 +20,7 @@ const XX: u128 = 1 << 25;
 const VXSNAN: u128 = 1 << 24;
 const VXCVI: u128 = 1 << 8;
 const FR_FI: u128 = 3 << 17;
+const NI: u128 = 1 << 2;
 const FPRF: u128 = 0x1f << 12;
 /// SO, OV and OV32.
 const OVERFLOW: u128 = 0xc008_0000;
@@ -84,7 +85,8 @@ fn of_status(step: &Step) -> (u128, u128, u128) {
         "drrnd" => (cr1, FEX | FPRF | FR_FI, 0),
         "denbcd" => (cr1, FX | FEX | VX | VXCVI | FPRF | FR_FI, 0),
         "dscli" | "dscri" | "ddedpd" | "diex" => (0, 0, 0),
-        "mtfsb1" => (cr1, FX, 0),
+        // It leaves NI alone.
+        "mtfsb1" => (cr1, FX | NI, 0),
         "xsmaxjdp" | "xsminjdp" => (0, FX | FEX | VX | VXSNAN, 0),
         "xststdcsp" => (0xf << (28 - 4 * (step.word >> 23 & 7)), 0, 0),
         _ if name.starts_with("bcd") => (CR6, 0, 0),

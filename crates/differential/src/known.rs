@@ -6,7 +6,7 @@
 use crate::compare::Difference;
 use crate::computed::computed;
 use crate::different::different;
-use crate::layout::{DATA, Record, WINDOW, WINDOW_BYTES, at, kind, spr};
+use crate::layout::{DATA, Record, SEGMENTS, SLB, WINDOW, WINDOW_BYTES, at, kind, spr};
 use crate::reader::Machine;
 use crate::special::MMCR2;
 use std::collections::BTreeSet;
@@ -57,7 +57,14 @@ const TRACE: u64 = 0xd00;
 const EMULATION: u64 = 0xe40;
 const VSX_UNAVAILABLE: u64 = 0xf40;
 
+/// The program that runs blocks lies below.
+const RUNNER_END: u64 = 0x1_0000;
+
 impl Step<'_> {
+    /// An entry of the SLB has an L and LP that mean no page size (III 5.7.8.3, figure of page size encodings).
+    fn has_reserved_size(&self) -> bool {
+        (0..SEGMENTS).any(|n| !matches!(self.before.get(SLB + 16 * n + 8) & 0x130, 0 | 0x100 | 0x110))
+    }
     fn is(&self, names: &[&str]) -> bool {
         names.contains(&self.name)
     }
@@ -591,11 +598,11 @@ const KNOWN: &[Known] = &[
         },
     },
     Known {
-        why: "a doorbell that is enabled at once comes before the enabled exception (III 7.7.2: Program first)",
+        why: "an interrupt from outside that is enabled at once comes before the enabled exception (III 7.7.2: Program first)",
         bits: |step, _| {
             let returns = step.is(&["rfid", "hrfid", "rfscv", "mtmsr", "mtmsrd"]);
-            let doorbell = matches!(step.peer.get(at::VECTOR), 0xa00 | 0xe80);
-            all(returns && doorbell && step.ours.get(at::VECTOR) == PROGRAM && step.fpscr() & FEX != 0)
+            let outside = matches!(step.peer.get(at::VECTOR), 0xa00 | 0xe80 | 0xf00);
+            all(returns && outside && step.ours.get(at::VECTOR) == PROGRAM && step.fpscr() & FEX != 0)
         },
     },
     Known {
@@ -604,6 +611,19 @@ const KNOWN: &[Known] = &[
             let enables = step.is(&["mtmsr", "mtmsrd"]) && step.fpscr() & FEX != 0;
             let fetches = matches!(step.peer.get(at::VECTOR), 0x400 | 0x480 | 0xe20);
             all(enables && fetches && step.ours.get(at::VECTOR) == PROGRAM)
+        },
+    },
+    Known {
+        why: "slbmte of a page size that is reserved is illegal there (III 5.7.8.3: undefined); so is loading such a state",
+        bits: |step, _| all(step.peer.get(at::SRR0) < RUNNER_END && step.has_reserved_size()),
+    },
+    Known {
+        why: "a doubleword integer is rounded to a double first, then to a single (I 7.6.3: RoundToSP of the integer)",
+        bits: |step, difference| {
+            let converts = step.is(&["xscvsxdsp", "xscvuxdsp"]);
+            let target = difference.register("vs") == Some(step.ops.t as u64);
+            let one_unit = difference.ours.abs_diff(difference.peer) == 1 << (64 + 29);
+            all(converts && target && one_unit)
         },
     },
     Known {

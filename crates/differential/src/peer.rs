@@ -12,8 +12,8 @@ use timebase_cpu::Model;
 /// CPU time that the peer may spend at one record, in hundredths of a second.
 const PATIENCE: u64 = 50;
 const POLL: Duration = Duration::from_millis(5);
-/// Polls without a record that is done, as when it starts: minutes, for others may need the host.
-const IDLE: u32 = 60_000;
+/// Polls without a record that is done, as when it starts, or where it sleeps for ever.
+const IDLE: u32 = 2000;
 
 struct Peer {
     child: Child,
