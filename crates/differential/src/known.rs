@@ -57,13 +57,12 @@ const TRACE: u64 = 0xd00;
 const EMULATION: u64 = 0xe40;
 const VSX_UNAVAILABLE: u64 = 0xf40;
 
-/// The program that runs blocks lies below.
-const RUNNER_END: u64 = 0x1_0000;
-
 impl Step<'_> {
-    /// An entry of the SLB has an L and LP that mean no page size (III 5.7.8.3, figure of page size encodings).
-    fn has_reserved_size(&self) -> bool {
-        (0..SEGMENTS).any(|n| !matches!(self.before.get(SLB + 16 * n + 8) & 0x130, 0 | 0x100 | 0x110))
+    /// An entry of the SLB has an L and LP that mean no page size (III 5.7.8.3), and the peer has it not.
+    fn lacks_reserved_size(&self) -> bool {
+        let reserved = |vsid: u64| !matches!(vsid & 0x130, 0 | 0x100 | 0x110);
+        let vsids = (0..SEGMENTS).map(|n| SLB + 16 * n + 8);
+        vsids.into_iter().any(|at| reserved(self.before.get(at)) && self.peer.get(at) != self.before.get(at))
     }
     fn is(&self, names: &[&str]) -> bool {
         names.contains(&self.name)
@@ -615,7 +614,7 @@ const KNOWN: &[Known] = &[
     },
     Known {
         why: "slbmte of a page size that is reserved is illegal there (III 5.7.8.3: undefined); so is loading such a state",
-        bits: |step, _| all(step.peer.get(at::SRR0) < RUNNER_END && step.has_reserved_size()),
+        bits: |step, _| all(step.lacks_reserved_size()),
     },
     Known {
         why: "a doubleword integer is rounded to a double first, then to a single (I 7.6.3: RoundToSP of the integer)",
