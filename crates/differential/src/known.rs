@@ -6,7 +6,7 @@
 use crate::compare::Difference;
 use crate::computed::computed;
 use crate::different::different;
-use crate::layout::{DATA, Record, SEGMENTS, SLB, WINDOW, WINDOW_BYTES, at, kind, spr};
+use crate::layout::{DATA, Record, WINDOW, WINDOW_BYTES, at, kind, spr};
 use crate::reader::Machine;
 use crate::special::MMCR2;
 use std::collections::BTreeSet;
@@ -58,12 +58,6 @@ const EMULATION: u64 = 0xe40;
 const VSX_UNAVAILABLE: u64 = 0xf40;
 
 impl Step<'_> {
-    /// An entry of the SLB has an L and LP that mean no page size (III 5.7.8.3), and the peer has it not.
-    fn lacks_reserved_size(&self) -> bool {
-        let reserved = |vsid: u64| !matches!(vsid & 0x130, 0 | 0x100 | 0x110);
-        let vsids = (0..SEGMENTS).map(|n| SLB + 16 * n + 8);
-        vsids.into_iter().any(|at| reserved(self.before.get(at)) && self.peer.get(at) != self.before.get(at))
-    }
     fn is(&self, names: &[&str]) -> bool {
         names.contains(&self.name)
     }
@@ -611,10 +605,6 @@ const KNOWN: &[Known] = &[
             let fetches = matches!(step.peer.get(at::VECTOR), 0x400 | 0x480 | 0xe20);
             all(enables && fetches && step.ours.get(at::VECTOR) == PROGRAM)
         },
-    },
-    Known {
-        why: "slbmte of a page size that is reserved is illegal there (III 5.7.8.3: undefined); so is loading such a state",
-        bits: |step, _| all(step.lacks_reserved_size()),
     },
     Known {
         why: "a doubleword integer is rounded to a double first, then to a single (I 7.6.3: RoundToSP of the integer)",
