@@ -10,6 +10,7 @@
 use super::topology::Topology;
 use crate::tree::{ROOT, Tree};
 use alloc::{boxed::Box, vec, vec::Vec};
+use crc32fast::hash as crc32;
 use timebase_cpu::Model;
 use timebase_memory::{Memory, Writer};
 use timebase_state::time::TICKS_PER_SECOND;
@@ -180,13 +181,6 @@ pub(crate) fn partition(model: Model) -> Vec<u8> {
     partition.resize(TABLE, 0);
     partition.extend(content);
     partition
-}
-
-/// CRC-32 (IEEE 802.3).
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ byte as u32, |crc, _| crc >> 1 ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
-    })
 }
 
 /// `bytes`, of which there are up to 64 KiB, as an xz file (".xz file format", version 1.1) whose one block is not
