@@ -55,8 +55,9 @@ struct Target {
 
 fn live(run: args::Run, target: Option<Target>) -> Answer {
     let args::Run { guest, live, mut end, debug } = run;
-    let again = images_again(&guest)?;
-    let images = read_images(&guest)?;
+    let files = image_files(&guest)?;
+    let again = images_again(&files);
+    let images = read_images(&files)?;
     // Firmware that finds nothing to start gives up and asks for a reset, again and again: the first one is the end. What
     // is no ELF file it starts as code; if that is the end of it, it will be the next time too.
     let nothing_to_start = is_powernv(&guest) && images.kernel.is_none();
@@ -388,8 +389,10 @@ pub fn catch_signals() -> Result<Signals, Complaint> {
     Signals::catch().map_err(|error| Status::Environment.because(format!("cannot catch signals: {error}")))
 }
 
-/// The files of a guest's images: kernel, initial RAM disk, firmware.
-fn image_files(guest: &args::Guest) -> Result<[(&'static str, Option<PathBuf>); 3], Complaint> {
+/// The files of a guest's images, and what they are: kernel, initial RAM disk, firmware.
+type ImageFiles = [(&'static str, Option<PathBuf>); 3];
+
+fn image_files(guest: &args::Guest) -> Result<ImageFiles, Complaint> {
     let firmware = match &guest.firmware {
         None if is_powernv(guest) => Some(skiboot()?),
         given => given.clone().filter(|path| path != Path::new("none")),
@@ -397,32 +400,28 @@ fn image_files(guest: &args::Guest) -> Result<[(&'static str, Option<PathBuf>); 
     Ok([("kernel", guest.kernel.clone()), ("initrd", guest.initrd.clone()), ("firmware", firmware)])
 }
 
-fn read_images(guest: &args::Guest) -> Result<Images, Complaint> {
-    read_image_files(&image_files(guest)?)
-}
-
-fn read_image_files(files: &[(&str, Option<PathBuf>); 3]) -> Result<Images, Complaint> {
-    let read = |n: usize| {
-        let (what, Some(path)) = &files[n] else { return Ok(None) };
+fn read_images([kernel, initrd, firmware]: &ImageFiles) -> Result<Images, Complaint> {
+    let read = |(what, path): &(&str, Option<PathBuf>)| {
+        let Some(path) = path else { return Ok(None) };
         std::fs::read(path).map(Some).map_err(|error| {
             Status::Environment.because(format!("cannot read the {what} {}: {error}", path.display()))
         })
     };
-    Ok(Images { kernel: read(0)?, initrd: read(1)?, firmware: read(2)? })
+    Ok(Images { kernel: read(kernel)?, initrd: read(initrd)?, firmware: read(firmware)? })
 }
 
 /// The images of a guest once more, for when it starts anew: None if they cannot be read twice. It is asked before they are
 /// read the first time; if they have changed since, there is nothing to start.
-fn images_again(guest: &args::Guest) -> Result<Option<ImageSource>, Complaint> {
-    let files = image_files(guest)?;
+fn images_again(files: &ImageFiles) -> Option<ImageSource> {
+    let files = files.clone();
     let seen = |(_, path): &(&str, Option<PathBuf>)| {
         let Some(path) = path else { return Some(None) };
         let metadata = std::fs::metadata(path).ok().filter(|metadata| metadata.is_file())?;
         Some(Some((metadata.len(), metadata.modified().ok()?)))
     };
-    let Some(before) = files.iter().map(seen).collect::<Option<Vec<_>>>() else { return Ok(None) };
-    Ok(Some(Box::new(move || {
-        let images = read_image_files(&files).unwrap_or_else(|complaint| give_up(&complaint));
+    let before = files.iter().map(seen).collect::<Option<Vec<_>>>()?;
+    Some(Box::new(move || {
+        let images = read_images(&files).unwrap_or_else(|complaint| give_up(&complaint));
         for (file, before) in files.iter().zip(&before) {
             if let ((what, Some(path)), true) = (file, seen(file).as_ref() != Some(before)) {
                 let path = path.display();
@@ -433,7 +432,7 @@ fn images_again(guest: &args::Guest) -> Result<Option<ImageSource>, Complaint> {
             }
         }
         images
-    })))
+    }))
 }
 
 /// Ends the program from within the guest's run.
