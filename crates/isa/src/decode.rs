@@ -48,7 +48,7 @@ impl Visitor for Collect {
 const KEYS: usize = 1 << 16;
 
 fn key(word: u64) -> usize {
-    ((word >> 26 & 63) << 10 | word >> 1 & 1023) as usize
+    primary(word) << 10 | (word >> 1 & 1023) as usize
 }
 
 fn primary(word: u64) -> usize {

@@ -40,9 +40,9 @@ impl Jumps {
         }
     }
 
-    /// For [`Frame`](crate::compiled::Frame).
-    pub fn as_ptr(&self) -> *const Jump {
-        self.lines.as_ptr().cast()
+    /// For [`Frame`](crate::compiled::Frame): the lines, and where compiled code begins.
+    pub fn for_frame(&self) -> (*const Jump, Entry) {
+        (self.lines.as_ptr().cast(), self.base)
     }
 
     fn offset(&self, entry: Entry) -> u32 {

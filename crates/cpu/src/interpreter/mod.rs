@@ -348,8 +348,7 @@ impl Engine for Interpreter {
         let watched = self.halts.register.filter(|&(of, _)| of == cpu.index).map(|(_, register)| register);
         self.single = watched.is_some();
         let before = watched.map(|register| cpu.stored(register));
-        cpu.fast.frame.jumps = self.jumps.as_ptr();
-        cpu.fast.frame.code = self.compiler.as_ref().map_or(ptr::null(), |compiler| compiler.base());
+        (cpu.fast.frame.jumps, cpu.fast.frame.code) = self.jumps.for_frame();
         let mut interpret = false;
         self.link = None;
         loop {
