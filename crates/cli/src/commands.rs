@@ -8,7 +8,7 @@ use crate::report::Report;
 use crate::script::Script;
 use crate::world::{Onlooker, Operator};
 use serde::Serialize;
-use std::io::{self, IsTerminal, Write, stdin, stdout};
+use std::io::{self, IsTerminal, Read, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
 use timebase_host::clock::cpu_time;
 use timebase_host::{IdleMode, Keyboard, Progress, Signals, Sleeper};
@@ -17,6 +17,7 @@ use timebase_replay::index::{Indexer, LIVE_GAP, path_of};
 use timebase_replay::live::{Live, Rules, drive};
 use timebase_replay::play::{Played, Rest, play};
 use timebase_replay::{Ended, OpenError, Outcome, Recorder, Recording};
+use timebase_state::Paged;
 
 /// What a command comes to.
 pub type Answer = Result<Status, Complaint>;
@@ -61,7 +62,7 @@ fn live(run: args::Run, target: Option<Target>) -> Answer {
     // Firmware that finds nothing to start gives up and asks for a reset, again and again: the first one is the end. What
     // is no ELF file it starts as code; if that is the end of it, it will be the next time too.
     let nothing_to_start = is_powernv(&guest) && images.kernel.is_none();
-    let is_elf = |kernel: &Vec<u8>| kernel.starts_with(b"\x7fELF");
+    let is_elf = |kernel: &Paged| kernel.copy(0, 4) == b"\x7fELF";
     let anything = is_powernv(&guest) && images.kernel.as_ref().is_some_and(|kernel| !is_elf(kernel));
     let config = config(guest)?;
     let mut machine = build(&config, &images)?;
@@ -229,7 +230,7 @@ pub fn open_to_run(file: &Path) -> Result<Option<Opened>, Complaint> {
 
 /// The byte order of an ELF kernel; the one of this architecture's Linux if there is none.
 pub fn is_little_endian(images: &Images) -> bool {
-    images.kernel.as_ref().and_then(|kernel| kernel.get(5)).is_none_or(|&data| data != 2)
+    images.kernel.as_ref().is_none_or(|kernel| kernel.copy(5, 1) != [2])
 }
 
 pub fn bad_recording(file: &Path, error: OpenError) -> Complaint {
@@ -403,11 +404,25 @@ fn image_files(guest: &args::Guest) -> Result<ImageFiles, Complaint> {
 fn read_images([kernel, initrd, firmware]: &ImageFiles) -> Result<Images, Complaint> {
     let read = |(what, path): &(&str, Option<PathBuf>)| {
         let Some(path) = path else { return Ok(None) };
-        std::fs::read(path).map(Some).map_err(|error| {
+        read_pages(path).map(Some).map_err(|error| {
             Status::Environment.because(format!("cannot read the {what} {}: {error}", path.display()))
         })
     };
     Ok(Images { kernel: read(kernel)?, initrd: read(initrd)?, firmware: read(firmware)? })
+}
+
+/// A file's content in pages, read in pieces: it is not there twice. Its length need not be known before, as of a pipe.
+fn read_pages(path: &Path) -> io::Result<Paged> {
+    const PIECE: u64 = 1 << 20;
+    let mut file = std::fs::File::open(path)?;
+    let (mut pages, mut piece) = (Paged::default(), Vec::new());
+    loop {
+        piece.clear();
+        if (&mut file).take(PIECE).read_to_end(&mut piece)? == 0 {
+            return Ok(pages);
+        }
+        pages.append(&piece);
+    }
 }
 
 /// The images of a guest once more, for when it starts anew: None if they cannot be read twice. It is asked before they are

@@ -64,8 +64,9 @@ fn begins(records: &[Record], n: usize) -> bool {
 
 fn start(model: Model, engine: Engine, records: &[Record], first: usize) -> Result<BoxedMachine, String> {
     let times = |n| if engine == Engine::Compiler && begins(records, n) { TIMES } else { 1 };
-    let kernel = Some(file(records, first, times));
-    let images = Images { kernel, firmware: Some(GUEST.into()), ..Images::default() };
+    let kernel = file(records, first, times);
+    let images =
+        Images { kernel: Some(kernel[..].into()), firmware: Some(GUEST[..].into()), ..Images::default() };
     let config = config(model);
     let built = match engine {
         Engine::Interpreter => timebase_machine::build(&config, &images),

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// What the host maps at once, and the alignment that it needs for that.
 const PIECE: usize = 2 << 20;
 /// Blocks for guest pages: a page of 4 KiB and what belongs to it.
-const BLOCK: usize = 4096 + 128;
+const BLOCK: usize = 4096 + 64;
 /// From this size on an allocation gets pieces of its own.
 const LARGE: usize = 1 << 20;
 /// Free pieces that are kept, at most.
@@ -96,7 +96,7 @@ fn small() -> &'static MiMalloc {
 
 fn from(layout: Layout) -> From {
     match layout.size() {
-        4097..=BLOCK if layout.align() <= 128 => From::Blocks,
+        4097..=BLOCK if layout.align() <= 64 => From::Blocks,
         LARGE.. if layout.align() <= PIECE => From::Pieces,
         _ => From::Small,
     }
@@ -175,7 +175,7 @@ impl Blocks {
     }
 
     fn give_back(&mut self, block: *mut u8) {
-        // SAFETY: the block was handed out by `take` and is free again; blocks are aligned to 128 bytes.
+        // SAFETY: the block was handed out by `take` and is free again; blocks are aligned to 64 bytes.
         unsafe { self.free.give(block) };
     }
 

@@ -2,6 +2,7 @@
 
 use crate::ir::{Arithmetic, Id, Node, Op};
 use crate::lift::{End, REGISTERS, Superblock, Write};
+use timebase_isa::Reg;
 
 /// How long the nodes of a superblock are needed.
 pub struct Lives {
@@ -112,22 +113,28 @@ impl Walk<'_> {
             self.end(&segment.end, end);
             // The end sees all.
             let mut need = [end; REGISTERS];
+            // Those that were written, seen from behind, since the last place that sees them.
+            let mut unseen: Vec<Reg> = Vec::with_capacity(16);
             let mut log = block.log[segment.log.clone()].iter().rev().peekable();
             for point in block.points[segment.points.clone()].iter().rev() {
                 while let Some(write) = log.next_if(|write| write.at > point.node) {
-                    self.written(write, &mut need);
+                    self.written(write, &mut need, &mut unseen);
                 }
                 if self.nodes[point.node as usize].op == Op::Call {
                     // A call sees all and may write all.
                     need = [point.node; REGISTERS];
+                    unseen.clear();
                 }
                 if let Some(child) = point.child {
                     let child = &needs[block.segments.len() - 1 - child as usize];
                     need.iter_mut().zip(child).for_each(|(need, child)| *need = (*need).max(*child));
                 }
-                need.iter_mut().for_each(|need| *need = if *need == 0 { point.node } else { *need });
+                for register in unseen.drain(..) {
+                    let need = &mut need[register.0 as usize];
+                    *need = (*need).max(point.node);
+                }
             }
-            log.for_each(|write| self.written(write, &mut need));
+            log.for_each(|write| self.written(write, &mut need, &mut unseen));
             needs.push(need);
         }
         let Some(need) = needs.last() else { return };
@@ -137,11 +144,12 @@ impl Walk<'_> {
         }
     }
 
-    fn written(&mut self, write: &Write, need: &mut [u32; REGISTERS]) {
+    fn written(&mut self, write: &Write, need: &mut [u32; REGISTERS], unseen: &mut Vec<Reg>) {
         let need = &mut need[write.register.0 as usize];
         if *need != 0 {
             self.used(write.value, *need);
             *need = 0;
+            unseen.push(write.register);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::observe::Observed;
 use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 use timebase_cpu::Vcpu;
 use timebase_memory::Memory;
-use timebase_state::{Instant, Snapshot, Ticks};
+use timebase_state::{Instant, Paged, Snapshot, Ticks};
 
 /// Instruction attempts by all vCPUs since power-on.
 pub type InstructionCount = u64;
@@ -125,15 +125,16 @@ pub enum Firmware {
     Image,
 }
 
-/// File contents that the machine starts with. They are embedded in the recording by content.
+/// File contents that the machine starts with, in pages, which main memory shares with them where it can. They are
+/// embedded in the recording by content.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Images {
     /// ELF kernel or bare-metal image.
-    pub kernel: Option<Vec<u8>>,
+    pub kernel: Option<Paged>,
     /// Initial RAM disk.
-    pub initrd: Option<Vec<u8>>,
+    pub initrd: Option<Paged>,
     /// Boot ROM, with [`Firmware::Image`].
-    pub firmware: Option<Vec<u8>>,
+    pub firmware: Option<Paged>,
 }
 
 /// Gives once more the images that a machine was built from.

@@ -4,21 +4,25 @@ use alloc::{format, string::String, vec::Vec};
 use object::elf::{EM_PPC, EM_PPC64, FileHeader32, FileHeader64, Machine, PT_LOAD};
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endian, Endianness, FileKind};
+use timebase_state::Paged;
 
 /// Where kernels that can run anywhere are loaded.
 pub(crate) const KERNEL_BASE: u64 = 0x40_0000;
 
 /// A piece of an image.
-pub(crate) struct Segment<'a> {
+pub(crate) struct Segment {
     pub address: u64,
-    pub bytes: &'a [u8],
+    /// Where it begins in the file.
+    pub offset: u64,
+    /// Bytes of the file.
+    pub bytes: u64,
     /// Length in memory; what is beyond `bytes` is zero.
     pub memory_bytes: u64,
 }
 
 /// An image taken apart.
-pub(crate) struct Image<'a> {
-    pub segments: Vec<Segment<'a>>,
+pub(crate) struct Image {
+    pub segments: Vec<Segment>,
     pub program: Program,
 }
 
@@ -42,10 +46,11 @@ fn place(address: u64) -> u64 {
     if address >> 60 == 0xc { (address & 0x0fff_ffff_ffff_ffff).wrapping_add(KERNEL_BASE) } else { address }
 }
 
-fn parse_elf<'a, E: FileHeader<Endian = Endianness>>(
-    data: &'a [u8],
+fn parse_elf<E: FileHeader<Endian = Endianness>>(
+    data: &[u8],
+    length: u64,
     machine: Machine,
-) -> Result<Image<'a>, String> {
+) -> Result<Image, String> {
     let damaged = |e: object::read::Error| format!("it is a damaged ELF file: {e}");
     let header = E::parse(data).map_err(damaged)?;
     let endian = header.endian().map_err(damaged)?;
@@ -57,14 +62,16 @@ fn parse_elf<'a, E: FileHeader<Endian = Endianness>>(
         if program.p_type(endian) != PT_LOAD {
             continue;
         }
-        let bytes =
-            program.data(endian, data).map_err(|()| String::from("it is a damaged ELF file: cut short"))?;
+        let (offset, bytes) = program.file_range(endian);
+        if offset.checked_add(bytes).is_none_or(|end| end > length) {
+            return Err("it is a damaged ELF file: cut short".into());
+        }
         let memory_bytes: u64 = program.p_memsz(endian).into();
         if memory_bytes != 0 {
             let address = place(program.p_vaddr(endian).into());
-            let memory_bytes = memory_bytes.max(bytes.len() as u64);
+            let memory_bytes = memory_bytes.max(bytes);
             (start, end) = (address.min(start), address.saturating_add(memory_bytes).max(end));
-            segments.push(Segment { address, bytes, memory_bytes });
+            segments.push(Segment { address, offset, bytes, memory_bytes });
         }
     }
     if segments.is_empty() {
@@ -79,11 +86,22 @@ fn parse_elf<'a, E: FileHeader<Endian = Endianness>>(
     Ok(Image { segments, program: Program { start, end, entry: place(entry), bits64, little_endian } })
 }
 
-/// Takes `data` apart: ELF for Power of either width and byte order. The error completes "kernel: ...".
-pub(crate) fn parse(data: &[u8]) -> Result<Image<'_>, String> {
+/// What of a file is looked at first, in bytes: the headers of nearly every ELF file.
+const HEAD: u64 = 1 << 16;
+
+/// Takes `content` apart: ELF for Power of either width and byte order. The error completes "kernel: ...".
+pub(crate) fn parse(content: &Paged) -> Result<Image, String> {
+    parse_head(&content.copy(0, HEAD), content.len()).or_else(|why| match content.len() > HEAD {
+        true => parse_head(&content.copy(0, content.len()), content.len()),
+        false => Err(why),
+    })
+}
+
+/// The same, of a file of `length` bytes that begins with `data`.
+fn parse_head(data: &[u8], length: u64) -> Result<Image, String> {
     match FileKind::parse(data) {
-        Ok(FileKind::Elf64) => parse_elf::<FileHeader64<Endianness>>(data, EM_PPC64),
-        Ok(FileKind::Elf32) => parse_elf::<FileHeader32<Endianness>>(data, EM_PPC),
+        Ok(FileKind::Elf64) => parse_elf::<FileHeader64<Endianness>>(data, length, EM_PPC64),
+        Ok(FileKind::Elf32) => parse_elf::<FileHeader32<Endianness>>(data, length, EM_PPC),
         _ => Err("it is not an ELF file; give a vmlinux, zImage or bare-metal ELF image for Power".into()),
     }
 }

@@ -340,6 +340,31 @@ impl Memory {
         self.regions.iter().map(|region| region.storage.unshared_pages(&Paged::new(0))).sum()
     }
 
+    /// Puts `bytes` bytes of `content` from `offset` on at `address`. Whole pages are shared, where the pages of both agree.
+    /// Nothing changes if part of the range is not memory. The engine must drop all its caches.
+    pub fn place(&mut self, address: u64, content: &Paged, offset: u64, bytes: u64) -> Result<(), NotMemory> {
+        let (n, to) = self.region(address, bytes).ok_or(NotMemory)?;
+        let mut done = 0;
+        if to % PAGE == offset % PAGE {
+            // What precedes the first whole page is copied, as is what follows the last.
+            done = ((PAGE - to % PAGE) % PAGE).min(bytes);
+            self.copy_in(address, content, offset, done)?;
+            let pages = (bytes - done) / PAGE;
+            self.regions[n].storage.share((to + done) / PAGE, content, (offset + done) / PAGE, pages);
+            done += pages * PAGE;
+        }
+        self.copy_in(address + done, content, offset + done, bytes - done)
+    }
+
+    fn copy_in(&mut self, address: u64, content: &Paged, offset: u64, bytes: u64) -> Result<(), NotMemory> {
+        let mut at = address;
+        for piece in content.pieces(offset, bytes) {
+            self.store(at, piece, Writer::Other)?;
+            at += piece.len() as u64;
+        }
+        Ok(())
+    }
+
     /// Main memory has this content from now on, shared until it is written. The engine must drop all its caches.
     ///
     /// # Panics

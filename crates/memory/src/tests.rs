@@ -58,3 +58,28 @@ fn another_vcpus_reserved_page_is_not_given_out() {
     memory.begin_slice(1);
     assert!(memory.page_for_write(PAGE).is_some());
 }
+
+#[test]
+fn a_file_is_placed_wherever_its_pages_lie() {
+    let bytes: Vec<u8> = (0..20_000u32).map(|n| (n % 251) as u8).collect();
+    let file = Paged::from(&bytes[..]);
+    for (address, offset, length) in [
+        (0x3000, 0, 20_000),
+        (0x3123, 0x123, 9_000),
+        (0x3123, 0x1123, 100),
+        (0x3123, 7, 9_000),
+        (0x3fff, 0xfff, 1),
+    ] {
+        let mut memory = Memory::new(16 * PAGE, 1);
+        memory.place(address, &file, offset, length).unwrap();
+        let mut all = vec![0; 16 * PAGE as usize];
+        memory.read(0, &mut all).unwrap();
+        let mut expected = vec![0; 16 * PAGE as usize];
+        let (to, from) = (address as usize, offset as usize);
+        expected[to..to + length as usize].copy_from_slice(&bytes[from..from + length as usize]);
+        assert!(all == expected, "{offset:#x} at {address:#x}");
+        memory.store(address, &[0xee], Writer::Other).unwrap();
+        assert_eq!(file.copy(offset, 1), bytes[from..from + 1], "the file is not written");
+        assert_eq!(memory.place(16 * PAGE - 1, &file, 0, 2), Err(NotMemory));
+    }
+}

@@ -13,7 +13,7 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use timebase_machine::api::{Config, Images, Position};
-use timebase_state::Digest;
+use timebase_state::{Digest, Paged};
 
 /// Bytes of an input at most.
 pub const LONGEST_INPUT: usize = 1 << 20;
@@ -67,16 +67,28 @@ impl fmt::Display for WriteError {
 
 impl std::error::Error for WriteError {}
 
-fn content_of(images: &Images, role: Role) -> Option<&[u8]> {
+fn content_of(images: &Images, role: Role) -> Option<&Paged> {
     match role {
-        Role::Kernel => images.kernel.as_deref(),
-        Role::Initrd => images.initrd.as_deref(),
-        Role::Firmware => images.firmware.as_deref(),
+        Role::Kernel => images.kernel.as_ref(),
+        Role::Initrd => images.initrd.as_ref(),
+        Role::Firmware => images.firmware.as_ref(),
     }
 }
 
-fn name(role: Role, content: &[u8]) -> Image {
-    Image { role, hash: *blake3::hash(content).as_bytes(), bytes: content.len() as u64 }
+/// Bytes of an image in a chunk.
+const PIECE: u64 = 1 << 20;
+
+/// The contents of an image in pieces, in order.
+fn pieces(content: &Paged) -> impl Iterator<Item = Vec<u8>> {
+    (0..content.len()).step_by(PIECE as usize).map(|offset| content.copy(offset, PIECE))
+}
+
+fn name(role: Role, content: &Paged) -> Image {
+    let mut hasher = blake3::Hasher::new();
+    pieces(content).for_each(|piece| {
+        hasher.update(&piece);
+    });
+    Image { role, hash: *hasher.finalize().as_bytes(), bytes: content.len() }
 }
 
 /// A recording being made.
@@ -167,10 +179,10 @@ impl Recorder {
             if !stored.insert(image.hash) {
                 continue;
             }
-            for piece in content_of(images, image.role).unwrap_or_default().chunks(1 << 20) {
+            for piece in content_of(images, image.role).into_iter().flat_map(pieces) {
                 payload.clear();
                 payload.extend_from_slice(&image.hash);
-                payload.extend_from_slice(piece);
+                payload.extend_from_slice(&piece);
                 self.chunk(Kind::Image, &payload)?;
             }
         }

@@ -1,6 +1,6 @@
 //! Reads a recording.
 
-use crate::chunk::{Damage, Kind, LARGEST, Next, Place, RECORDING, Reader};
+use crate::chunk::{Damage, Kind, Next, Place, RECORDING, Reader};
 use crate::code::{Decode, Malformed};
 use crate::event::{Event, Header, Image, Record, Role};
 use crate::{BUILD, FORMAT, SEMANTICS_EPOCH};
@@ -10,7 +10,7 @@ use std::fmt;
 use std::fs::File;
 use std::path::Path;
 use timebase_machine::api::{Firmware, Images, Position};
-use timebase_state::Digest;
+use timebase_state::{Digest, Paged};
 
 /// A file that cannot be replayed. Displayed as one line that says what and what to do; the path is the caller's.
 #[derive(Debug)]
@@ -219,32 +219,32 @@ impl Recording {
 
     /// The images, unpacked and checked against their names.
     pub fn images(&mut self) -> Result<Images, OpenError> {
-        let mut contents = self.contents()?;
+        let contents = self.contents()?;
         let mut images = Images::default();
-        for (n, image) in self.header.images.iter().enumerate() {
-            // Equal images are there once.
-            let again = self.header.images[n + 1..].iter().any(|other| other.hash == image.hash);
-            let content = match contents.get_mut(&image.hash) {
-                Some(content) if again => content.clone(),
-                Some(content) => std::mem::take(content),
-                None => Vec::new(),
-            };
+        for image in &self.header.images {
             *match image.role {
                 Role::Kernel => &mut images.kernel,
                 Role::Initrd => &mut images.initrd,
                 Role::Firmware => &mut images.firmware,
-            } = Some(content);
+            } = contents.get(&image.hash).cloned();
         }
         Ok(images)
     }
 
     /// The contents of all images by name, checked.
-    fn contents(&mut self) -> Result<BTreeMap<[u8; 32], Vec<u8>>, OpenError> {
+    fn contents(&mut self) -> Result<BTreeMap<[u8; 32], Paged>, OpenError> {
+        struct Content {
+            pages: Paged,
+            filled: u64,
+            hasher: blake3::Hasher,
+        }
         let offset = self.pieces.first().map_or(0, |place| place.offset);
         let corrupt = |offset, what| Err(OpenError::Corrupt { offset, what });
-        let most = self.pieces.len().saturating_mul(LARGEST) as u64;
-        let room = |image: &Image| (image.hash, Vec::with_capacity(image.bytes.min(most) as usize));
-        let mut contents: BTreeMap<[u8; 32], Vec<u8>> = self.header.images.iter().map(room).collect();
+        let empty = |image: &Image| {
+            let pages = Paged::new(image.bytes);
+            (image.hash, Content { pages, filled: 0, hasher: blake3::Hasher::new() })
+        };
+        let mut contents: BTreeMap<[u8; 32], Content> = self.header.images.iter().map(empty).collect();
         for &place in &self.pieces {
             let Next::Chunk(_, _, payload) = self.reader.again(place)? else { continue };
             let Some((hash, piece)) = payload.split_first_chunk::<32>() else {
@@ -253,15 +253,19 @@ impl Recording {
             let Some(content) = contents.get_mut(hash) else {
                 return corrupt(place.offset, "an image is not of this recording");
             };
-            content.extend_from_slice(piece);
-        }
-        for image in &self.header.images {
-            let content = &contents[&image.hash];
-            if content.len() as u64 != image.bytes || *blake3::hash(content).as_bytes() != image.hash {
-                return corrupt(offset, "an image is not what its name says");
+            if !content.pages.write(content.filled, piece) {
+                return corrupt(place.offset, "an image is longer than its name says");
             }
+            content.filled += piece.len() as u64;
+            content.hasher.update(piece);
         }
-        Ok(contents)
+        let wrong = |(hash, content): (&[u8; 32], &Content)| {
+            content.filled != content.pages.len() || content.hasher.finalize() != *hash
+        };
+        if contents.iter().any(wrong) {
+            return corrupt(offset, "an image is not what its name says");
+        }
+        Ok(contents.into_iter().map(|(hash, content)| (hash, content.pages)).collect())
     }
 
     /// What is inside.

@@ -10,7 +10,7 @@ use timebase_replay::chunk::{FAST, Kind, PREAMBLE, Packer, RECORDING, preamble};
 use timebase_replay::live::{Idle, Live, Rules, World, drive};
 use timebase_replay::play::{Played, play};
 use timebase_replay::*;
-use timebase_state::{Digest, Instant};
+use timebase_state::{Digest, Instant, Paged};
 
 fn config() -> Config {
     Config {
@@ -42,7 +42,11 @@ fn noise(bytes: usize) -> Vec<u8> {
 }
 
 fn images() -> Images {
-    Images { kernel: Some(noise(3000)), initrd: Some(vec![7; 9000]), firmware: Some(noise(3000)) }
+    Images {
+        kernel: Some(noise(3000)[..].into()),
+        initrd: Some([7; 9000][..].into()),
+        firmware: Some(noise(3000)[..].into()),
+    }
 }
 
 /// A second passes at every quantum, and keys are typed now and then.
@@ -289,8 +293,11 @@ fn a_growing_recording_can_be_read() {
 fn equal_images_are_stored_once_and_come_back() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("images.tb");
-    let images =
-        Images { kernel: Some(noise(3 << 20)), initrd: Some(Vec::new()), firmware: Some(noise(3 << 20)) };
+    let images = Images {
+        kernel: Some(noise(3 << 20)[..].into()),
+        initrd: Some(Paged::default()),
+        firmware: Some(noise(3 << 20)[..].into()),
+    };
     drop(Recorder::create(&path, &config(), &images, Digest::default(), 1000).unwrap());
     assert!(fs::metadata(&path).unwrap().len() < (3 << 20) + 10_000);
     assert_eq!(Recording::open(&path).unwrap().images().unwrap(), images);

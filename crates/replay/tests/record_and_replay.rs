@@ -30,7 +30,8 @@ fn config(append: &str) -> Config {
 }
 
 fn images() -> Images {
-    Images { kernel: Some((0..40_000u32).map(|n| ((n * n) >> 7) as u8).collect()), ..Images::default() }
+    let kernel: Vec<u8> = (0..40_000u32).map(|n| ((n * n) >> 7) as u8).collect();
+    Images { kernel: Some(kernel[..].into()), ..Images::default() }
 }
 
 /// A world made of pseudo-random choices: what it does is *not* a function of the machine.

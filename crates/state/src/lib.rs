@@ -30,7 +30,7 @@ pub mod random;
 pub mod time;
 mod walks;
 
-pub use paged::{PAGE, Page, Paged};
+pub use paged::{Outline, PAGE, Page, Paged};
 pub use time::{Instant, Ticks};
 pub use timebase_state_derive::State;
 pub use walks::{

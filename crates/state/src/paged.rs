@@ -9,6 +9,7 @@
 //! and the machine see to it.
 
 use alloc::{sync::Arc, vec::Vec};
+use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Bytes of a page.
@@ -64,14 +65,32 @@ impl Clone for Remembered {
 struct Leaf {
     page: Page,
     hash: Remembered,
+    /// No two contents in this process have the same number; 0: it has not been given.
+    version: u64,
 }
 
 impl Leaf {
     /// A page of zeros, which the allocator may have at hand.
     fn zero() -> Arc<Leaf> {
-        // SAFETY: bytes, and a hash that is not known: both are all zero.
+        // SAFETY: bytes, a hash that is not known, a number: all are zero.
         unsafe { Arc::new_zeroed().assume_init() }
     }
+
+    /// The content is about to change.
+    fn renew(&mut self) {
+        // Nobody ever sees the number itself, only whether two are equal.
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        self.version = NEXT.fetch_add(1, Ordering::Relaxed);
+        self.hash.forget();
+    }
+}
+
+/// Which pages a [`Paged`] had at some time, without their contents.
+#[derive(Clone, Default)]
+pub struct Outline {
+    bytes: u64,
+    /// The number of each page that was there, and that of its content; in order.
+    pages: Vec<(u64, u64)>,
 }
 
 #[derive(Clone)]
@@ -94,18 +113,14 @@ impl Node {
     fn hash(&self) -> [u8; 32] {
         match self {
             Node::Leaf(leaf) => leaf.hash.get_or(|| {
-                if leaf.page.0.iter().all(|&byte| byte == 0) {
-                    ZERO_HASH
-                } else {
-                    *blake3::hash(&leaf.page.0).as_bytes()
-                }
+                if leaf.page.0 == ZERO.0 { ZERO_HASH } else { *blake3::hash(&leaf.page.0).as_bytes() }
             }),
             Node::Inner(inner) => inner.hash.get_or(|| {
                 let mut all = [ZERO_HASH; FANOUT];
                 for (hash, child) in all.iter_mut().zip(&inner.children) {
                     *hash = child.as_ref().map_or(ZERO_HASH, Node::hash);
                 }
-                if all.iter().all(|hash| *hash == ZERO_HASH) {
+                if all == [ZERO_HASH; FANOUT] {
                     ZERO_HASH
                 } else {
                     *blake3::hash(all.as_flattened()).as_bytes()
@@ -159,17 +174,7 @@ impl Paged {
 
     /// Page number `index`; None: it is zero (or outside).
     pub fn page(&self, index: u64) -> Option<&Page> {
-        let mut node = self.root.as_ref()?;
-        let mut level = self.levels;
-        loop {
-            match node {
-                Node::Leaf(leaf) => return Some(&leaf.page),
-                Node::Inner(inner) => {
-                    level -= 1;
-                    node = inner.children[Self::child(index, level)].as_ref()?;
-                }
-            }
-        }
+        self.leaf(index).map(|leaf| &leaf.page)
     }
 
     /// The bytes of page `index`.
@@ -212,7 +217,7 @@ impl Paged {
         let here = node.get_or_insert_with(|| Node::Leaf(Leaf::zero()));
         let Node::Leaf(leaf) = here else { unreachable!("levels count the inner nodes") };
         let leaf = Arc::make_mut(leaf);
-        leaf.hash.forget();
+        leaf.renew();
         &mut leaf.page.0
     }
 
@@ -259,19 +264,103 @@ impl Paged {
         self.root.as_ref().map_or(ZERO_HASH, Node::hash)
     }
 
+    /// Grows by `bytes`.
+    pub fn append(&mut self, bytes: &[u8]) {
+        let end = self.bytes;
+        self.bytes += bytes.len() as u64;
+        let levels = Paged::new(self.bytes).levels;
+        while self.levels < levels {
+            self.levels += 1;
+            if let Some(below) = self.root.take() {
+                let mut children = [const { None }; FANOUT];
+                children[0] = Some(below);
+                self.root = Some(Node::Inner(Arc::new(Inner { children, hash: Remembered::default() })));
+            }
+        }
+        self.write(end, bytes);
+    }
+
+    /// The leaf of page `index`; None: it is zero (or outside).
+    fn leaf(&self, index: u64) -> Option<&Arc<Leaf>> {
+        let mut node = self.root.as_ref()?;
+        let mut level = self.levels;
+        loop {
+            match node {
+                Node::Leaf(leaf) => return Some(leaf),
+                Node::Inner(inner) => {
+                    level -= 1;
+                    node = inner.children[Self::child(index, level)].as_ref()?;
+                }
+            }
+        }
+    }
+
+    /// `pages` pages from number `to` on are those of `other` from `from` on, shared until either writes to them.
+    ///
+    /// # Panics
+    /// If they are outside: the caller has checked.
+    pub fn share(&mut self, to: u64, other: &Paged, from: u64, pages: u64) {
+        for n in 0..pages {
+            *self.slot(to + n) = other.leaf(from + n).cloned().map(Node::Leaf);
+        }
+    }
+
+    /// The bytes from `offset` on, at most `bytes` of them, in order and in pieces of at most a page.
+    pub fn pieces(&self, offset: u64, bytes: u64) -> impl Iterator<Item = &[u8]> {
+        let end = offset.saturating_add(bytes).min(self.bytes);
+        let mut at = offset;
+        core::iter::from_fn(move || {
+            let start = (at % PAGE as u64) as usize;
+            let length = (PAGE - start).min(end.checked_sub(at)? as usize);
+            let page = self.page_bytes(at / PAGE as u64);
+            at += length as u64;
+            (length != 0).then(|| &page[start..start + length])
+        })
+    }
+
+    /// At most `bytes` bytes from `offset` on.
+    pub fn copy(&self, offset: u64, bytes: u64) -> Vec<u8> {
+        let mut all = Vec::with_capacity(bytes.min(self.bytes.saturating_sub(offset)) as usize);
+        self.pieces(offset, bytes).for_each(|piece| all.extend_from_slice(piece));
+        all
+    }
+
     /// Numbers of the pages whose content differs, in order. Both must have the same length.
     pub fn changed_pages(&self, other: &Paged) -> Vec<u64> {
         let mut changed = Vec::new();
-        parting(self.root.as_ref(), other.root.as_ref(), self.levels, 0, equal, &mut changed);
+        differing(self.root.as_ref(), other.root.as_ref(), self.levels, 0, &mut changed);
         changed
     }
 
-    /// Numbers of the pages that this and `other` do not share, in order: all that may differ. Compares no content.
-    /// Both must have the same length.
-    pub fn own_pages(&self, other: &Paged) -> Vec<u64> {
-        let mut own = Vec::new();
-        parting(self.root.as_ref(), other.root.as_ref(), self.levels, 0, shared, &mut own);
-        own
+    /// What [`Paged::changed_since`] will need.
+    pub fn outline(&self) -> Outline {
+        let mut pages = Vec::new();
+        each_leaf(self.root.as_ref(), self.levels, 0, &mut |index, leaf| {
+            pages.push((index, leaf.version));
+        });
+        Outline { bytes: self.bytes, pages }
+    }
+
+    /// Numbers of the pages that may have another content than when `before` was taken, in order: all that were to be
+    /// written since. If the length is another one, all that are not zero.
+    pub fn changed_since(&self, before: &Outline) -> Vec<u64> {
+        let known = if self.bytes == before.bytes { &before.pages[..] } else { &[] };
+        let mut known = known.iter().peekable();
+        let mut changed = Vec::new();
+        each_leaf(self.root.as_ref(), self.levels, 0, &mut |index, leaf| {
+            // Those that were there and are zero now.
+            changed
+                .extend(core::iter::from_fn(|| known.next_if(|(old, _)| *old < index)).map(|(old, _)| *old));
+            let same = match known.next_if(|(old, _)| *old == index) {
+                None => leaf.page.0 == ZERO.0,
+                Some((_, version)) => *version == leaf.version,
+            };
+            if !same {
+                changed.push(index);
+            }
+        });
+        changed.extend(known.map(|(old, _)| *old));
+        changed
     }
 
     /// Page `index` is this from now on.
@@ -279,7 +368,8 @@ impl Paged {
     /// # Panics
     /// If `index` is outside: the caller has checked.
     pub fn set_page(&mut self, index: u64, page: &[u8; PAGE]) {
-        let leaf = Leaf { page: Page(*page), hash: Remembered::default() };
+        let mut leaf = Leaf { page: Page(*page), hash: Remembered::default(), version: 0 };
+        leaf.renew();
         *self.slot(index) = Some(Node::Leaf(Arc::new(leaf)));
     }
 
@@ -292,8 +382,45 @@ impl Paged {
     /// Numbers of the pages that are not zero, in order.
     pub fn present_pages(&self) -> Vec<u64> {
         let mut present = Vec::new();
-        parting(self.root.as_ref(), None, self.levels, 0, equal, &mut present);
+        differing(self.root.as_ref(), None, self.levels, 0, &mut present);
         present
+    }
+}
+
+/// Of bytes that are there already.
+impl From<&[u8]> for Paged {
+    fn from(bytes: &[u8]) -> Paged {
+        let mut paged = Paged::default();
+        paged.append(bytes);
+        paged
+    }
+}
+
+/// The same length and content.
+impl PartialEq for Paged {
+    fn eq(&self, other: &Paged) -> bool {
+        self.bytes == other.bytes && self.root_hash() == other.root_hash()
+    }
+}
+
+impl Eq for Paged {}
+
+impl fmt::Debug for Paged {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} bytes in pages", self.bytes)
+    }
+}
+
+fn each_leaf(node: Option<&Node>, level: u32, base: u64, act: &mut impl FnMut(u64, &Leaf)) {
+    match node {
+        None => {}
+        Some(Node::Leaf(leaf)) => act(base, leaf),
+        Some(Node::Inner(inner)) => {
+            for (child, node) in inner.children.iter().enumerate() {
+                let base = base + ((child as u64) << (FANOUT_BITS * (level - 1)));
+                each_leaf(node.as_ref(), level - 1, base, act);
+            }
+        }
     }
 }
 
@@ -308,16 +435,9 @@ fn unshared_below(a: Option<&Node>, b: Option<&Node>) -> u64 {
     }
 }
 
-/// Numbers of the pages at which two trees part, where `same` says what does not.
-fn parting(
-    a: Option<&Node>,
-    b: Option<&Node>,
-    level: u32,
-    base: u64,
-    same: fn(Option<&Node>, Option<&Node>) -> bool,
-    out: &mut Vec<u64>,
-) {
-    if same(a, b) {
+/// Numbers of the pages whose contents differ.
+fn differing(a: Option<&Node>, b: Option<&Node>, level: u32, base: u64, out: &mut Vec<u64>) {
+    if equal(a, b) {
         return;
     }
     if level == 0 {
@@ -326,16 +446,7 @@ fn parting(
     }
     for child in 0..FANOUT {
         let next = base + ((child as u64) << (FANOUT_BITS * (level - 1)));
-        parting(child_of(a, child), child_of(b, child), level - 1, next, same, out);
-    }
-}
-
-/// They are one and the same node.
-fn shared(a: Option<&Node>, b: Option<&Node>) -> bool {
-    match (a, b) {
-        (None, None) => true,
-        (Some(a), Some(b)) => a.same(b),
-        _ => false,
+        differing(child_of(a, child), child_of(b, child), level - 1, next, out);
     }
 }
 

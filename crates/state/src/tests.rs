@@ -150,6 +150,59 @@ fn paged_behaves_as_flat_bytes_and_clones_do_not_see_later_writes() {
 }
 
 #[test]
+fn an_outline_tells_what_changed_without_keeping_it() {
+    let mut seed = 7u64;
+    let mut random = |n: u64| {
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (seed >> 33) % n
+    };
+    let mut paged = Paged::new(300 * 4096);
+    let mut before = (paged.clone(), paged.outline());
+    let mut equal = 0;
+    for step in 0..300 {
+        for _ in 0..random(5) {
+            match random(4) {
+                // Often what is there already.
+                0 => assert!(paged.write(random(300) * 4096, &[random(2) as u8])),
+                1 => paged.set_page(random(300), &[random(2) as u8; 4096]),
+                // As when a machine is restored.
+                2 => paged.share(100, &before.0.clone(), 90, random(20)),
+                _ => _ = paged.root_hash(),
+            }
+        }
+        let (changed, exact) = (paged.changed_since(&before.1), paged.changed_pages(&before.0));
+        assert!(exact.iter().all(|page| changed.contains(page)), "{step}: {exact:?} of {changed:?}");
+        assert!(changed.is_sorted() && changed.len() < 100, "{step}: {changed:?}");
+        equal += usize::from(changed == exact);
+        if step % 3 == 0 {
+            before = (paged.clone(), paged.outline());
+            assert_eq!(paged.changed_since(&before.1), []);
+        }
+    }
+    assert!(equal > 50, "it names pages that nobody wrote");
+    assert_eq!(Paged::new(4096).changed_since(&before.1), [], "a page of another storage");
+}
+
+#[test]
+fn appended_and_shared_bytes_are_those_of_the_file() {
+    let bytes: Vec<u8> = (0..3_000_000u32).map(|n| (n.wrapping_mul(n) >> 9) as u8).collect();
+    let mut file = Paged::default();
+    for piece in bytes.chunks(70_001) {
+        file.append(piece);
+    }
+    assert!(file == Paged::from(&bytes[..]) && file.len() == bytes.len() as u64);
+    assert_eq!(file.copy(0, u64::MAX), bytes);
+    assert_eq!(file.copy(5000, 10_000), bytes[5000..15_000]);
+    assert_eq!(file.copy(2_999_999, 5), bytes[2_999_999..]);
+    assert!(file.copy(3_000_000, 5).is_empty() && file.copy(u64::MAX, 5).is_empty());
+    let mut memory = Paged::new(64 << 20);
+    memory.share(1000, &file, 2, 700);
+    assert!(memory.write(1000 * 4096, &[1, 2, 3]));
+    assert_eq!(memory.copy(1000 * 4096 + 3, 5000), bytes[8195..13_195]);
+    assert_eq!(file.copy(8192, 3), bytes[8192..8195], "the file is not written");
+}
+
+#[test]
 fn a_page_that_became_zero_hashes_as_an_absent_one() {
     let (mut written, fresh) = (Paged::new(1 << 30), Paged::new(1 << 30));
     assert!(written.write(5 << 20, &[1]));

@@ -24,7 +24,7 @@ pub fn session() -> Session {
         threads: 1,
         sockets: 1,
     };
-    let images = Images { kernel: Some(RACE.into()), ..Images::default() };
+    let images = Images { kernel: Some(RACE[..].into()), ..Images::default() };
     let machine = build(&config, &images).map_err(|e| e.0).expect("a machine");
     let end = Position { count: 100_000, sequence: 0 };
     let records = vec![Record { at: end, event: Event::Progress }];

@@ -1,6 +1,6 @@
 //! Memory for host code, and the way in and out of it.
 //!
-//! The memory is mapped twice, once to be written and once to be executed, so that no page is ever both.
+//! The memory is a file that is mapped to be executed, and written as a file is: no page of it is ever writable.
 
 use super::emit::{BUDGET, Code, DONE, EXCHANGED, INTERPRET, LOOK, SLOTS, SLOTS_AT, Shared};
 use super::encode::{BIAS, CODE, JUMPS, NIA, SALT, TRANSLATIONS, VCPU, jump_line, translation_slot};
@@ -8,7 +8,9 @@ use super::float::{BYTES, LIMITS};
 use crate::live::GROUPS;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{AssemblyOffset, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
+use rustix::fd::OwnedFd;
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::io::pwrite;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::mem::offset_of;
 use std::ptr;
@@ -35,7 +37,7 @@ type Enter = unsafe extern "sysv64" fn(registers: *mut u8, budget: u64, entry: E
 
 /// Host code.
 pub struct Native {
-    write: *mut u8,
+    file: OwnedFd,
     execute: *const u8,
     /// Bytes that are taken of the straight code, which stands first, and where what is apart from it ends.
     used: usize,
@@ -55,22 +57,14 @@ impl Native {
     pub fn new() -> Option<Native> {
         let file = memfd_create("timebase-jit", MemfdFlags::CLOEXEC).ok()?;
         ftruncate(&file, ROOM as u64).ok()?;
-        // SAFETY: new mappings of a file that nobody else has.
-        let map = |protection| unsafe {
-            mmap(ptr::null_mut(), ROOM, protection, MapFlags::SHARED, &file, 0)
-                .map(|address| address.cast::<u8>())
-        };
-        let write = map(ProtFlags::READ | ProtFlags::WRITE).ok()?;
-        let Ok(execute) = map(ProtFlags::READ | ProtFlags::EXEC) else {
-            // SAFETY: it was just mapped and nothing points there.
-            let _ = unsafe { munmap(write.cast(), ROOM) };
-            return None;
-        };
-        let execute = execute.cast_const();
+        let protection = ProtFlags::READ | ProtFlags::EXEC;
+        // SAFETY: a new mapping of a file that nobody else has.
+        let execute = unsafe { mmap(ptr::null_mut(), ROOM, protection, MapFlags::SHARED, &file, 0) };
+        let execute = execute.ok()?.cast::<u8>().cast_const();
         let (code, shared, enter) = shared_code(execute as usize)?;
         // SAFETY: the shared code is at `enter`, written just below, before anybody can call it.
         let enter = unsafe { std::mem::transmute::<*const u8, Enter>(execute.wrapping_add(enter)) };
-        let mut native = Native { write, execute, used: 0, used_aside: ASIDE, kept: 0, enter, shared };
+        let mut native = Native { file, execute, used: 0, used_aside: ASIDE, kept: 0, enter, shared };
         native.add(&Code { straight: code, aside: Vec::new() })?;
         native.kept = native.used;
         Some(native)
@@ -92,16 +86,18 @@ impl Native {
             return None;
         }
         let entry = self.execute.wrapping_add(self.used);
-        self.used = self.put(self.used, &code.straight);
-        self.used_aside = self.put(self.used_aside, &code.aside);
+        let straight = self.put(self.used, &code.straight)?;
+        self.used_aside = self.put(self.used_aside, &code.aside)?;
+        self.used = straight;
         Some(entry)
     }
 
-    /// Puts bytes at an offset where there is room for them, and tells where the next ones may stand.
-    fn put(&mut self, at: usize, bytes: &[u8]) -> usize {
-        // SAFETY: there is room; nobody executes what is not there yet.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.write.add(at), bytes.len()) };
-        (at + bytes.len()).next_multiple_of(16)
+    /// Puts bytes at an offset where there is room for them, and tells where the next ones may stand. None: the host has
+    /// no memory for them.
+    fn put(&self, at: usize, bytes: &[u8]) -> Option<usize> {
+        // Nobody executes what is not there yet.
+        let written = pwrite(&self.file, bytes, at as u64).ok()?;
+        (written == bytes.len()).then(|| (at + bytes.len()).next_multiple_of(16))
     }
 
     /// There may be no room for the largest superblock.
@@ -122,9 +118,10 @@ impl Native {
         if offset < self.kept || offset > self.used - 5 {
             return;
         }
-        // SAFETY: within the code that was added.
-        unsafe { self.write.add(offset).write(0xe9) };
-        self.link(old as usize + 1, new);
+        let mut jump = [0xe9; 5];
+        jump[1..].copy_from_slice(&distance(old as usize + 5, new));
+        // If it cannot be written the old code stays, which is as good.
+        self.put(offset, &jump);
     }
 
     /// Makes the jump whose distance stands at `site` lead to `to`.
@@ -133,9 +130,8 @@ impl Native {
         if offset < self.kept || offset > self.used_aside - 4 {
             return;
         }
-        let distance = (to as isize - (site + 4) as isize) as i32;
-        // SAFETY: within the code that was added.
-        unsafe { self.write.add(offset).cast::<i32>().write_unaligned(distance) };
+        // If it cannot be written the jump leads back, as before.
+        self.put(offset, &distance(site + 4, to));
     }
 
     /// Runs code.
@@ -160,12 +156,14 @@ impl Native {
 
 impl Drop for Native {
     fn drop(&mut self) {
-        // SAFETY: both were mapped with this size, and nothing runs there.
-        unsafe {
-            let _ = munmap(self.write.cast(), ROOM);
-            let _ = munmap(self.execute.cast_mut().cast(), ROOM);
-        }
+        // SAFETY: it was mapped with this size, and nothing runs there.
+        let _ = unsafe { munmap(self.execute.cast_mut().cast(), ROOM) };
     }
+}
+
+/// What a jump that ends at `from` needs to lead to `to`.
+fn distance(from: usize, to: Entry) -> [u8; 4] {
+    ((to as isize - from as isize) as i32).to_le_bytes()
 }
 
 /// The code that all superblocks share, which will stand at `base`: its places, and the offset of the way in.

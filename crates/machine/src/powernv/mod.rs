@@ -21,8 +21,8 @@ use timebase_cpu::{Clock, Exit, Model, Vcpu};
 use timebase_devices::bmc::Power;
 use timebase_devices::{Bmc, Rtc};
 use timebase_isa::decode::Decoder;
-use timebase_memory::{Memory, Writer};
-use timebase_state::{Instant, State};
+use timebase_memory::Memory;
+use timebase_state::{Instant, Paged, State};
 use topology::Topology;
 
 /// Where threads begin.
@@ -88,21 +88,24 @@ fn topology(config: &Config) -> Topology {
 
 /// Whether this may be what threads find at address 0: it is no file of another kind, and has an instruction where they
 /// enter.
-fn may_be_firmware(firmware: &[u8], model: Model) -> bool {
-    let entry = ENTRY as usize;
-    let Some(head @ [.., a, b, c, d]) = firmware.get(..entry + 4) else { return false };
+fn may_be_firmware(firmware: &Paged, model: Model) -> bool {
+    let head = firmware.copy(0, ENTRY + 4);
+    let Some((_, &word)) = head.split_last_chunk::<4>().filter(|_| firmware.len() >= ENTRY + 4) else {
+        return false;
+    };
     let is_text = head.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
     let decoder = Decoder::new(model.level());
-    let ops = decoder.decode(u32::from_be_bytes([*a, *b, *c, *d]).into());
-    !firmware.starts_with(b"\x7fELF") && !is_text && decoder.entries()[ops.op as usize].name != "illegal"
+    let ops = decoder.decode(u32::from_be_bytes(word).into());
+    !head.starts_with(b"\x7fELF") && !is_text && decoder.entries()[ops.op as usize].name != "illegal"
 }
 
 /// Refuses what the firmware would start as if it were code. It knows ELF; anything else is code from its first byte.
-fn may_be_kernel(kernel: &[u8]) -> Result<(), String> {
-    if kernel.starts_with(b"\x7fELF") {
+fn may_be_kernel(kernel: &Paged) -> Result<(), String> {
+    let head = kernel.copy(0, 4);
+    if head.starts_with(b"\x7fELF") {
         return image::parse(kernel).map(|_| ());
     }
-    if kernel.starts_with(&[0x1f, 0x8b]) {
+    if head.starts_with(&[0x1f, 0x8b]) {
         return Err("it is compressed by gzip, which the firmware does not undo; give a vmlinux".into());
     }
     Ok(())
@@ -135,11 +138,11 @@ impl Board {
     }
 
     /// Puts an image into memory.
-    fn place(&mut self, what: &str, address: u64, bytes: &[u8]) -> Result<(), ConfigError> {
-        self.memory.store(address, bytes, Writer::Other).map_err(|_| {
+    fn place(&mut self, what: &str, address: u64, content: &Paged) -> Result<(), ConfigError> {
+        self.memory.place(address, content, 0, content.len()).map_err(|_| {
             ConfigError(format!(
                 "{what}: it needs memory up to {:#x}, there is {:#x}: use a larger --memory",
-                address.saturating_add(bytes.len() as u64),
+                address.saturating_add(content.len()),
                 self.memory.bytes()
             ))
         })
@@ -216,27 +219,27 @@ impl chassis::Board for Board {
                 "firmware: it is no boot image that begins at address 0; give skiboot's skiboot.lid".into(),
             ));
         }
-        if firmware.len() as u64 > TREE {
+        if firmware.len() > TREE {
             return Err(ConfigError(format!("firmware: it is larger than {} MiB", TREE >> 20)));
         }
         self.place("firmware", 0, firmware)?;
         if let Some(kernel) = &images.kernel {
             may_be_kernel(kernel).map_err(|why| ConfigError(format!("kernel: {why}")))?;
-            if images.initrd.is_some() && kernel.len() as u64 > INITRD - KERNEL {
+            if images.initrd.is_some() && kernel.len() > INITRD - KERNEL {
                 return Err(ConfigError("kernel: it is so large that no initrd fits behind it".into()));
             }
             self.place("kernel", KERNEL, kernel)?;
         }
-        let initrd = images.initrd.as_ref().map(|initrd| (INITRD, INITRD + initrd.len() as u64));
-        if let Some(bytes) = &images.initrd {
-            self.place("initrd", INITRD, bytes)?;
+        let initrd = images.initrd.as_ref().map(|initrd| (INITRD, INITRD + initrd.len()));
+        if let Some(content) = &images.initrd {
+            self.place("initrd", INITRD, content)?;
         }
         Ok(initrd)
     }
 
     fn start(&mut self, config: &Config, initrd: &Option<(u64, u64)>) -> Result<(), ConfigError> {
         let tree = describe::tree(config, self.model, self.topology, *initrd).flatten(&[]);
-        self.place("device tree", TREE, &tree)?;
+        self.place("device tree", TREE, &tree[..].into())?;
         for slot in &mut self.cpu {
             slot.vcpu.regs.nia = ENTRY;
             slot.vcpu.regs.gpr[3] = TREE;

@@ -11,7 +11,7 @@ mod rtas;
 pub use hcall::status_name;
 
 use crate::chassis::{self, Activity, Chassis, Request};
-use crate::image::{self, KERNEL_BASE, Program};
+use crate::image::{self, KERNEL_BASE, Program, Segment};
 use crate::observe::{Operation, Routed};
 use crate::schedule::Schedule;
 use crate::tree::Tree;
@@ -21,8 +21,8 @@ use open_firmware::OpenFirmware;
 use timebase_cpu::bits::{lpcr, msr};
 use timebase_cpu::{Bus, BusError, Clock, Exit, Model, Partition, Vcpu};
 use timebase_devices::{Controller, Nvram, Rtc, Vty, Xics, Xive, xics};
-use timebase_memory::{Memory, PAGE, Writer};
-use timebase_state::{Instant, State};
+use timebase_memory::{Memory, PAGE};
+use timebase_state::{Instant, Paged, State};
 
 /// Interrupt of environmental and power warnings.
 const IRQ_EPOW: u32 = 0x1000;
@@ -349,22 +349,29 @@ impl Board {
         })
     }
 
-    /// Puts an image's bytes into memory.
+    /// There is memory for `bytes` bytes at `address`.
+    fn check_room(&self, what: &str, address: u64, bytes: u64) -> Result<(), ConfigError> {
+        let (end, room) = (address.saturating_add(bytes), self.memory.bytes());
+        if end > room {
+            return Err(ConfigError(format!(
+                "{what}: it needs memory up to {end:#x}, there is {room:#x}: use a larger --memory"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Puts `bytes` bytes of `content` from `offset` on into memory.
     fn place(
         &mut self,
         what: &str,
         address: u64,
-        bytes: &[u8],
-        memory_bytes: u64,
+        content: &Paged,
+        offset: u64,
+        bytes: u64,
     ) -> Result<(), ConfigError> {
-        let room = self.memory.bytes();
-        let fits = address.checked_add(memory_bytes).is_some_and(|end| end <= room);
-        if !fits || self.memory.store(address, bytes, Writer::Other).is_err() {
-            return Err(ConfigError(format!(
-                "{what}: it needs memory up to {:#x}, there is {room:#x}: use a larger --memory",
-                address.saturating_add(memory_bytes)
-            )));
-        }
+        self.check_room(what, address, bytes)?;
+        // It fits.
+        let _ = self.memory.place(address, content, offset, bytes);
         Ok(())
     }
 
@@ -374,10 +381,10 @@ impl Board {
         let initrd = self.load_initrd(images, end)?;
         let end = end.max(initrd.1);
         // Firmware, its tables and the flattened tree need some room beside the images.
-        self.place("kernel and initrd", end, &[], ROOM)?;
+        self.check_room("kernel and initrd", end, ROOM)?;
         if let Firmware::Image = config.firmware {
             let rom = images.firmware.as_ref().ok_or_else(|| ConfigError("no firmware image".into()))?;
-            self.place("firmware", 0, rom, rom.len() as u64)?;
+            self.place("firmware", 0, rom, 0, rom.len())?;
         }
         Ok(Loaded { kernel, initrd, end })
     }
@@ -424,27 +431,28 @@ impl Board {
 
     /// Loads the kernel, if there is one.
     fn load_kernel(&mut self, images: &Images) -> Result<Option<Program>, ConfigError> {
-        let Some(bytes) = &images.kernel else { return Ok(None) };
-        let kernel = image::parse(bytes).map_err(|why| ConfigError(format!("kernel: {why}")))?;
-        for segment in &kernel.segments {
-            self.place("kernel", segment.address, segment.bytes, segment.memory_bytes)?;
+        let Some(content) = &images.kernel else { return Ok(None) };
+        let kernel = image::parse(content).map_err(|why| ConfigError(format!("kernel: {why}")))?;
+        for &Segment { address, offset, bytes, memory_bytes } in &kernel.segments {
+            self.check_room("kernel", address, memory_bytes)?;
+            self.place("kernel", address, content, offset, bytes)?;
         }
         Ok(Some(kernel.program))
     }
 
     /// Loads the initial RAM disk behind what ends at `end`: where it begins and ends, 0 if there is none.
     fn load_initrd(&mut self, images: &Images, end: u64) -> Result<(u64, u64), ConfigError> {
-        let Some(bytes) = &images.initrd else { return Ok((0, 0)) };
+        let Some(content) = &images.initrd else { return Ok((0, 0)) };
         let base = end.saturating_add(0x2_0000).next_multiple_of(0x1_0000);
-        self.place("initrd", base, bytes, bytes.len() as u64)?;
-        Ok((base, base + bytes.len() as u64))
+        self.place("initrd", base, content, 0, content.len())?;
+        Ok((base, base + content.len()))
     }
 
     /// Puts the flattened tree below `top`.
     fn place_tree(&mut self, top: u64, reserved: &[(u64, u64)]) -> Result<u64, ConfigError> {
         let flat = self.tree.flatten(reserved);
         let address = (top - flat.len() as u64 - PAGE) & !0xffff;
-        self.place("device tree", address, &flat, flat.len() as u64)?;
+        self.place("device tree", address, &flat[..].into(), 0, flat.len() as u64)?;
         Ok(address)
     }
 

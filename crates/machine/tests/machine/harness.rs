@@ -47,12 +47,12 @@ pub fn built(config: &Config, images: Images) -> BoxedMachine {
 }
 
 pub fn machine_with(config: &Config, kernel: &[u8]) -> BoxedMachine {
-    built(config, Images { kernel: Some(kernel.into()), ..Images::default() })
+    built(config, Images { kernel: Some(kernel[..].into()), ..Images::default() })
 }
 
 /// The embedded guest, run by the interpreter alone.
 pub fn interpreted() -> BoxedMachine {
-    let images = Images { kernel: Some(RACE.into()), ..Images::default() };
+    let images = Images { kernel: Some(RACE[..].into()), ..Images::default() };
     build(&config(), &images).map_err(|e| e.0).expect("the configuration is good")
 }
 

@@ -35,7 +35,7 @@ fn elf64_le(address: u64, words: &[u32]) -> Vec<u8> {
 }
 
 fn with_firmware(kernel: Vec<u8>, config: &Config) -> Result<BoxedMachine, ConfigError> {
-    build(config, &Images { kernel: Some(kernel), ..Images::default() })
+    build(config, &Images { kernel: Some(kernel[..].into()), ..Images::default() })
 }
 
 /// Prints the low byte of what this program leaves in r7 (r5 and r6 are used), then waits for ever.
@@ -118,7 +118,7 @@ fn a_boot_rom_is_entered_at_0x100() {
     let mut rom: Vec<u8> = vec![0; 0x100];
     rom.extend(print_r7(&[0x80e3_0000, 0x78e7_4602]).iter().flat_map(|word| word.to_be_bytes()));
     let config = Config { firmware: Firmware::Image, ..config() };
-    let images = Images { firmware: Some(rom), ..Images::default() };
+    let images = Images { firmware: Some(rom[..].into()), ..Images::default() };
     let mut machine = build(&config, &images).map_err(|e| e.0).unwrap();
     assert_eq!(printed(&mut machine), [0xd0]);
 }

@@ -16,7 +16,7 @@ pub fn read(name: &str) -> Vec<u8> {
 fn configured(change: impl Fn(&mut Config)) -> (Config, Images) {
     let mut config = Config { memory_bytes: 1 << 30, append: "console=hvc0 panic=-1".into(), ..config() };
     change(&mut config);
-    (config, Images { kernel: Some(read("vmlinux")), ..Images::default() })
+    (config, Images { kernel: Some(read("vmlinux")[..].into()), ..Images::default() })
 }
 
 fn linux(change: impl Fn(&mut Config)) -> BoxedMachine {
@@ -100,8 +100,11 @@ fn boots_entered_with_the_flattened_tree() {
 #[test]
 fn the_installer_starts_its_userland() {
     let config = Config { memory_bytes: 1 << 30, append: "console=hvc0".into(), ..config() };
-    let images =
-        Images { kernel: Some(read("vmlinux")), initrd: Some(read("initrd.gz")), ..Images::default() };
+    let images = Images {
+        kernel: Some(read("vmlinux")[..].into()),
+        initrd: Some(read("initrd.gz")[..].into()),
+        ..Images::default()
+    };
     let mut machine = built(&config, images);
     until(&mut machine, "Starting system log daemon", 6_000_000_000);
 }
@@ -118,7 +121,11 @@ fn boots_by_firmware_in_the_guest() {
         ..config()
     };
     let rom = std::fs::read(SLOF).unwrap_or_else(|e| panic!("{SLOF}: {e}: run `cargo xtask setup`"));
-    let images = Images { kernel: Some(read("vmlinux")), firmware: Some(rom), ..Images::default() };
+    let images = Images {
+        kernel: Some(read("vmlinux")[..].into()),
+        firmware: Some(rom[..].into()),
+        ..Images::default()
+    };
     let mut machine = built(&config, images);
     let console = until(&mut machine, PANIC, 7_000_000_000);
     for text in ["Welcome to Open Firmware", "client-architecture-support... done", "Using radix MMU"] {
@@ -131,8 +138,11 @@ fn boots_by_firmware_in_the_guest() {
 fn s13_a_shell_reads_the_console_and_reboots_the_machine() {
     let append = "console=hvc0 rdinit=/bin/sh".into();
     let config = Config { memory_bytes: 1 << 30, append, cpus: 2, ..config() };
-    let images =
-        Images { kernel: Some(read("vmlinux")), initrd: Some(read("initrd.gz")), ..Images::default() };
+    let images = Images {
+        kernel: Some(read("vmlinux")[..].into()),
+        initrd: Some(read("initrd.gz")[..].into()),
+        ..Images::default()
+    };
     let mut machine = built(&config, images);
     let limit = 6_000_000_000;
     until(&mut machine, "~ # ", limit);

@@ -19,7 +19,14 @@ fn configured(kernel: Option<Vec<u8>>, change: impl Fn(&mut Config)) -> (Config,
         ..config()
     };
     change(&mut config);
-    (config, Images { kernel, firmware: Some(firmware), ..Images::default() })
+    (
+        config,
+        Images {
+            kernel: kernel.map(|kernel| kernel[..].into()),
+            firmware: Some(firmware[..].into()),
+            ..Images::default()
+        },
+    )
 }
 
 /// A machine whose kernel is `kernel`.
@@ -48,7 +55,7 @@ fn run_to(machine: &mut BoxedMachine, limit: u64) {
 
 #[test]
 fn boots_linux_which_asks_the_management_controller_for_a_reset() {
-    let mut machine = machine(Some(read("vmlinux")), |_| {});
+    let mut machine = machine(Some(read("vmlinux")[..].into()), |_| {});
     let console = until(&mut machine, PANIC, 4_000_000_000);
     let expected = [
         "OPAL v",
@@ -93,7 +100,7 @@ fn boots_linux_which_asks_the_management_controller_for_a_reset() {
 
 #[test]
 fn boots_on_power10() {
-    let mut machine = machine(Some(read("vmlinux")), |c| c.machine = "powernv10".into());
+    let mut machine = machine(Some(read("vmlinux")[..].into()), |c| c.machine = "powernv10".into());
     let console = until(&mut machine, PANIC, 4_000_000_000);
     for text in [
         "POWER10",
@@ -108,7 +115,7 @@ fn boots_on_power10() {
 
 #[test]
 fn boots_with_hash_translation() {
-    let mut machine = machine(Some(read("vmlinux")), |c| c.append += " disable_radix");
+    let mut machine = machine(Some(read("vmlinux")[..].into()), |c| c.append += " disable_radix");
     let console = until(&mut machine, PANIC, 4_000_000_000);
     for text in ["hash-mmu: Initializing hash mmu with SLB", "smp: Brought up"] {
         assert!(console.contains(text), "`{text}` is missing in:\n{console}");
@@ -119,7 +126,7 @@ fn boots_with_hash_translation() {
 /// resets them.
 #[test]
 fn a_thread_stops_and_resets_another_by_direct_controls() {
-    let mut machine = machine(Some(read("vmlinux")), |c| {
+    let mut machine = machine(Some(read("vmlinux")[..].into()), |c| {
         c.machine = "powernv10".into();
         c.append = "console=hvc0".into();
         (c.cpus, c.threads) = (4, 2);
@@ -145,13 +152,13 @@ fn a_thread_stops_and_resets_another_by_direct_controls() {
 
 #[test]
 fn boots_four_cpus() {
-    let mut machine = machine(Some(read("vmlinux")), |c| c.cpus = 4);
+    let mut machine = machine(Some(read("vmlinux")[..].into()), |c| c.cpus = 4);
     until(&mut machine, "smp: Brought up 1 node, 4 CPUs", 4_000_000_000);
 }
 
 #[test]
 fn boots_two_sockets() {
-    let mut machine = machine(Some(read("vmlinux")), |c| {
+    let mut machine = machine(Some(read("vmlinux")[..].into()), |c| {
         (c.cpus, c.sockets, c.memory_bytes) = (2, 2, 2 << 30);
     });
     until(&mut machine, "smp: Brought up 2 nodes, 2 CPUs", 4_000_000_000);
@@ -206,7 +213,7 @@ fn restored_in_a_boot(name: &str, cpus: u32, positions: u64) {
         c.machine = name.into();
         c.cpus = cpus;
     };
-    let kernel = Some(read("vmlinux"));
+    let kernel = Some(read("vmlinux")[..].into());
     // Each stretch is run by both engines.
     let mut straight = machine(kernel.clone(), change);
     restored(&mut straight, &mut interpreted(kernel, change), positions, 1_000_000_000);
@@ -292,7 +299,7 @@ fn what_cannot_be_built_is_refused_in_one_line() {
         assert!(!error.contains('\n'), "{error}");
         error
     };
-    let firmware = |bytes: &[u8]| Images { firmware: Some(bytes.into()), ..Images::default() };
+    let firmware = |bytes: &[u8]| Images { firmware: Some(bytes[..].into()), ..Images::default() };
     assert!(refused(Images::default(), |_| {}).contains("--firmware"));
     assert!(refused(firmware(b"\x7fELF and more"), |_| {}).contains("skiboot.lid"));
     assert!(refused(firmware(&[0; 4096]), |c| c.cpus = 0).contains("CPUs"));

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use timebase_machine::api::Position;
-use timebase_state::{PAGE, Paged, Snapshot};
+use timebase_state::{Outline, PAGE, Paged, Snapshot};
 
 /// Pages in a chunk.
 const TOGETHER: usize = 64;
@@ -22,8 +22,8 @@ pub struct IndexWriter {
     packer: Packer,
     /// Bytes written.
     bytes: u64,
-    /// The bulk storage of the latest checkpoint.
-    latest: Vec<Paged>,
+    /// What the bulk storage of the latest checkpoint was: the guest need not copy its pages for it.
+    latest: Vec<Outline>,
     /// What the console showed up to it, in bytes.
     shown: u64,
     /// Pages written.
@@ -38,7 +38,7 @@ impl IndexWriter {
             file: File::create(path)?,
             packer: Packer::new(level)?,
             bytes: 0,
-            latest: cold.paged.clone(),
+            latest: cold.paged.iter().map(Paged::outline).collect(),
             shown: 0,
             pages: 0,
         };
@@ -92,10 +92,12 @@ impl IndexWriter {
         self.shown += log.text.len() as u64;
         known.number(snapshot.paged.len() as u64);
         for (n, paged) in snapshot.paged.iter().enumerate() {
-            let before = self.latest.get(n).filter(|before| before.len() == paged.len());
-            let before = before.cloned().unwrap_or(Paged::new(paged.len()));
             known.number(paged.len());
-            self.add_pages(paged, &before, &mut known)?;
+            let changed = match self.latest.get(n) {
+                Some(before) => paged.changed_since(before),
+                None => paged.changed_since(&Outline::default()),
+            };
+            self.add_pages(paged, &changed, &mut known)?;
         }
         let pieces = snapshot.small.chunks(PIECE);
         known.number(pieces.len() as u64);
@@ -109,24 +111,18 @@ impl IndexWriter {
             payload.extend_from_slice(piece);
             self.chunk(Kind::Checkpoint, &payload)?;
         }
-        self.latest = snapshot.paged.clone();
+        self.latest = snapshot.paged.iter().map(Paged::outline).collect();
         Ok(())
     }
 
-    /// Writes the pages of `paged` that are others than those `before`.
-    fn add_pages(&mut self, paged: &Paged, before: &Paged, known: &mut Vec<u8>) -> io::Result<()> {
-        static ZERO: [u8; PAGE] = [0; PAGE];
-        fn content(paged: &Paged, index: u64) -> &[u8; PAGE] {
-            paged.page(index).map_or(&ZERO, |page| &page.0)
-        }
-        let mut own = paged.own_pages(before);
-        own.retain(|&index| content(paged, index) != content(before, index));
-        let groups = own.chunks(TOGETHER);
+    /// Writes these pages of `paged`.
+    fn add_pages(&mut self, paged: &Paged, changed: &[u64], known: &mut Vec<u8>) -> io::Result<()> {
+        let groups = changed.chunks(TOGETHER);
         known.number(groups.len() as u64);
         for group in groups {
             let mut payload = Vec::with_capacity(group.len() * PAGE);
             for &index in group {
-                payload.extend_from_slice(content(paged, index));
+                payload.extend_from_slice(paged.page_bytes(index));
             }
             let place = self.chunk(Kind::Pages, &payload)?;
             self.pages += group.len() as u64;

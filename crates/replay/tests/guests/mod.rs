@@ -7,7 +7,7 @@ use timebase_machine::api::*;
 use timebase_machine::{build, with_compiler};
 use timebase_replay::live::{Idle, World};
 use timebase_replay::{Attention, Ended, Event, Record, Timeline, Watcher};
-use timebase_state::{Digest, Instant};
+use timebase_state::{Digest, Instant, Paged};
 
 const RACE: &[u8] = include_bytes!("../../../../guests/race/race.elf");
 const LATCHES: &[u8] = include_bytes!("../../../../guests/latches/latches.bin");
@@ -16,8 +16,8 @@ const DEBIAN: &str = "/usr/lib/debian-installer/images/12/ppc64el/text/debian-in
 
 pub struct Guest {
     pub config: Config,
-    pub kernel: Option<Vec<u8>>,
-    pub firmware: Option<Vec<u8>>,
+    pub kernel: Option<Paged>,
+    pub firmware: Option<Paged>,
     pub end: u64,
 }
 
@@ -38,7 +38,7 @@ pub fn race(end: u64) -> Guest {
         threads: 1,
         sockets: 1,
     };
-    Guest { config, kernel: Some(RACE.into()), firmware: None, end }
+    Guest { config, kernel: Some(RACE[..].into()), firmware: None, end }
 }
 
 /// The Debian kernel's boot over `end` instructions.
@@ -47,7 +47,7 @@ pub fn debian(cpus: u32, end: u64) -> Guest {
         Config { cpus, memory_bytes: 1 << 30, append: "console=hvc0 panic=-1".into(), ..race(0).config };
     let kernel = std::fs::read(DEBIAN)
         .unwrap_or_else(|e| panic!("{e}: run `cargo xtask setup`, which installs the Debian guest"));
-    Guest { config, kernel: Some(kernel), firmware: None, end }
+    Guest { config, kernel: Some(kernel[..].into()), firmware: None, end }
 }
 
 /// The Debian kernel's boot by skiboot on a bare-metal machine, over `end` instructions.
@@ -56,7 +56,7 @@ pub fn bare_metal(machine: &str, cpus: u32, end: u64) -> Guest {
     let config = Config { machine: machine.into(), firmware: Firmware::Image, ..debian.config };
     let firmware = std::fs::read(SKIBOOT)
         .unwrap_or_else(|e| panic!("{SKIBOOT}: {e}: install the package qemu-system-data"));
-    Guest { config, firmware: Some(firmware), ..debian }
+    Guest { config, firmware: Some(firmware[..].into()), ..debian }
 }
 
 /// Two cores of a bare-metal machine whose firmware does nothing but set and clear latches of exceptions.
@@ -68,7 +68,7 @@ pub fn latches(end: u64) -> Guest {
         memory_bytes: 512 << 20,
         ..race(0).config
     };
-    Guest { config, kernel: None, firmware: Some(LATCHES.into()), end }
+    Guest { config, kernel: None, firmware: Some(LATCHES[..].into()), end }
 }
 
 impl Guest {

@@ -56,7 +56,7 @@ pub fn build(config: &Config, images: Images) -> Result<BoxedMachine, ConfigErro
         shown: 0,
         ram: Paged::new(config.memory_bytes),
         config: config.clone(),
-        kernel: images.kernel.unwrap_or_default(),
+        kernel: images.kernel.map_or_else(Vec::new, |kernel| kernel.copy(0, kernel.len())),
         pending: Vec::new(),
         quantum: u64::MAX,
     };
