@@ -59,6 +59,7 @@ mod jit {
             // What the emitted code takes for granted.
             let host = std::is_x86_feature_detected!("lzcnt")
                 && std::is_x86_feature_detected!("bmi1")
+                && std::is_x86_feature_detected!("bmi2")
                 && std::is_x86_feature_detected!("popcnt");
             if !host {
                 return None;

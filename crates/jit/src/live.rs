@@ -8,6 +8,8 @@ use timebase_isa::Reg;
 pub struct Lives {
     /// The last node at which each one is needed; 0 if at none. The end counts as one past the last node.
     pub last: Vec<u32>,
+    /// At this node some value is needed for the last time.
+    pub ends: Vec<bool>,
     /// A lazy node that another one is made from.
     pub eager: Vec<bool>,
     /// A sum that only an access needs, as its address.
@@ -198,5 +200,7 @@ pub fn lives(nodes: &[Node], block: &Superblock) -> Lives {
             }
         }
     }
-    Lives { last, eager, folded, group: groups(nodes) }
+    let mut ends = vec![false; nodes.len() + 1];
+    last.iter().for_each(|&last| ends[last as usize] = true);
+    Lives { last, ends, eager, folded, group: groups(nodes) }
 }

@@ -178,7 +178,9 @@ pub struct Emitter<'a> {
     pub locked: u16,
     /// Guest registers that are written aside by this node: nothing is to be kept in their places.
     pub lost: [u8; 3],
-    writes: Vec<(u8, Id)>,
+    /// What is to be written to which guest register, and where it is; None: it is to be made, or is in another one's place.
+    writes: Vec<(u8, Id, Option<Place>)>,
+    /// Where what those are made of is.
     places: Vec<(Id, Place)>,
     /// Of each node: the number of the snapshot that noted it last.
     noted: Vec<u32>,
@@ -376,7 +378,7 @@ impl Emitter<'_> {
             }
             // What is needed there for the last time still has its register.
             self.take_budget(number, rest);
-            self.release();
+            self.release_dead();
         }
         for at in first..segment.nodes.end {
             written = self.write_registers(written, at);
@@ -514,8 +516,11 @@ impl Emitter<'_> {
                 let guest = word * 64 + left.trailing_zeros() as usize;
                 left &= left - 1;
                 let id = self.known.current[guest];
-                self.writes.push((guest as u8, id));
-                self.note(id);
+                let place = self.place(id).filter(|place| !matches!(place, Place::Home(_)));
+                self.writes.push((guest as u8, id, place));
+                if place.is_none() {
+                    self.note(id);
+                }
             }
         }
         Registers { writes: writes..self.writes.len(), places: places..self.places.len() }
@@ -539,11 +544,9 @@ impl Emitter<'_> {
         let all_places = std::mem::take(&mut self.places);
         let writes = &all_writes[registers.writes.clone()];
         let places = &all_places[registers.places.clone()];
-        let find = |id: Id| places.iter().find(|(node, _)| *node == id).map(|(_, place)| *place);
-        let direct = |place: Option<Place>| !matches!(place, None | Some(Place::Home(_)));
         // First what is made from what memory still has; it must not overwrite what others are made of.
         let mut exchanged = Vec::new();
-        for &(guest, id) in writes.iter().filter(|(_, id)| !direct(find(*id))) {
+        for &(guest, id, _) in writes.iter().filter(|(_, _, place)| place.is_none()) {
             self.evaluate(id, Some(places));
             if places.iter().any(|(_, place)| *place == Place::Home(guest)) {
                 self.with_memory(STORE, RAX, 4, EXCHANGED_AT + 8 * exchanged.len() as i32);
@@ -559,15 +562,15 @@ impl Emitter<'_> {
             self.with_memory(LOAD, RAX, 4, EXCHANGED_AT + 8 * number as i32);
             self.with_field(STORE, RAX, home(guest));
         }
-        for &(guest, id) in writes {
-            match find(id) {
+        for &(guest, _, place) in writes {
+            match place {
                 Some(Place::Register(register)) => self.with_field(STORE, register, home(guest)),
                 Some(Place::Constant(k)) if fits(k) => self.store_constant(home(guest), k as i32),
-                Some(place) if direct(Some(place)) => {
+                Some(place) => {
                     self.fetch(RAX, place);
                     self.with_field(STORE, RAX, home(guest));
                 }
-                _ => {}
+                None => {}
             }
         }
         self.writes = all_writes;

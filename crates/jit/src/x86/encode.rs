@@ -161,6 +161,25 @@ impl Emitter<'_> {
         if short { self.code.push_i8(k as i8) } else { self.code.push_i32(k) }
     }
 
+    /// register := 1 if the condition holds, else 0: setcc, movzx.
+    pub fn set_if(&mut self, condition: u8, register: u8) {
+        // The lower bytes of rsi, rdi need a prefix to be named.
+        if register >= 4 {
+            self.code.push(0x40 | register >> 3);
+        }
+        self.code.extend(&[0x0f, 0x90 | condition, 0xc0 | register & 7]);
+        if register >= 4 {
+            self.code.push(0x40 | (register >> 3) << 2 | register >> 3);
+        }
+        self.code.extend(&[0x0f, 0xb6, 0xc0 | (register & 7) << 3 | register & 7]);
+    }
+
+    /// register := other if the condition holds: cmovcc.
+    pub fn move_if(&mut self, condition: u8, register: u8, other: u8) {
+        self.code.push(0x48 | (register >> 3) << 2 | other >> 3);
+        self.code.extend(&[0x0f, 0x40 | condition, 0xc0 | (register & 7) << 3 | other & 7]);
+    }
+
     /// register := other.
     pub fn copy(&mut self, register: u8, other: u8) {
         if register != other {

@@ -167,6 +167,15 @@ impl Emitter<'_> {
 
     /// Registers whose values are not needed after this node are free.
     pub fn release(&mut self) {
+        let at = self.at as usize;
+        // For most nodes there are none: what one has made is needed, and no other value for the last time.
+        if self.lives.ends[at] || self.lives.last[at] == 0 {
+            self.release_dead();
+        }
+    }
+
+    /// The same whatever is known of this node.
+    pub fn release_dead(&mut self) {
         for register in POOL {
             let id = self.known.holds[register as usize];
             if id != Id::NONE && !self.lives(id) {
@@ -194,6 +203,14 @@ impl Emitter<'_> {
             return register;
         }
         let place = self.place(id);
+        if place.is_none() && matches!(self.nodes[id.at()].op, Op::Test(_) | Op::Bit) {
+            let condition = self.condition(id, None);
+            // Moves leave the flags alone.
+            let register = self.room(false);
+            self.set_if(condition, register);
+            self.hold(id, register);
+            return register;
+        }
         if place.is_none() {
             self.evaluate(id, None);
         }
@@ -354,8 +371,7 @@ impl Emitter<'_> {
             }
             Op::Test(_) | Op::Bit => {
                 let condition = self.condition(id, places);
-                // setcc al; movzx eax, al
-                self.code.extend(&[0x0f, 0x90 | condition, 0xc0, 0x0f, 0xb6, 0xc0]);
+                self.set_if(condition, RAX);
             }
             _ => self.fail(),
         }
@@ -411,9 +427,9 @@ impl Emitter<'_> {
                     }
                     None => {
                         let b = self.need(node.b);
-                        self.copy(RAX, a);
-                        dynasm!(self.code; .arch x64; imul rax, Rq(b));
-                        self.result_is_rax();
+                        let (d, a, b) = self.either(node, a, b);
+                        self.copy(d, a);
+                        dynasm!(self.code; .arch x64; imul Rq(d), Rq(b));
                     }
                 }
             }
@@ -430,6 +446,16 @@ impl Emitter<'_> {
     fn small(&self, id: Id) -> Option<i32> {
         let node = &self.nodes[id.at()];
         (node.op == Op::Const && fits(node.k)).then_some(node.k as i32)
+    }
+
+    /// A register for the present node's value, and those of its operands, of which the first may be the same: the one
+    /// that is free afterwards gives it.
+    fn either(&mut self, node: Node, a: u8, b: u8) -> (u8, u8, u8) {
+        if self.lives(node.a) && !self.lives(node.b) {
+            (self.result(node.b), b, a)
+        } else {
+            (self.result(node.a), a, b)
+        }
     }
 
     /// add, sub, and, or, xor.
@@ -475,9 +501,8 @@ impl Emitter<'_> {
         } else {
             self.need(node.b)
         };
-        // The operand whose register is free afterwards gives it.
-        let swapped = opcode != SUB && b != RCX && self.lives(node.a) && !self.lives(node.b);
-        let (d, a, b) = if swapped { (self.result(node.b), b, a) } else { (self.result(node.a), a, b) };
+        let (d, a, b) =
+            if opcode == SUB || b == RCX { (self.result(node.a), a, b) } else { self.either(node, a, b) };
         if opcode == ADD && d != a {
             dynasm!(self.code; .arch x64; lea Rq(d), [Rq(a) + Rq(b)]);
         } else {
@@ -498,16 +523,24 @@ impl Emitter<'_> {
             return self.shift(extension, d, count, wide);
         }
         let b = self.need(node.b);
-        self.copy(RCX, b);
-        self.copy(RAX, a);
-        match (extension, wide) {
-            (0, false) => dynasm!(self.code; .arch x64; rol eax, cl; mov eax, eax),
-            (0, true) => dynasm!(self.code; .arch x64; rol rax, cl),
-            (4, _) => dynasm!(self.code; .arch x64; shl rax, cl),
-            (5, _) => dynasm!(self.code; .arch x64; shr rax, cl),
-            _ => dynasm!(self.code; .arch x64; sar rax, cl),
+        if extension == 0 {
+            self.copy(RCX, b);
+            let d = self.result(node.a);
+            if wide {
+                self.copy(d, a);
+                dynasm!(self.code; .arch x64; rol Rq(d), cl);
+            } else {
+                self.with_register(LOAD, d, a, false);
+                dynasm!(self.code; .arch x64; rol Rd(d), cl);
+            }
+            return;
         }
-        self.result_is_rax();
+        let d = self.result(node.a);
+        match extension {
+            4 => dynasm!(self.code; .arch x64; shlx Rq(d), Rq(a), Rq(b)),
+            5 => dynasm!(self.code; .arch x64; shrx Rq(d), Rq(a), Rq(b)),
+            _ => dynasm!(self.code; .arch x64; sarx Rq(d), Rq(a), Rq(b)),
+        }
     }
 
     /// High products and quotients.
@@ -543,10 +576,14 @@ impl Emitter<'_> {
     fn select(&mut self, node: Node) {
         let (yes, no) = (self.need(node.a), self.need(node.b));
         let condition = self.condition(node.c, None);
-        // The flags hold: nothing but moves from here.
-        dynasm!(self.code; .arch x64; mov rax, Rq(no));
-        // cmovcc rax, yes
-        self.code.extend(&[0x48 | yes >> 3, 0x0f, 0x40 | condition, 0xc0 | yes & 7]);
-        self.result_is_rax();
+        // The flags hold: nothing but moves from here. Either operand's register may become the result's.
+        let (d, other, condition) = if self.lives(node.b) && !self.lives(node.a) {
+            (self.result(node.a), no, condition ^ 1)
+        } else {
+            let d = self.result(node.b);
+            self.copy(d, no);
+            (d, yes, condition)
+        };
+        self.move_if(condition, d, other);
     }
 }
