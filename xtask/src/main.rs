@@ -24,7 +24,8 @@ cargo xtask COMMAND
   fuzz [SECS]  feed the gdb server with hostile bytes (cargo-fuzz; default 60 seconds)
   bench [N]    boots and workloads here and on the peer in turn, N rounds (3); `--write` keeps the table in docs;
                `bench growth`: how speed changes with vCPUs, memory, code and interrupts;
-               `bench powernv`: boots of bare-metal machines
+               `bench powernv`: boots of bare-metal machines;
+               `bench cost`: what recording, the host's memory and compiling cost
   kvm FOLDER   Linux's KVM starts a guest on bare-metal machines; FOLDER has kvm.ko and kvm-hv.ko of the guest's kernel
 ";
 

@@ -26,6 +26,9 @@ pub struct Report {
     pub virtual_seconds: f64,
     /// Processor time of this process, user and system.
     pub host_cpu_seconds: f64,
+    /// Memory of this process that was resident at most, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_memory_bytes: Option<u64>,
     /// Million instructions per second of processor time.
     pub mips: f64,
     /// What ran the guest's instructions.
@@ -67,6 +70,7 @@ impl Report {
             },
             virtual_seconds: outcome.now.ticks() as f64 / timebase_state::time::TICKS_PER_SECOND as f64,
             host_cpu_seconds: cpu,
+            host_memory_bytes: timebase_host::memory::most_resident(),
             mips: outcome.at.count as f64 / cpu.max(1e-9) / 1e6,
             engine: machine.engine(),
             digests_compared,

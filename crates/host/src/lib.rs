@@ -6,6 +6,7 @@
 pub mod allocator;
 pub mod clock;
 pub mod keyboard;
+pub mod memory;
 pub mod pace;
 pub mod parallel;
 pub mod progress;

@@ -4,6 +4,7 @@
 //! one after the other.
 
 mod bare_metal;
+mod cost;
 mod growth;
 mod measure;
 pub mod workloads;
@@ -184,7 +185,7 @@ fn works(times: &Times) -> String {
 }
 
 /// Runs the tables; `arguments`: number of rounds (default 3), `growth` for the tables of how speed changes with size,
-/// `powernv` for that of bare-metal boots, and `--write` to keep the result in docs/benchmarks.md.
+/// `powernv` for that of bare-metal boots, `cost` for what recording, memory and compiling cost, and `--write` to keep the result in docs/benchmarks.md.
 pub fn bench(arguments: &[String]) -> Outcome {
     let given = |what: &str| arguments.iter().any(|argument| argument == what);
     let rounds: usize = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(3);
@@ -195,6 +196,8 @@ pub fn bench(arguments: &[String]) -> Outcome {
     let mut bench = Bench { directory, ram_disk, native, times: Times::default() };
     let (section, table) = if given("growth") {
         ("Growth", growth::growth(&bench)?)
+    } else if given("cost") {
+        (cost::SECTION, cost::cost(&bench, rounds)?)
     } else if given("powernv") {
         let mut histories = bare_metal::Histories::default();
         for _ in 0..rounds {
@@ -237,6 +240,10 @@ fn write(section: &str, rounds: usize, table: &str) -> Outcome {
                      beside the boot\nis in its noise."
                 .to_string()
         }
+        cost::SECTION => format!(
+            "Made by `cargo xtask bench cost {rounds} --write`: {rounds} rounds in turn, medians. Guest: the Debian\n\
+             installer's kernel, 1 GiB, power9, one vCPU."
+        ),
         BARE_METAL => format!(
             "Made by `cargo xtask bench powernv {rounds} --write`: in turn, medians of {rounds} rounds. A boot by\n\
              skiboot to the VFS panic, 2 GiB, one vCPU, CPU seconds (user and system). The peer has no snapshot at the\n\

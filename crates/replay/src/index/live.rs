@@ -10,8 +10,8 @@ use std::path::Path;
 use timebase_machine::api::{Machine, Position};
 use timebase_state::Snapshot;
 
-/// Instructions that pay for a page: it is copied, compared, packed and written, which is then about 2 % of the run.
-/// Counted in instructions, the distances follow from the run alone.
+/// Instructions that pay for a page, before it is packed and written, which is then about 2 % of the run. Counted in
+/// instructions, the distances follow from the run alone.
 const INSTRUCTIONS_PER_PAGE: u64 = 400_000;
 /// Instructions from one checkpoint to the next, while recording: after each, pages are copied anew when written.
 pub const LIVE_GAP: u64 = 300_000_000;
@@ -27,8 +27,8 @@ pub struct Indexer {
     lineage: Lineage,
     /// When the next checkpoint is made.
     due: u64,
-    /// When the next one is written.
-    write_due: u64,
+    /// What was executed until then has paid for what is written.
+    paid: u64,
     /// Checkpoints that were not written, latest last.
     recent: VecDeque<Recent>,
     /// What the console showed since the latest that was written.
@@ -58,7 +58,7 @@ impl Indexer {
             gap,
             lineage,
             due: gap,
-            write_due: gap,
+            paid: 0,
             recent: VecDeque::new(),
             log: ConsoleLog::default(),
             logged: 0,
@@ -81,18 +81,18 @@ impl Indexer {
         let at = machine.position();
         self.take(machine, transcript);
         self.due = at.count.saturating_add(self.gap);
-        if at.count < self.write_due {
+        // The oldest, so that there are always some at hand before the present position.
+        let Some(oldest) = self.recent.front() else { return };
+        let cost = self.writer.would_add(&oldest.snapshot).saturating_mul(INSTRUCTIONS_PER_PAGE);
+        if at.count - self.paid < cost {
             return;
         }
-        let before = self.writer.pages();
-        // The oldest, so that there are always some at hand before the present position.
+        self.paid = at.count;
         if let Some(oldest) = self.recent.pop_front() {
             self.write(&oldest);
         }
-        let cost = (self.writer.pages() - before).saturating_mul(INSTRUCTIONS_PER_PAGE);
-        self.write_due = at.count.saturating_add(cost.max(self.gap));
         if self.error.is_some() || self.writer.bytes() > DEFAULT_SIZE {
-            (self.due, self.write_due) = (u64::MAX, u64::MAX);
+            self.due = u64::MAX;
         }
     }
 

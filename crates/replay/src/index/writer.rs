@@ -26,8 +26,6 @@ pub struct IndexWriter {
     latest: Vec<Outline>,
     /// What the console showed up to it, in bytes.
     shown: u64,
-    /// Pages written.
-    pages: u64,
 }
 
 impl IndexWriter {
@@ -40,7 +38,6 @@ impl IndexWriter {
             bytes: 0,
             latest: cold.paged.iter().map(Paged::outline).collect(),
             shown: 0,
-            pages: 0,
         };
         writer.file.write_all(&chunk::preamble(chunk::INDEX))?;
         writer.bytes = chunk::PREAMBLE as u64;
@@ -63,9 +60,15 @@ impl IndexWriter {
         self.bytes
     }
 
-    /// How many pages there are in it.
-    pub fn pages(&self) -> u64 {
-        self.pages
+    /// How many pages would be written for this checkpoint.
+    pub fn would_add(&self, snapshot: &Snapshot) -> u64 {
+        (0..snapshot.paged.len()).map(|n| self.changed(snapshot, n).len() as u64).sum()
+    }
+
+    /// The pages of bulk storage `n` that are others than those of the latest checkpoint.
+    fn changed(&self, snapshot: &Snapshot, n: usize) -> Vec<u64> {
+        let nothing = Outline::default();
+        snapshot.paged[n].changed_since(self.latest.get(n).unwrap_or(&nothing))
     }
 
     fn chunk(&mut self, kind: Kind, payload: &[u8]) -> io::Result<Place> {
@@ -93,10 +96,7 @@ impl IndexWriter {
         known.number(snapshot.paged.len() as u64);
         for (n, paged) in snapshot.paged.iter().enumerate() {
             known.number(paged.len());
-            let changed = match self.latest.get(n) {
-                Some(before) => paged.changed_since(before),
-                None => paged.changed_since(&Outline::default()),
-            };
+            let changed = self.changed(snapshot, n);
             self.add_pages(paged, &changed, &mut known)?;
         }
         let pieces = snapshot.small.chunks(PIECE);
@@ -125,7 +125,6 @@ impl IndexWriter {
                 payload.extend_from_slice(paged.page_bytes(index));
             }
             let place = self.chunk(Kind::Pages, &payload)?;
-            self.pages += group.len() as u64;
             encode_place(place, known);
             known.number(group.len() as u64);
             let mut last = 0;
