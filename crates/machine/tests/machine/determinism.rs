@@ -1,7 +1,7 @@
 //! The one law, on the embedded guest: the state at instruction N depends on nothing but configuration and inputs.
 
 use crate::harness::{RACE, Random, config, elf, finish, interpreted, machine, machine_with, run_to};
-use timebase_machine::{Firmware, Stop};
+use timebase_machine::{Firmware, Images, Stop};
 
 #[test]
 fn two_runs_are_equal() {
