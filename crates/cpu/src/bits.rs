@@ -136,9 +136,11 @@ pub mod mmcr0 {
     pub const CC56RUN: u64 = 0x100;
     /// An alert has occurred.
     pub const PMAO: u64 = 0x80;
+    /// Freeze PMC1 to PMC4.
+    pub const FC14: u64 = 0x20;
     /// Freeze PMC5 and PMC6.
     pub const FC56: u64 = 0x10;
-    /// Freeze while the run latch is 0.
+    /// Freeze PMC1 to PMC4 while the run latch is 0.
     pub const FCWAIT: u64 = 2;
     /// Freeze in hypervisor state.
     pub const FCHV: u64 = 1;

@@ -86,6 +86,7 @@ impl Vcpu {
         self.regs.msr & msr::TE != 0
             || self.spr.ciabr & ciabr::STATE != 0 && self.breaks()
             || self.records_branches()
+            || self.counts_taken()
             || self.is_compatible_with_less()
             || self.keeps_registers() && !self.hypervisor()
     }

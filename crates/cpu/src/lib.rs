@@ -15,6 +15,7 @@ mod hash;
 mod history;
 pub mod interpreter;
 mod interrupt;
+mod kinds;
 pub mod mmu;
 pub mod observe;
 mod pmu;

@@ -1,18 +1,22 @@
 //! The performance monitor (Power ISA 3.0B Book III chapter 9) and event-based branches (Book II chapter 6).
 //!
-//! Counted exactly: instructions completed (PMC5; selector 0x02 of PMC1 to PMC4, 0xfa of PMC4) and cycles (PMC6; 0x1e,
-//! 0xf0 of PMC1, 0xf4 of PMC2), which are [`CYCLES_PER_TICK`] to a tick of virtual time whatever executes. Nothing is
+//! Counted exactly: instructions completed, cycles, which are [`CYCLES_PER_TICK`] to a tick of virtual time whatever
+//! executes, and completed instructions of some [`kinds`]; [`Vcpu::selected`] has the events. For the first two nothing is
 //! counted per instruction: counters of instructions grow when a run of the vCPU ends, those of cycles are an instant at
-//! which they read 0, and what may change whether they count ends the run. A run does not go beyond the instruction
-//! that makes a counter negative, so an alert is at its exact place.
+//! which they read 0, and what may change whether they count ends the run. While kinds are counted the interpreter
+//! executes, and looks what was in each block that it ran. An attempt adds at most one to a counter, so a run that makes
+//! no more attempts than a counter lacks does not go beyond the instruction that makes it negative: an alert is at its exact
+//! place.
 //!
-//! SIAR is the instruction that comes next when the alert occurs. Left out: all other events, which count 0; SDAR, whose
-//! content SIER says not to be valid; random sampling, thresholding.
+//! SIAR is the instruction that comes next when the alert occurs. All other events count 0: they are of caches, predictors and
+//! pipelines, which are not there. Left out: SDAR, whose content SIER says not to be valid; random sampling, thresholding.
 
 use crate::bits::{bescr, mmcr0, msr};
+use crate::interpreter::Op;
 use crate::interrupt::Pending;
+use crate::kinds::{self, Kinds};
 use crate::spr::facility;
-use crate::{Sprs, Vcpu};
+use crate::{Model, Sprs, Vcpu};
 use timebase_state::{Instant, State};
 
 /// Cycles of a tick of the time base: the processor clock of 1.024 GHz.
@@ -22,6 +26,8 @@ const CYCLE_SHIFT: u32 = 1;
 /// A counter is negative from this value on; they have 32 bits.
 const NEGATIVE: u64 = 1 << 31;
 const COUNTERS: usize = 6;
+/// Those whose event MMCR1 selects, PMC1 to PMC4.
+const SELECTING: usize = 4;
 
 /// SIER: the state and the validity of what was sampled.
 mod sier {
@@ -35,6 +41,8 @@ mod sier {
 enum Event {
     Instructions,
     Cycles,
+    /// Instructions of one of [`kinds`].
+    Kind(u8),
 }
 
 /// What is known of the counters beside the registers.
@@ -47,12 +55,21 @@ pub(crate) struct Pmu {
     /// A bit for each counter of instructions.
     #[cache("made from the registers before each run")]
     instructions: u8,
+    /// The kind of instructions that each counter counts; 0: none.
+    #[cache("made from the registers before each run")]
+    kinds: [u8; SELECTING],
+    /// All of them.
+    #[cache("made from the registers before each run")]
+    any_kind: u8,
     /// What counts, what is recorded or which instructions there are depends on MSR.
     #[cache("made from the registers before each run")]
     by_state: bool,
     /// Attempts of this run that the counters know of.
     #[cache("0 between runs")]
     accounted: u64,
+    /// Attempts of this run whose kinds are counted.
+    #[cache("0 between runs")]
+    sorted: u64,
     /// Attempts since then that completed no instruction.
     #[cache("0 between runs")]
     incomplete: u64,
@@ -109,8 +126,9 @@ impl Vcpu {
             || has(mmcr0::FCHV) && !problem && hypervisor
             || in_problem
             || has(if marked { mmcr0::FCM1 } else { mmcr0::FCM0 })
-            || has(mmcr0::FCWAIT) && !running
-            || has(mmcr0::FC56) && n >= 4
+            || has(mmcr0::FCWAIT) && !running && n < SELECTING
+            || has(mmcr0::FC14) && n < SELECTING
+            || has(mmcr0::FC56) && n >= SELECTING
             || has(mmcr0::TRIGGER) && n >= 1;
         // MMCR2 has nine bits for each counter: S, P0, P1, M1, M0, WAIT, H.
         let own = |bit: usize| spr.mmcr2 >> (63 - 9 * n - bit) & 1 != 0;
@@ -125,13 +143,41 @@ impl Vcpu {
             return None;
         }
         let by_latch = running || has(mmcr0::CC56RUN);
-        match (n, spr.mmcr1 >> (24 - 8 * n.min(3)) & 0xff) {
-            (4, _) => by_latch.then_some(Event::Instructions),
-            (5, _) => by_latch.then_some(Event::Cycles),
-            (_, 0x02) => Some(Event::Instructions),
-            (3, 0xfa) => running.then_some(Event::Instructions),
-            (_, 0x1e) | (0, 0xf0) => Some(Event::Cycles),
-            (1, 0xf4) => running.then_some(Event::Cycles),
+        match n {
+            4 => by_latch.then_some(Event::Instructions),
+            5 => by_latch.then_some(Event::Cycles),
+            _ => self.selected(n),
+        }
+    }
+
+    /// The event that MMCR1 selects for counter `n` of PMC1 to PMC4: its unit, how it is combined with the next one, and its
+    /// number, as they stand in the codes of POWER9's and POWER10's lists of events, and in Linux's.
+    fn selected(&self, n: usize) -> Option<Event> {
+        let control = self.spr.mmcr1;
+        let field = |shift: usize, bits: u64| control >> shift & bits;
+        let code = field(60 - 4 * n, 15) << 12 | field(38 - 2 * n, 3) << 10 | field(24 - 8 * n, 0xff);
+        let running = self.spr.ctrl & 1 != 0;
+        match (n + 1, code) {
+            // PM_INST_CMPL; what is dispatched completes.
+            (_, 0x0002) | (1, 0x00fe) | (2 | 3, 0x00f2) => Some(Event::Instructions),
+            // PM_RUN_INST_CMPL.
+            (4, 0x00fa) => running.then_some(Event::Instructions),
+            // PM_CYC.
+            (_, 0x001e) | (1, 0x00f0) => Some(Event::Cycles),
+            // PM_RUN_CYC.
+            (2, 0x00f4) => running.then_some(Event::Cycles),
+            // PM_BR_CMPL, PM_BR_FIN.
+            (4, 0xd05e) | (1, 0x0068) => Some(Event::Kind(kinds::BRANCH)),
+            (1, 0x0012) if self.model == Model::Power9 => Some(Event::Kind(kinds::BRANCH)),
+            (2, 0xf04a) if self.model == Model::Power10 => Some(Event::Kind(kinds::BRANCH)),
+            // PM_BR_TAKEN_CMPL.
+            (2, 0x00fa) => Some(Event::Kind(kinds::TAKEN)),
+            // PM_LD_REF_L1, PM_LD_CMPL.
+            (1, 0x00fc) | (4, 0x003e) => Some(Event::Kind(kinds::LOAD)),
+            // PM_ST_CMPL, PM_ST_FIN.
+            (2, 0x00f0 | 0x0016) => Some(Event::Kind(kinds::STORE)),
+            // PM_FLOP_CMPL.
+            (1, 0x00f4) => Some(Event::Kind(kinds::FLOAT)),
             _ => None,
         }
     }
@@ -160,10 +206,10 @@ impl Vcpu {
         attempts.saturating_sub(self.pmu.accounted + self.pmu.incomplete)
     }
 
-    /// This run has made `attempts`: those that completed are counted.
+    /// This run has made `attempts`: those that completed are counted, their kinds have been.
     pub fn count_run(&mut self, attempts: u64) {
         let completed = self.completed(attempts);
-        (self.pmu.accounted, self.pmu.incomplete) = (attempts, 0);
+        (self.pmu.accounted, self.pmu.sorted, self.pmu.incomplete) = (attempts, attempts, 0);
         self.spr.ic = self.spr.ic.wrapping_add(completed);
         if self.pmu.instructions != 0 {
             for n in 0..COUNTERS {
@@ -171,6 +217,40 @@ impl Vcpu {
                     let value = counter(&mut self.spr, n);
                     *value = value.wrapping_add(completed) & 0xffff_ffff;
                 }
+            }
+        }
+    }
+
+    /// Kinds of instructions are counted.
+    #[inline(always)]
+    pub(crate) fn counts_kinds(&self) -> bool {
+        self.pmu.any_kind != 0
+    }
+
+    /// It matters which branches are taken.
+    #[inline(always)]
+    pub(crate) fn counts_taken(&self) -> bool {
+        self.pmu.any_kind & kinds::TAKEN != 0
+    }
+
+    /// Counts the kinds of `ops`, which completed after `before` attempts of this run, but for those that are counted.
+    pub(crate) fn count_kinds(&mut self, kinds: &Kinds, ops: &[Op], before: u64) {
+        let counted = self.pmu.sorted.saturating_sub(before) as usize;
+        for op in ops.iter().skip(counted) {
+            let kind = kinds.of(op.number());
+            if kind & self.pmu.any_kind != 0 {
+                self.count_kind(kind);
+            }
+        }
+        self.pmu.sorted = self.pmu.sorted.max(before + ops.len() as u64);
+    }
+
+    /// One instruction of these kinds completed.
+    pub(crate) fn count_kind(&mut self, kind: u8) {
+        for n in 0..SELECTING {
+            if self.pmu.kinds[n] & kind != 0 {
+                let value = counter(&mut self.spr, n);
+                *value = value.wrapping_add(1) & 0xffff_ffff;
             }
         }
     }
@@ -195,15 +275,21 @@ impl Vcpu {
     /// Lets those counters count that the registers let count from `now` on.
     pub(crate) fn let_count(&mut self, now: Instant) {
         let idle = self.spr.mmcr0 & mmcr0::FC != 0;
+        let counting =
+            self.pmu.instructions != 0 || self.counts_kinds() || self.pmu.cycles_from != [None; COUNTERS];
         let by_state = self.history_depends_on_state() || self.spr.pcr != 0 || self.keeps_registers();
-        if idle && self.pmu.instructions == 0 && self.pmu.cycles_from == [None; COUNTERS] {
+        if idle && !counting {
             self.pmu.by_state = by_state;
             self.pmu.time_event = None;
             return;
         }
-        self.pmu.instructions = 0;
+        (self.pmu.instructions, self.pmu.any_kind) = (0, 0);
         for n in 0..COUNTERS {
             let event = self.counts(n);
+            if n < SELECTING {
+                self.pmu.kinds[n] = if let Some(Event::Kind(kind)) = event { kind } else { 0 };
+                self.pmu.any_kind |= self.pmu.kinds[n];
+            }
             self.pmu.instructions |= ((event == Some(Event::Instructions)) as u8) << n;
             match (self.pmu.cycles_from[n], event == Some(Event::Cycles)) {
                 (Some(_), false) => {
@@ -245,6 +331,11 @@ impl Vcpu {
         self.alerts() && self.spr.mmcr0 & if n == 0 { mmcr0::PMC1CE } else { mmcr0::PMCJCE } != 0
     }
 
+    /// Something follows when counter `n` becomes negative: an alert, or that those begin to count that wait for PMC1.
+    fn is_awaited(&self, n: usize) -> bool {
+        self.is_enabled(n) || n == 0 && self.spr.mmcr0 & mmcr0::TRIGGER != 0
+    }
+
     /// A change of MSR from `old` to `new` may let other counters count: the run ends.
     #[inline(always)]
     pub(crate) fn state_changes(&mut self, old: u64, new: u64) {
@@ -256,11 +347,14 @@ impl Vcpu {
     /// A run begins at `now`. Returns how many attempts it may make at most before a counter has to be looked at.
     pub fn begin_counting(&mut self, now: Instant) -> u64 {
         self.let_count(now);
-        (self.pmu.accounted, self.pmu.incomplete) = (0, 0);
-        if self.pmu.instructions == 0 || !self.alerts() {
+        (self.pmu.accounted, self.pmu.sorted, self.pmu.incomplete) = (0, 0, 0);
+        if self.pmu.instructions == 0 && !self.counts_kinds() || !self.alerts() {
             return u64::MAX;
         }
-        let counting = (0..COUNTERS).filter(|&n| self.pmu.instructions >> n & 1 != 0 && self.is_enabled(n));
+        let counts = |n: usize| {
+            self.pmu.instructions >> n & 1 != 0 || self.pmu.kinds.get(n).is_some_and(|&kind| kind != 0)
+        };
+        let counting = (0..COUNTERS).filter(|&n| counts(n) && self.is_awaited(n));
         let values = counting.map(|n| stored(&self.spr, n)).filter(|&value| value < NEGATIVE);
         values.map(|value| NEGATIVE - value).min().unwrap_or(u64::MAX)
     }
@@ -271,7 +365,7 @@ impl Vcpu {
             return None;
         }
         let negative = |n: usize| {
-            let zero = self.pmu.cycles_from[n].filter(|_| self.is_enabled(n))?;
+            let zero = self.pmu.cycles_from[n].filter(|_| self.is_awaited(n))?;
             // One that is negative would have alerted.
             Some(Instant(zero.0.wrapping_add((NEGATIVE as u128) << (64 - CYCLE_SHIFT))))
         };
@@ -283,10 +377,12 @@ impl Vcpu {
         self.let_count(now);
         if self.alerts() {
             let by_time = self.pmu.time_event.is_some_and(|event| event <= now);
-            let negative =
-                (0..COUNTERS).any(|n| self.is_enabled(n) && self.counter_at(n, now) & NEGATIVE != 0);
-            if by_time || negative {
+            let negative = |n| self.counter_at(n, now) & NEGATIVE != 0;
+            if by_time || (0..COUNTERS).any(|n| self.is_enabled(n) && negative(n)) {
                 self.alert(now);
+            } else if self.spr.mmcr0 & mmcr0::TRIGGER != 0 && negative(0) {
+                self.spr.mmcr0 &= !mmcr0::TRIGGER;
+                self.let_count(now);
             }
         }
         // The exception of an event-based branch.

@@ -6,7 +6,7 @@ use crate::interpreter::Core;
 use crate::mmu::Access;
 use crate::observe::Observation;
 use crate::spr::facility;
-use timebase_isa::{N, Ops, Semantics, SystemOp, Trap};
+use timebase_isa::{N, Ops, Semantics, SystemOp, Trap, fpscr};
 use timebase_memory::{GRANULE, Reservation, Writer};
 
 type Outcome = Result<(), Trap>;
@@ -115,9 +115,8 @@ fn move_to_msr(core: &mut Core, i: &Ops, doubleword: bool) -> Outcome {
 
 /// A floating-point exception that became enabled with MSR[FE0] or MSR[FE1] (III 7.5.9).
 fn enabled_exception(core: &Core) -> Outcome {
-    const FEX: u64 = 1 << 30;
     let regs = &core.cpu.regs;
-    if regs.fpscr & FEX != 0 && regs.msr & (msr::FE0 | msr::FE1) != 0 {
+    if regs.fpscr & fpscr::FEX != 0 && regs.msr & (msr::FE0 | msr::FE1) != 0 {
         return Err(Trap::FpEnabledByMsr { resume: regs.nia });
     }
     Ok(())

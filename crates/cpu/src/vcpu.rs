@@ -89,6 +89,9 @@ pub struct Vcpu {
     pub(crate) history: History,
     /// Random numbers drawn by `darn`.
     pub random: u64,
+    /// CTRL[RUN] of the threads of the core, thread 0 in the most significant bit; its own is in CTRL.
+    #[cache("gathered by the machine before each run")]
+    pub run_latches: u8,
     /// A paste buffer holds a copied block.
     pub copy_pending: bool,
     /// Its index.
@@ -132,6 +135,7 @@ impl Vcpu {
             pmu: Pmu::default(),
             history: History::default(),
             random: seed ^ (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            run_latches: 0,
             copy_pending: false,
             index,
             model,

@@ -112,6 +112,11 @@ impl Decoder {
         &self.entries
     }
 
+    /// The ISA level of the CPU.
+    pub fn level(&self) -> u16 {
+        self.level
+    }
+
     /// The word is the prefix of a two-word instruction on this CPU.
     pub fn is_prefix(&self, word: u32) -> bool {
         self.level >= 310 && word >> 26 == 1

@@ -79,7 +79,17 @@ impl Reader {
 
     /// What the decoded instruction touches.
     pub fn effects(&self, i: &Ops) -> Effects {
-        let mut noting = Noting { reads: Cell::default(), effects: Effects::default(), level: self.level };
+        self.read(i, true)
+    }
+
+    /// The same without what named functions of registers do, which access no storage: that takes no time.
+    pub fn accesses(&self, i: &Ops) -> Effects {
+        self.read(i, false)
+    }
+
+    fn read(&self, i: &Ops, tries: bool) -> Effects {
+        let (reads, effects) = (Cell::default(), Effects::default());
+        let mut noting = Noting { reads, effects, level: self.level, tries };
         if let Some(body) = self.bodies.get(i.op as usize) {
             // Nothing stops this reader.
             let Ok(()) = body(&mut noting, i);
@@ -146,6 +156,8 @@ struct Noting {
     reads: Cell<RegSet>,
     effects: Effects,
     level: u64,
+    /// Named functions of registers are tried.
+    tries: bool,
 }
 
 impl Noting {
@@ -212,7 +224,9 @@ impl Semantics for Noting {
     }
     fn compute(&mut self, function: Compute, i: &Ops) -> Done<Self> {
         let mut trials = Trials::new(function, i, self.level);
-        trials.run();
+        if self.tries {
+            trials.run();
+        }
         trials.reads.iter().for_each(|reg| self.note_read(reg));
         trials.writes.iter().for_each(|reg| self.effects.writes.insert(reg));
         Ok(())

@@ -18,6 +18,7 @@ pub mod effects;
 pub mod encoding;
 pub mod fixed;
 pub mod float;
+pub mod fpscr;
 pub mod instruction;
 pub mod number;
 pub mod operands;

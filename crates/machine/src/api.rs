@@ -40,7 +40,7 @@ pub enum Stop {
     Reset,
     /// The guest asked for power-off.
     PowerOff,
-    /// The guest reported that it died (RTAS `ibm,os-term`, checkstop) with this text.
+    /// The guest reported that it died (RTAS `ibm,os-term`, checkstop), or it cannot start anew, with this text.
     Panic(String),
     /// What a debugger waited for, in order; see [`Machine::set_halts`].
     Hit(Vec<Hit>),
@@ -167,7 +167,8 @@ pub trait Machine: Send {
     fn cut_idle(&mut self, until: Instant);
     /// After [`Stop::Panic`]: the guest goes on after its report.
     fn resume(&mut self);
-    /// After [`Stop::Reset`]: everything but the named survivors returns to its cold state. Position goes on.
+    /// After [`Stop::Reset`]: everything but the named survivors returns to its cold state. Position goes on. If the images
+    /// do not make a machine any more (see [`Machine::release_images`]), it is dead, and the next run says why.
     fn reset(&mut self);
     /// Main memory as images made it need not be kept from now on: a reset puts what `source` gives there, which must be
     /// the images that this was built from.

@@ -273,11 +273,21 @@ impl<B: Board> Chassis<B> {
         }
     }
 
+    /// vCPU `n` is told of the run latches of its core, which stay as they are while it runs.
+    fn share_run_latches(&mut self, n: usize) {
+        let threads = self.config.threads as usize;
+        let Parts { cpu, .. } = self.board.parts();
+        let core = cpu.chunks(threads).nth(n / threads).into_iter().flatten();
+        let latches = core.fold(0, |latches, slot| latches << 1 | slot.vcpu().spr.ctrl as u8 & 1);
+        cpu[n].vcpu_mut().run_latches = latches << (8 - threads);
+    }
+
     /// Runs the vCPU that is on, up to `limit`.
     fn run_slice(&mut self, limit: InstructionCount) {
         let n = self.current() as usize;
         let before = self.position();
         let now = self.now();
+        self.share_run_latches(n);
         let counters = self.board.parts().cpu[n].vcpu_mut().begin_counting(now);
         let due = self.deadline();
         let Parts { memory, cpu, clock, schedule, devices, count, .. } = self.board.parts();
@@ -338,6 +348,27 @@ impl<B: Board> Chassis<B> {
             }
             Exit::Hypercall | Exit::Rest | Exit::Doorbell { .. } => B::carry_out(self, n, exit),
         }
+    }
+
+    /// As after power-on but for what survives a reset. The images made a machine before, so it is their source that has
+    /// changed if this fails.
+    fn start_anew(&mut self) -> Result<(), ConfigError> {
+        let now = Instant::from_ticks(self.now().ticks() + 1);
+        let Position { count, sequence } = self.position();
+        self.board = self.board.after_reset(&self.config, self.model, count, now)?;
+        *self.board.parts().sequence = sequence + 1;
+        match &mut self.original {
+            Original::Kept(main) => self.board.parts().memory.put(main),
+            Original::Released(source) => self.loaded = self.board.load(&self.config, &source())?,
+        }
+        self.board.start(&self.config, &self.loaded)
+    }
+
+    /// No vCPU runs any more, and the owner is told why.
+    fn die(&mut self, why: String) {
+        let Parts { cpu, request, .. } = self.board.parts();
+        cpu.iter_mut().for_each(|slot| *slot.activity_mut() = Activity::Dead);
+        *request = Request::Panic(why);
     }
 
     /// Emits bytes on a port.
@@ -522,21 +553,9 @@ impl<B: Board> Machine for Chassis<B> {
     }
 
     fn reset(&mut self) {
-        let now = Instant::from_ticks(self.now().ticks() + 1);
-        let Position { count, sequence } = self.position();
-        // The configuration and the images made a machine before, so they do again.
-        let Ok(board) = self.board.after_reset(&self.config, self.model, count, now) else { return };
-        self.board = board;
-        *self.board.parts().sequence = sequence + 1;
-        match &mut self.original {
-            Original::Kept(main) => self.board.parts().memory.put(main),
-            Original::Released(source) => {
-                if let Ok(loaded) = self.board.load(&self.config, &source()) {
-                    self.loaded = loaded;
-                }
-            }
+        if let Err(ConfigError(why)) = self.start_anew() {
+            self.die(alloc::format!("the machine cannot start anew: {why}"));
         }
-        let _ = self.board.start(&self.config, &self.loaded);
         self.observer.reset();
         self.flush_caches();
     }

@@ -28,6 +28,11 @@ pub struct Op {
 }
 
 impl Op {
+    /// The number of its definition; a larger one is none's.
+    pub(crate) fn number(&self) -> u16 {
+        self.ops.op
+    }
+
     /// It begins with a prefix, wholly in its 64 bytes or not.
     pub(super) fn prefixed(&self) -> bool {
         self.length == 8 || self.ops.op == thread::CROSSING_PREFIX

@@ -120,6 +120,7 @@ impl Interpreter {
             end_count: begin + left,
             accessed: None,
             slow: &mut self.slow,
+            kinds: &self.kinds,
         };
         cpu.fast.frame.run = (&raw mut run).cast();
         // SAFETY: the caller found the block at NIA to have this code; dropped code has no block.

@@ -6,6 +6,7 @@ use super::thread::{CROSSING_PREFIX, Full};
 use super::tlb::{Real, Tlb};
 use crate::bits::{dsisr, msr};
 use crate::compiled::Translated;
+use crate::kinds::Kinds;
 use crate::mmu::{Access, PAGE};
 use crate::observe::Observation;
 use crate::spr::facility;
@@ -36,6 +37,8 @@ pub(crate) struct Run<'a, 'w> {
     pub accessed: Option<(u64, Access)>,
     /// Instructions that the full reader executed, by number, for the report.
     pub slow: &'a mut [u64],
+    /// What the performance monitor tells apart.
+    pub kinds: &'a Kinds,
 }
 
 impl Run<'_, '_> {
@@ -88,6 +91,19 @@ pub(crate) struct Core<'a, 'b, 'w> {
 }
 
 impl Core<'_, '_, '_> {
+    /// The counters of kinds of instructions are brought up to date.
+    pub fn count_kinds(&mut self) {
+        if !self.cpu.counts_kinds() {
+            return;
+        }
+        debug_assert!(!self.run.block.is_null());
+        let within = (self.count - self.run.block_count) as usize;
+        // SAFETY: while kinds are counted nothing is compiled, so `block` is the block that runs, which this instruction is
+        // in, after so many others.
+        let ops = unsafe { ::core::slice::from_raw_parts(self.run.block, within) };
+        self.cpu.count_kinds(self.run.kinds, ops, self.run.block_count - self.run.world.count);
+    }
+
     /// Virtual time of this instruction.
     pub fn now(&self) -> Instant {
         self.run.world.clock.at(self.count)

@@ -18,6 +18,7 @@ use crate::bits::{ciabr, msr, srr1};
 use crate::compatibility::Ages;
 use crate::compiled::{Compiler, Eagerness, Leave};
 use crate::interrupt::Vector;
+use crate::kinds::{self, Kinds};
 use crate::mmu::{Access, PAGE};
 use crate::{Engine, Exit, Halts, Model, Outcome, Vcpu, World};
 use ::core::ptr;
@@ -46,6 +47,8 @@ pub struct Interpreter {
     cuts: Cuts,
     /// Which instructions PCR takes away.
     ages: Ages,
+    /// What the performance monitor tells apart.
+    kinds: Kinds,
     /// The vCPU that runs is looked at after each instruction.
     single: bool,
     /// Turns hot blocks into host code.
@@ -75,6 +78,7 @@ impl Interpreter {
         Interpreter {
             slow: vec![0; decoder.entries().len()],
             ages: Ages::gather(&decoder),
+            kinds: Kinds::gather(&decoder),
             decoder,
             tables: Tables::new(),
             tlb: Tlb::new(),
@@ -214,6 +218,7 @@ impl Interpreter {
             end_count: 0,
             accessed: None,
             slow: &mut self.slow,
+            kinds: &self.kinds,
         };
         let stepping = cpu.traces();
         let breaks = cpu.spr.ciabr & ciabr::STATE != 0 && cpu.breaks();
@@ -228,6 +233,10 @@ impl Interpreter {
             }
         };
         let (trap, exit, accessed) = (run.trap, run.exit, run.accessed);
+        if cpu.counts_kinds() {
+            let completed = executed as usize - usize::from(trap.is_some());
+            cpu.count_kinds(&self.kinds, &block.ops[..completed], done);
+        }
         let last = world.count + done + executed.saturating_sub(1);
         if let Some((trap, prefixed)) = trap {
             self.deliver(cpu, world, last, trap, prefixed);
@@ -238,7 +247,7 @@ impl Interpreter {
     }
 
     /// The first instruction of a block, by the full reader, if PCR does not take it away; if it is a branch that is taken
-    /// it is recorded.
+    /// it is counted, and recorded.
     fn step_alone(decoder: &Decoder, ages: &Ages, cpu: &mut Vcpu, run: &mut Run, block: &Block) -> u64 {
         /// No instruction is there: CFAR keeps it unless the branch is taken.
         const NOWHERE: u64 = u64::MAX;
@@ -256,7 +265,10 @@ impl Interpreter {
         let executed = Self::step_block(cpu, run, block, 1);
         if cpu.regs.cfar == NOWHERE {
             cpu.regs.cfar = before;
-        } else if records {
+            return executed;
+        }
+        cpu.count_kind(kinds::TAKEN);
+        if records {
             let name = decoder.entries()[op.ops.op as usize].name;
             cpu.record_branch(name, &op.ops, cpu.regs.cia, cpu.regs.nia);
         }
@@ -370,8 +382,8 @@ impl Engine for Interpreter {
             if block.stops && world.passed != Some(world.count + executed) && self.halts.at_breakpoint(cpu) {
                 return outcome(executed, Exit::Breakpoint);
             }
-            let entry =
-                if interpret || cpu.traces() { ptr::null() } else { self.entry(cpu, world.memory, block) };
+            let aside = interpret || cpu.traces() || cpu.counts_kinds();
+            let entry = if aside { ptr::null() } else { self.entry(cpu, world.memory, block) };
             let left = budget - executed;
             let (count, exit) = if entry.is_null() {
                 interpret = false;

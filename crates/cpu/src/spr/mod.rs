@@ -16,12 +16,13 @@ use timebase_isa::{Ops, Trap};
 use timebase_state::Instant;
 
 const ALL: u64 = u64::MAX;
-/// The time base, as it is read.
 /// Number of the time base: firmware and kernels wait by reading it in a loop; every state may, and nothing takes it
 /// away.
 pub const TIME_BASE: u64 = 268;
 /// The run latch.
 const CTRL: u64 = 152;
+/// The same, to read.
+const READ_CTRL: u64 = 136;
 /// PSSCR as privileged state names it, and what it finds there: ESL, EC, TR, MTL, RL.
 const PRIVILEGED_PSSCR: u64 = 823;
 const PRIVILEGED_PSSCR_BITS: u64 = 0x30_03ff;
@@ -102,6 +103,9 @@ impl Core<'_, '_, '_> {
         }
         let Some((row, _)) = self.usable(number, false)? else { return Ok(()) };
         let access = self.accessible(number, false)?;
+        if pmu::counter_number(number).is_some() {
+            self.count_kinds();
+        }
         let (cpu, attempts) = (&*self.cpu, self.attempts());
         let value = match row.place {
             Place::Kept(Kept::Reserved) => return Ok(()),
@@ -109,7 +113,7 @@ impl Core<'_, '_, '_> {
             Place::Stored(_) if number == INSTRUCTION_COUNTER => cpu.instructions_within(attempts),
             Place::Stored(stored) => match pmu::counter_number(number) {
                 Some(n) => cpu.counter_within(n, attempts, self.now()),
-                None => (stored.value)(&cpu.spr),
+                None => (stored.value)(&cpu.spr) | if number == READ_CTRL { cpu.thread_state() } else { 0 },
             },
         };
         self.cpu.regs.gpr[i.t as usize] = value & access;
@@ -139,7 +143,8 @@ impl Core<'_, '_, '_> {
         let frozen = self.cpu.spr.mmcr0 & mmcr0::FC != 0;
         let counts = pmu::is_affected_by(number) && !(frozen && number == CTRL);
         if counts {
-            // The instruction itself counts as it would have counted before.
+            // The instruction itself counts as it would have counted before; it is of no kind.
+            self.count_kinds();
             self.cpu.count_run(self.attempts() + 1);
             self.cpu.hold_counters(now);
         }
@@ -230,6 +235,17 @@ const INSTRUCTION_COUNTER: u64 = 848;
 const BESCR: u64 = 806;
 
 impl Vcpu {
+    /// CTRL[TS], in its place: RUN of the threads 0 to 7 of the core, which problem state does not see (Power ISA 3.0B Book
+    /// III, "Control Register").
+    fn thread_state(&self) -> u64 {
+        if self.problem() {
+            return 0;
+        }
+        let own = 0x80 >> (self.spr.tir & 7);
+        let others = self.run_latches as u64 & !own;
+        (others | if self.spr.ctrl & 1 != 0 { own } else { 0 }) << 8
+    }
+
     /// What a register that is more than storage reads at `now`.
     pub(crate) fn kept(&self, kept: Kept, now: Instant) -> u64 {
         match kept {

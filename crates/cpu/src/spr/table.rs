@@ -341,7 +341,7 @@ sprs! {
         /// Performance monitor counter 6.
         pmc6 both(WORD), 776 U U [PERFORMANCE_MONITOR], 792 S S [PERFORMANCE_MONITOR];
         /// Monitor mode control 0; PMCCEXT.
-        mmcr0 each(0xfffc_f99f, 0xfffc_fb9f), 779 U U [PERFORMANCE_MONITOR], 795 S S [PERFORMANCE_MONITOR];
+        mmcr0 each(0xfffc_f9bf, 0xfffc_fbbf), 779 U U [PERFORMANCE_MONITOR], 795 S S [PERFORMANCE_MONITOR];
         /// Sampled instruction address.
         siar both(ALL), 780 U N [PERFORMANCE_MONITOR], 796 S S [PERFORMANCE_MONITOR];
         /// Sampled data address.

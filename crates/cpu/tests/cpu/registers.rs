@@ -327,7 +327,7 @@ fn reserved_bits_read_as_0_and_the_others_as_written() {
         (790, 0xffff_ffff, 0xffff_ffff),
         (791, 0xffff_ffff, 0xffff_ffff),
         (792, 0xffff_ffff, 0xffff_ffff),
-        (795, 0xfffc_f99f, 0xfffc_fb9f),
+        (795, 0xfffc_f9bf, 0xfffc_fbbf),
         (804, !3, !3),
         (805, !3, !3),
         (806, 0x8000_0003_c000_0003, 0x8000_0003_0000_0003),

@@ -214,11 +214,11 @@ instructions! {
     dcffix = x(59, 802), "dcffix[.] FRT,FRB", |s, i| { dfp!(s, i, from_doubleword::<Long>); }
     dcffixq = x(63, 802), "dcffixq[.] FRTp,FRB", |s, i| { dfp!(s, i, from_doubleword::<Extended>); }
     dcffixqq = x(63, 994).field(16, 5, 0).operands(|w| Ops { b: f(w, 11, 5) + 32, rc: false, ..tab(w) }).v31(),
-        "dcffixqq FRTp,VRB", |s, i| { s.require(crate::semantics::Facility::Vsx)?; dfp!(s, i, from_quadword); }
+        "dcffixqq FRTp,VRB", |s, i| { dfp_and_vector!(s, i, from_quadword); }
     dctfix = x(59, 290), "dctfix[.] FRT,FRB", |s, i| { dfp!(s, i, to_doubleword::<Long>); }
     dctfixq = x(63, 290), "dctfixq[.] FRT,FRBp", |s, i| { dfp!(s, i, to_doubleword::<Extended>); }
     dctfixqq = x(63, 994).field(16, 5, 1).operands(|w| Ops { t: f(w, 21, 5) + 32, rc: false, ..tab(w) }).v31(),
-        "dctfixqq VRT,FRBp", |s, i| { s.require(crate::semantics::Facility::Vsx)?; dfp!(s, i, to_quadword); }
+        "dctfixqq VRT,FRBp", |s, i| { dfp_and_vector!(s, i, to_quadword); }
     "I 5.6.6";
     ddedpd = x_sp(59), "ddedpd[.] SP,FRT,FRB", |s, i| { dfp!(s, i, to_packed::<Long>); }
     ddedpdq = x_sp(63), "ddedpdq[.] SP,FRTp,FRBp", |s, i| { dfp!(s, i, to_packed::<Extended>); }

@@ -134,3 +134,13 @@ macro_rules! dfp {
     }};
 }
 use dfp;
+
+/// The same for one that also has a vector register.
+macro_rules! dfp_and_vector {
+    ($s:ident, $i:ident, $f:expr) => {{
+        $s.require(crate::semantics::Facility::Fp)?;
+        $s.require(crate::semantics::Facility::Vector)?;
+        $s.compute($f, $i)?
+    }};
+}
+use dfp_and_vector;

@@ -38,12 +38,12 @@ instructions! {
         moved(s, i, |b| (b & !SIGN) | (a & SIGN))?;
     }
     fmrgew = x(63, 966), "fmrgew FRT,FRA,FRB", |s, i| {
-        s.require(Facility::Vsx)?;
+        s.require(Facility::Fp)?;
         let v = (s.get(Reg::fpr(i.a)) & 0xffff_ffff_0000_0000) | s.get(Reg::fpr(i.b)) >> 32;
         result(s, &Ops { rc: false, ..*i }, v);
     }
     fmrgow = x(63, 838), "fmrgow FRT,FRA,FRB", |s, i| {
-        s.require(Facility::Vsx)?;
+        s.require(Facility::Fp)?;
         let v = s.get(Reg::fpr(i.a)) << 32 | s.get(Reg::fpr(i.b)).zext32();
         result(s, &Ops { rc: false, ..*i }, v);
     }

@@ -7,51 +7,11 @@
 #![expect(non_camel_case_types, reason = "instructions are types named by their mnemonics")]
 
 use crate::encoding::*;
+use crate::fpscr;
 use crate::instruction::instructions;
 use crate::semantics::Facility;
 use crate::{Encoding, Ops, Regs, Trap};
 use timebase_softfloat::{Env, Flags, Format, Precision, Rounding};
-
-/// Bits of FPSCR.
-pub(crate) mod bit {
-    pub const FX: u64 = 1 << 31;
-    pub const FEX: u64 = 1 << 30;
-    pub const VX: u64 = 1 << 29;
-    /// OX, UX, ZX, XX.
-    pub const OX: u64 = 1 << 28;
-    pub const UX: u64 = 1 << 27;
-    pub const ZX: u64 = 1 << 26;
-    pub const XX: u64 = 1 << 25;
-    /// The invalid operation exceptions.
-    pub const VXSNAN: u64 = 1 << 24;
-    pub const VXISI: u64 = 1 << 23;
-    pub const VXIDI: u64 = 1 << 22;
-    pub const VXZDZ: u64 = 1 << 21;
-    pub const VXIMZ: u64 = 1 << 20;
-    pub const VXVC: u64 = 1 << 19;
-    pub const VXSOFT: u64 = 1 << 10;
-    pub const VXSQRT: u64 = 1 << 9;
-    pub const VXCVI: u64 = 1 << 8;
-    pub const VX_ALL: u64 = VXSNAN | VXISI | VXIDI | VXZDZ | VXIMZ | VXVC | VXSOFT | VXSQRT | VXCVI;
-    /// Everything that sets FX when it becomes 1.
-    pub const EXCEPTIONS: u64 = OX | UX | ZX | XX | VX_ALL;
-    /// Fraction rounded, fraction inexact, result flags.
-    pub const FR: u64 = 1 << 18;
-    pub const FI: u64 = 1 << 17;
-    pub const FPRF: u64 = 31 << 12;
-    pub const FPCC: u64 = 15 << 12;
-    /// Enables.
-    pub const VE: u64 = 1 << 7;
-    pub const OE: u64 = 1 << 6;
-    pub const UE: u64 = 1 << 5;
-    pub const ZE: u64 = 1 << 4;
-    /// Rounding mode.
-    pub const RN: u64 = 3;
-    /// Decimal rounding mode.
-    pub const DRN: u64 = 7 << 32;
-    /// All that exist; bit 52 (0x800) is reserved.
-    pub const ALL: u64 = DRN | 0xffff_f7ff;
-}
 
 /// MSR[FE0] and MSR[FE1].
 const FE: u64 = 1 << 11 | 1 << 8;
@@ -59,23 +19,23 @@ const FE: u64 = 1 << 11 | 1 << 8;
 impl Regs {
     /// FPSCR := value, with VX and FEX made to follow.
     pub(crate) fn set_fpscr(&mut self, value: u64) {
-        let value = value & bit::ALL & !(bit::VX | bit::FEX);
-        let vx = if value & bit::VX_ALL != 0 { bit::VX } else { 0 };
+        let value = value & fpscr::ALL & !(fpscr::VX | fpscr::FEX);
+        let vx = if value & fpscr::VX_ALL != 0 { fpscr::VX } else { 0 };
         // The enables VE OE UE ZE XE stand in the same order as VX OX UX ZX XX.
         let enabled = (value | vx) >> 25 & value >> 3 & 31;
-        self.fpscr = value | vx | if enabled != 0 { bit::FEX } else { 0 };
+        self.fpscr = value | vx | if enabled != 0 { fpscr::FEX } else { 0 };
     }
 
     /// Raises the exceptions `which`: they become 1, and FX if one was 0.
     pub(crate) fn raise(&mut self, which: u64) {
-        let fx = if which & !self.fpscr & bit::EXCEPTIONS != 0 { bit::FX } else { 0 };
+        let fx = if which & !self.fpscr & fpscr::EXCEPTIONS != 0 { fpscr::FX } else { 0 };
         self.set_fpscr(self.fpscr | which | fx);
     }
 
     /// The end of an instruction that may have raised floating-point exceptions.
     #[inline]
     pub(crate) fn fp_done(&self) -> Result<(), Trap> {
-        if self.fpscr & bit::FEX != 0 && self.msr & FE != 0 { Err(Trap::FpEnabled) } else { Ok(()) }
+        if self.fpscr & fpscr::FEX != 0 && self.msr & FE != 0 { Err(Trap::FpEnabled) } else { Ok(()) }
     }
 
     /// CR1 := FX FEX VX OX.
@@ -88,24 +48,24 @@ impl Regs {
     #[inline]
     pub(crate) fn fp_env(&self) -> Env {
         Env {
-            rounding: Rounding::from_rn(self.fpscr & bit::RN),
-            overflow_enabled: self.fpscr & bit::OE != 0,
-            underflow_enabled: self.fpscr & bit::UE != 0,
+            rounding: Rounding::from_rn(self.fpscr & fpscr::RN),
+            overflow_enabled: self.fpscr & fpscr::OE != 0,
+            underflow_enabled: self.fpscr & fpscr::UE != 0,
         }
     }
 
     /// FPSCR[VE].
     pub(crate) fn invalid_enabled(&self) -> bool {
-        self.fpscr & bit::VE != 0
+        self.fpscr & fpscr::VE != 0
     }
 
     /// Records what a scalar operation raised. False: the target is not to be written, because an invalid
     /// operation or a division by zero is enabled.
     pub(crate) fn scalar_flags(&mut self, flags: Flags) -> bool {
-        let suppressed = flags.any(Flags::INVALID) && self.fpscr & bit::VE != 0
-            || flags.any(Flags::ZX) && self.fpscr & bit::ZE != 0;
-        let raised = if suppressed { flags.0 as u64 & !(bit::FR | bit::FI) } else { flags.0 as u64 };
-        self.fpscr &= !(bit::FR | bit::FI);
+        let suppressed = flags.any(Flags::INVALID) && self.fpscr & fpscr::VE != 0
+            || flags.any(Flags::ZX) && self.fpscr & fpscr::ZE != 0;
+        let raised = if suppressed { flags.0 as u64 & !(fpscr::FR | fpscr::FI) } else { flags.0 as u64 };
+        self.fpscr &= !(fpscr::FR | fpscr::FI);
         self.raise(raised);
         !suppressed
     }
@@ -113,8 +73,8 @@ impl Regs {
     /// Records what a vector operation raised in any element: FR and FI stay as they are. False: the target is
     /// not to be written, because one of the exceptions is enabled.
     pub(crate) fn vector_flags(&mut self, flags: Flags) -> bool {
-        self.raise(flags.0 as u64 & !(bit::FR | bit::FI));
-        let invalid = if flags.any(Flags::INVALID) { bit::VX } else { 0 };
+        self.raise(flags.0 as u64 & !(fpscr::FR | fpscr::FI));
+        let invalid = if flags.any(Flags::INVALID) { fpscr::VX } else { 0 };
         (flags.0 as u64 | invalid) >> 25 & self.fpscr >> 3 & 31 == 0
     }
 
@@ -122,17 +82,17 @@ impl Regs {
     #[inline]
     pub(crate) fn set_fprf<F: Format, P: Precision>(&mut self, result: F::Bits) {
         let (negative, class) = timebase_softfloat::class::<F, P>(result);
-        self.fpscr = self.fpscr & !bit::FPRF | class.fprf(negative) << 12;
+        self.fpscr = self.fpscr & !fpscr::FPRF | class.fprf(negative) << 12;
     }
 
     /// FPRF := `class`, its five bits.
     pub(crate) fn set_class(&mut self, class: u64) {
-        self.fpscr = self.fpscr & !bit::FPRF | class << 12;
+        self.fpscr = self.fpscr & !fpscr::FPRF | class << 12;
     }
 
     /// FPCC and CR field `bf` := the outcome of a comparison or test.
     pub(crate) fn set_fpcc(&mut self, bf: u8, outcome: u64) {
-        self.fpscr = self.fpscr & !bit::FPCC | outcome << 12;
+        self.fpscr = self.fpscr & !fpscr::FPCC | outcome << 12;
         self.cr[bf as usize & 7] = outcome;
     }
 
@@ -185,7 +145,7 @@ fn set_bit(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
 fn move_to_cr(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
     let shift = 4 * (7 - i.a as u32);
     regs.cr[i.t as usize] = regs.fpscr >> shift & 15;
-    regs.set_fpscr(regs.fpscr & !(15 << shift & (bit::EXCEPTIONS | bit::FX)));
+    regs.set_fpscr(regs.fpscr & !(15 << shift & (fpscr::EXCEPTIONS | fpscr::FX)));
     Ok(())
 }
 
@@ -198,7 +158,7 @@ fn move_from(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
 }
 
 /// Control bits, in the places that the newer `mffs` forms return.
-const CONTROL: u64 = bit::DRN | 0xff;
+const CONTROL: u64 = fpscr::DRN | 0xff;
 
 /// FRT := the control bits, which then change under `mask` to `value`.
 fn exchange(regs: &mut Regs, i: &Ops, value: u64, mask: u64) -> Result<(), Trap> {
@@ -215,19 +175,19 @@ fn move_from_and_clear_enables(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
     Ok(())
 }
 fn exchange_decimal_rounding(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
-    exchange(regs, i, regs.vsr[i.b as usize & 63][0], bit::DRN)
+    exchange(regs, i, regs.vsr[i.b as usize & 63][0], fpscr::DRN)
 }
 fn exchange_decimal_rounding_immediate(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
-    exchange(regs, i, (i.b as u64 & 7) << 32, bit::DRN)
+    exchange(regs, i, (i.b as u64 & 7) << 32, fpscr::DRN)
 }
 fn exchange_rounding(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
-    exchange(regs, i, regs.vsr[i.b as usize & 63][0], bit::RN)
+    exchange(regs, i, regs.vsr[i.b as usize & 63][0], fpscr::RN)
 }
 fn exchange_rounding_immediate(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
-    exchange(regs, i, i.b as u64, bit::RN)
+    exchange(regs, i, i.b as u64, fpscr::RN)
 }
 fn move_from_light(regs: &mut Regs, i: &Ops) -> Result<(), Trap> {
-    regs.set_fpr(i.t, regs.fpscr & (CONTROL | bit::FR | bit::FI | bit::FPRF));
+    regs.set_fpr(i.t, regs.fpscr & (CONTROL | fpscr::FR | fpscr::FI | fpscr::FPRF));
     Ok(())
 }
 

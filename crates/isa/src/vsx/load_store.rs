@@ -12,8 +12,13 @@ use crate::{Done, Encoding, Ops};
 
 /// The newer instructions need VSX for VSR 0 to 31 and the vector facility for the others.
 #[inline(always)]
+const fn by_register(n: u8) -> Facility {
+    if n < 32 { Facility::Vsx } else { Facility::Vector }
+}
+
+#[inline(always)]
 pub(super) fn require_by_register<S: Semantics>(s: &mut S, n: u8) -> Done<S> {
-    s.require(if n < 32 { Facility::Vsx } else { Facility::Vector })
+    s.require(by_register(n))
 }
 
 #[inline(always)]
@@ -203,8 +208,8 @@ instructions! {
     "I 7.6.2.1";
     lxsd = ds_vr(57, 2), "lxsd VRT,DS(RA)", |s, i| { load_scalar(s, i, VEC, s.ea_d(i), Mem::D)?; }
     lxsdx = xx1_0(588), "lxsdx XT,RA,RB", |s, i| { load_scalar(s, i, VSX, s.ea_x(i), Mem::D)?; }
-    lxsibzx = xx1_0(781), "lxsibzx XT,RA,RB", |s, i| { load_scalar(s, i, VSX, s.ea_x(i), Mem::B)?; }
-    lxsihzx = xx1_0(813), "lxsihzx XT,RA,RB", |s, i| { load_scalar(s, i, VSX, s.ea_x(i), Mem::H)?; }
+    lxsibzx = xx1_0(781), "lxsibzx XT,RA,RB", |s, i| { load_scalar(s, i, by_register(i.t), s.ea_x(i), Mem::B)?; }
+    lxsihzx = xx1_0(813), "lxsihzx XT,RA,RB", |s, i| { load_scalar(s, i, by_register(i.t), s.ea_x(i), Mem::H)?; }
     lxsiwax = xx1_0(76), "lxsiwax XT,RA,RB", |s, i| { load_scalar(s, i, VSX, s.ea_x(i), Mem::W.signed())?; }
     lxsiwzx = xx1_0(12), "lxsiwzx XT,RA,RB", |s, i| { load_scalar(s, i, VSX, s.ea_x(i), Mem::W)?; }
     lxssp = ds_vr(57, 3), "lxssp VRT,DS(RA)", |s, i| { load_single(s, i, VEC, s.ea_d(i))?; }
@@ -214,8 +219,8 @@ instructions! {
     "I 7.6.2.2";
     stxsd = ds_vr(61, 2), "stxsd VRS,DS(RA)", |s, i| { store_scalar(s, i, VEC, s.ea_d(i), Mem::D)?; }
     stxsdx = xx1_0(716), "stxsdx XS,RA,RB", |s, i| { store_scalar(s, i, VSX, s.ea_x(i), Mem::D)?; }
-    stxsibx = xx1_0(909), "stxsibx XS,RA,RB", |s, i| { store_scalar(s, i, VSX, s.ea_x(i), Mem::B)?; }
-    stxsihx = xx1_0(941), "stxsihx XS,RA,RB", |s, i| { store_scalar(s, i, VSX, s.ea_x(i), Mem::H)?; }
+    stxsibx = xx1_0(909), "stxsibx XS,RA,RB", |s, i| { store_scalar(s, i, by_register(i.t), s.ea_x(i), Mem::B)?; }
+    stxsihx = xx1_0(941), "stxsihx XS,RA,RB", |s, i| { store_scalar(s, i, by_register(i.t), s.ea_x(i), Mem::H)?; }
     stxsiwx = xx1_0(140), "stxsiwx XS,RA,RB", |s, i| { store_scalar(s, i, VSX, s.ea_x(i), Mem::W)?; }
     stxssp = ds_vr(61, 3), "stxssp VRS,DS(RA)", |s, i| { store_single(s, i, VEC, s.ea_d(i))?; }
     stxsspx = xx1_0(652), "stxsspx XS,RA,RB", |s, i| { store_single(s, i, VSX, s.ea_x(i))?; }

@@ -198,8 +198,23 @@ fn host_floating_point_is_bit_equal_at_length() {
 
 #[test]
 fn the_history_of_branches_is_the_same_on_both_engines() {
-    [&[u64::MAX][..], &[1], &[3, 97], &[7, 1009, 2]].into_iter().for_each(recorded::compare);
+    for quanta in QUANTA {
+        recorded::compare(recorded::BRANCHES, quanta);
+    }
 }
+
+/// The counters were on for a part of the run, and counted what was executed then.
+#[test]
+fn kinds_of_instructions_are_counted_alike_on_both_engines() {
+    for quanta in QUANTA {
+        let [loads, stores, branches] = recorded::compare(recorded::KINDS, quanta);
+        assert!(loads == stores && loads > 100 && branches > 2 * loads, "{loads} {stores} {branches}");
+        let [loads, taken, _] = recorded::compare(recorded::TAKEN, quanta);
+        assert!(loads > 100 && taken > loads && taken < branches, "{loads} {taken} {branches}");
+    }
+}
+
+const QUANTA: [&[u64]; 4] = [&[u64::MAX], &[1], &[3, 97], &[7, 1009, 2]];
 
 /// Every definition has vectors: those that the peer has confirmed, or those of the books.
 #[test]

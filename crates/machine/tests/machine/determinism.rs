@@ -1,7 +1,7 @@
 //! The one law, on the embedded guest: the state at instruction N depends on nothing but configuration and inputs.
 
 use crate::harness::{RACE, Random, config, elf, finish, interpreted, machine, machine_with, run_to};
-use timebase_machine::{Firmware, Stop};
+use timebase_machine::{Firmware, Images, Stop};
 
 #[test]
 fn two_runs_are_equal() {
@@ -149,6 +149,31 @@ fn after_a_reset_the_guest_runs_as_from_power_on() {
     machine.reset();
     let (stop, console, count, _) = finish(&mut machine);
     assert_eq!((stop, console, count - before), (straight.0, straight.1, straight.2));
+}
+
+#[test]
+fn a_reset_whose_images_make_no_machine_is_told_and_ends_the_guest() {
+    for (kernel, why) in [
+        (Some(b"no kernel".to_vec()), "the machine cannot start anew: kernel: "),
+        (None, "the machine cannot start anew: no kernel: "),
+    ] {
+        let mut machine = machine();
+        let images = Images { kernel, ..Images::default() };
+        machine.release_images(Box::new(move || images.clone()));
+        run_to(&mut machine, 400_000);
+        machine.reset();
+        let Stop::Panic(text) = run_to(&mut machine, 800_000).0 else { panic!("it ran") };
+        assert!(text.starts_with(why), "{text}");
+        // Who goes on nevertheless finds a machine in which nothing runs.
+        machine.resume();
+        assert_eq!(run_to(&mut machine, 800_000).0, Stop::Idle { deadline: None });
+        assert_eq!(machine.position().count, 400_000);
+    }
+    // With what it was built from, it starts.
+    let mut machine = machine();
+    machine.release_images(Box::new(|| Images { kernel: Some(RACE.into()), ..Images::default() }));
+    machine.reset();
+    assert_eq!(finish(&mut machine).1, finish(&mut crate::harness::machine()).1);
 }
 
 #[test]
