@@ -236,6 +236,17 @@ impl Bench {
         valid().any(|a| valid().filter(|b| meet(a, b)).count() > 1)
     }
 
+    /// The peer lets the guest make the entries of the SLB that there are: none with a B or L and LP that is reserved, which
+    /// an instruction of a block may have made here.
+    pub fn loads(&self) -> bool {
+        const SIZE: u64 = 3 << 62;
+        const PAGE: u64 = 0x130;
+        let known = |entry: &SlbEntry| {
+            entry.vsid & SIZE <= 1 << 62 && matches!(entry.vsid & PAGE, 0 | 0x100 | 0x110 | 0x120)
+        };
+        self.cpu.slb.entries[..SEGMENTS].iter().filter(|entry| entry.esid & SLB_VALID != 0).all(known)
+    }
+
     /// Something may be stored at an effective address.
     pub fn may_store(&self, address: u64) -> bool {
         self.cpu.translate(&self.memory, address, Access::Store).is_ok()

@@ -9,11 +9,16 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use timebase_cpu::Model;
 
+const POLL: Duration = Duration::from_millis(5);
 /// CPU time that the peer may spend at one record, in hundredths of a second.
 const PATIENCE: u64 = 50;
-const POLL: Duration = Duration::from_millis(5);
-/// Polls without a record that is done, as when it starts, or where it sleeps for ever.
-const IDLE: u32 = 2000;
+/// The same at the first one, before which it starts.
+const STARTING: u64 = 500;
+/// What counts of the CPU time between two polls: one of us may have been stopped meanwhile, and not the other one.
+const BETWEEN: u64 = 5;
+/// Polls that find it asleep at one record, as where it rests for ever. None counts where it has been stopped, or waits for a
+/// CPU of the host.
+const IDLE: u32 = 400;
 
 struct Peer {
     child: Child,
@@ -59,23 +64,38 @@ impl Peer {
         Ok(u64::from_be_bytes(bytes))
     }
 
-    /// CPU time spent, in hundredths of a second: fields 14 and 15 of proc(5).
-    fn spent(&self) -> u64 {
-        let all = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        let fields = all.rsplit_once(')').map_or("", |(_, fields)| fields).split(' ');
-        fields.skip(12).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
+    /// CPU time spent, in hundredths of a second, and whether all threads sleep: fields 14 and 15 of proc(5), and 3.
+    fn spent(&self) -> std::io::Result<(u64, bool)> {
+        let (mut spent, mut asleep) = (0, true);
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            // A thread may end meanwhile.
+            let all = std::fs::read_to_string(task?.path().join("stat")).unwrap_or_default();
+            let fields = all.rsplit_once(") ").map_or("", |(_, fields)| fields);
+            asleep &= fields.starts_with('S');
+            spent +=
+                fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum::<u64>();
+        }
+        Ok((spent, asleep))
     }
 
     /// Waits from the record `first` on until `count` are done, the peer dies or stays at one. Returns how many are done.
+    ///
+    /// No clock says when it is taken for one that does not come back: the host may be busy with others, or stop us.
     fn wait(&mut self, first: u64, count: u64) -> std::io::Result<u64> {
-        let (mut done, mut polls, mut since) = (first, 0, 0);
-        while done < count && polls < IDLE && (since == 0 || self.spent() < since + PATIENCE) {
+        let (mut done, mut before) = (first, 0);
+        let (mut idle, mut busy) = (0, 0);
+        while done < count && idle < IDLE && busy < if done == first { STARTING } else { PATIENCE } {
             std::thread::sleep(POLL);
+            let (spent, asleep) = self.spent()?;
+            // Read last: what is done by now is not held against it.
             let now = self.done()?;
-            polls += 1;
             if now != done {
-                (done, polls, since) = (now, 0, self.spent());
+                (done, idle, busy) = (now, 0, 0);
+            } else {
+                idle += asleep as u32;
+                busy += spent.saturating_sub(before).min(BETWEEN);
             }
+            before = spent;
             if now < count && self.child.try_wait()?.is_some() {
                 return self.done();
             }

@@ -132,7 +132,7 @@ fn singles(bench: &mut Bench, decoder: &Decoder, block: &Record, run: usize) -> 
         let op = decoder.decode(word).op;
         // The guest itself needs HSRR0 and HSRR1 to begin a block.
         let hrfid = decoder.entries()[op as usize].name == "hrfid";
-        found.push(Single { record, op, word, run, alone: !hrfid });
+        found.push(Single { record, op, word, run, alone: !hrfid && bench.loads() });
         bench.step();
         // What ends a block would not do so in the other byte order.
         let same = bench.next().is_none() || bench.cpu.little_endian() == little;
