@@ -185,7 +185,8 @@ fn works(times: &Times) -> String {
 }
 
 /// Runs the tables; `arguments`: number of rounds (default 3), `growth` for the tables of how speed changes with size,
-/// `powernv` for that of bare-metal boots, `cost` for what recording, memory and compiling cost, and `--write` to keep the result in docs/benchmarks.md.
+/// `powernv` for that of bare-metal boots, `cost` for what recording, memory and compiling cost, and `--write` to keep the
+/// result in docs/benchmarks.md.
 pub fn bench(arguments: &[String]) -> Outcome {
     let given = |what: &str| arguments.iter().any(|argument| argument == what);
     let rounds: usize = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(3);
