@@ -6,7 +6,7 @@
 use super::thread::{self, Tables, Thread};
 use crate::compiled::Entry;
 use alloc::{boxed::Box, vec::Vec};
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::ptr;
 use timebase_isa::{Decoder, Flow, Ops};
 use timebase_memory::{Memory, PAGE};
@@ -88,10 +88,12 @@ pub(crate) struct Block {
     real: u64,
     /// The instructions and the terminator.
     pub ops: Box<[Op]>,
-    /// What its compiled code refers to.
+    /// What its compiled code refers to: of most blocks nothing, so that it is to take no room.
     #[expect(clippy::vec_box, reason = "compiled code holds pointers to them")]
-    kept: RefCell<Vec<Box<Op>>>,
+    kept: Cell<Option<Box<Vec<Box<Op>>>>>,
 }
+
+const _: () = assert!(size_of::<Block>() == 64);
 
 impl Block {
     /// Where it begins.
@@ -213,7 +215,7 @@ impl Blocks {
             block.heat.set(0);
             block.entry.set(ptr::null());
             block.samples.set(0);
-            block.kept.borrow_mut().clear();
+            block.kept.set(None);
         }
     }
 }
@@ -277,7 +279,9 @@ impl Source<'_> {
         let op = Op { thread: thread::end, ops: decoded.ops, offset: 0, length: decoded.length };
         let op = Box::new(op);
         let pointer = &raw const *op;
-        self.block.kept.borrow_mut().push(op);
+        let mut kept = self.block.kept.take().unwrap_or_default();
+        kept.push(op);
+        self.block.kept.set(Some(kept));
         pointer
     }
 }
@@ -362,6 +366,6 @@ fn decode(
         heat: Cell::new(0),
         entry: Cell::new(ptr::null()),
         samples: Cell::new(0),
-        kept: RefCell::default(),
+        kept: Cell::new(None),
     }
 }
