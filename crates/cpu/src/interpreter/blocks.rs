@@ -89,7 +89,7 @@ pub(crate) struct Block {
     /// The instructions and the terminator.
     pub ops: Box<[Op]>,
     /// What its compiled code refers to: of most blocks nothing, so that it is to take no room.
-    #[expect(clippy::vec_box, reason = "compiled code holds pointers to them")]
+    #[expect(clippy::box_collection, reason = "compiled code holds pointers to them")]
     kept: Cell<Option<Box<Vec<Box<Op>>>>>,
 }
 

@@ -111,7 +111,8 @@ impl IndexWriter {
             payload.extend_from_slice(piece);
             self.chunk(Kind::Checkpoint, &payload)?;
         }
-        self.latest = snapshot.paged.iter().map(Paged::outline).collect();
+        self.latest.clear();
+        self.latest.extend(snapshot.paged.iter().map(Paged::outline));
         Ok(())
     }
 
