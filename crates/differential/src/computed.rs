@@ -31,6 +31,7 @@ pub fn computed(step: &Step, difference: &Difference) -> u128 {
     let (before, after) = (Machine::of(step.before), Machine::of(step.ours));
     let ignore = different(step.name, &step.ops, &before, &after);
     let mut bits = bits_of(difference, "fpscr", ignore.fpscr as u128, true);
+    bits |= bits_of(difference, "cr", CR6, ignore.cr6);
     if ignore.skip {
         bits |= of_result(step, &before, difference);
     }

@@ -45,7 +45,7 @@ fn name(model: Model) -> &'static str {
 
 /// The blocks of a model in the file.
 pub fn read(file: &str, model: Model) -> Result<Vec<Confirmed>, String> {
-    let mut generator = Generator::new(model, SEED);
+    let mut generator = Generator::new(model, SEED, 0);
     let mut blocks = Vec::new();
     for line in file.lines().filter(|line| line.split(' ').next() == Some(name(model))) {
         blocks.push(parse(line, &mut generator, blocks.len()).ok_or_else(|| format!("corpus: `{line}`"))?);
@@ -73,7 +73,7 @@ mod tests {
     /// A line says all that a block is.
     #[test]
     fn a_line_makes_the_block_again() {
-        let mut generator = Generator::new(Model::Power10, SEED);
+        let mut generator = Generator::new(Model::Power10, SEED, 0);
         let records: Vec<Record> = (0..40).map(|n| generator.block(n).record).collect();
         let lines: String =
             records.iter().enumerate().map(|(n, record)| line(Model::Power10, n, record, record)).collect();

@@ -84,8 +84,8 @@ pub struct Generator {
     pub bench: Bench,
     random: Random,
     seed: u64,
-    /// Blocks that were made.
-    made: u64,
+    /// Blocks that were made, or passed over.
+    pub made: u64,
     /// Bits of [`kind`] of the block.
     kind: u64,
     /// Something changed of which the peer has translations: they are not to be used before it forgets them.
@@ -103,8 +103,8 @@ pub struct Block {
 const SAME_MSR: usize = 16;
 
 impl Generator {
-    /// Blocks of `model`; the same ones for the same seed.
-    pub fn new(model: Model, seed: u64) -> Generator {
+    /// Blocks of `model` from number `made` on; the same ones for the same seed.
+    pub fn new(model: Model, seed: u64, made: u64) -> Generator {
         let decoder = Decoder::new(model.level());
         let here = |e: &&Entry| e.encoding.since <= model.level() && model.level() <= e.encoding.until;
         let entries = decoder.entries().iter().filter(here).filter(|entry| !special::left_out(entry));
@@ -123,7 +123,7 @@ impl Generator {
             bench,
             random: Random(1),
             seed,
-            made: 0,
+            made,
             kind: 0,
             stale: false,
         }

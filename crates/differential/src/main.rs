@@ -1,5 +1,5 @@
-//! The command behind `cargo xtask diff`: `timebase-differential EXECUTIONS SEED`, which compares, or
-//! `timebase-differential corpus BLOCKS`, which prints a new corpus for tests.
+//! The command behind `cargo xtask diff`: `timebase-differential EXECUTIONS SEED [FIRST]`, which compares, from
+//! block FIRST of each model on, or `timebase-differential corpus BLOCKS`, which prints a new corpus for tests.
 
 use std::process::ExitCode;
 use timebase_cpu::Model;
@@ -11,9 +11,8 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments[..] {
         ["corpus", blocks] => blocks.parse().map(corpus),
-        [executions, seed] => {
-            executions.parse().and_then(|executions| seed.parse().map(|seed| compare(executions, seed)))
-        }
+        [executions, seed] => numbers([executions, seed, "0"]).map(compare),
+        [executions, seed, first] => numbers([executions, seed, first]).map(compare),
         _ => return usage(),
     };
     match done {
@@ -28,7 +27,9 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("differential: say how many executions and which seed, or `corpus` and how many blocks");
+    eprintln!(
+        "differential: say how many executions, which seed and perhaps from which block on, or `corpus` and how many blocks"
+    );
     ExitCode::from(2)
 }
 
@@ -37,11 +38,16 @@ fn corpus(blocks: usize) -> Result<bool, String> {
     Ok(true)
 }
 
-fn compare(executions: u64, seed: u64) -> Result<bool, String> {
+fn numbers(texts: [&str; 3]) -> Result<[u64; 3], std::num::ParseIntError> {
+    let [a, b, c] = texts.map(str::parse);
+    Ok([a?, b?, c?])
+}
+
+fn compare([executions, seed, first]: [u64; 3]) -> Result<bool, String> {
     let mut report = Report::default();
     let engines = [Engine::Interpreter, Engine::Compiler];
     for model in [Model::Power9, Model::Power10] {
-        session::run(model, executions / 2, seed, &engines, &mut report)?;
+        session::run(model, executions / 2, [seed, first], &engines, &mut report)?;
     }
     print(&report);
     Ok(report.unexplained.is_empty())

@@ -16,8 +16,8 @@ const PATIENCE: u64 = 50;
 const STARTING: u64 = 500;
 /// What counts of the CPU time between two polls: one of us may have been stopped meanwhile, and not the other one.
 const BETWEEN: u64 = 5;
-/// Polls that find it asleep at one record, as where it rests for ever. None counts where it has been stopped, or waits for
-/// a CPU of the host.
+/// Polls that find it asleep at one record, as where it rests for ever. None counts where it has been stopped, or waits
+/// for a CPU of the host.
 const IDLE: u32 = 400;
 
 struct Peer {

@@ -437,11 +437,11 @@ pub fn corpus(blocks: usize) -> Result<String, String> {
     for model in [Model::Power9, Model::Power10] {
         let mut report = Report::default();
         let engines = [Engine::Interpreter];
-        compare(&mut Generator::new(model, crate::corpus::SEED), blocks, 0, &engines, &mut report)?;
+        compare(&mut Generator::new(model, crate::corpus::SEED, 0), blocks, 0, &engines, &mut report)?;
         if let Some((what, (_, example))) = report.unexplained.first_key_value() {
             return Err(format!("{what}: {example}"));
         }
-        let mut generator = Generator::new(model, crate::corpus::SEED);
+        let mut generator = Generator::new(model, crate::corpus::SEED, 0);
         let records: Vec<Record> = (0..blocks).map(|n| generator.block(n).record).collect();
         for (n, result) in here::run(model, Engine::Interpreter, &records)?.iter().enumerate() {
             let result = result.as_ref().ok_or_else(|| format!("block {n} does not end"))?;
@@ -451,23 +451,24 @@ pub fn corpus(blocks: usize) -> Result<String, String> {
     Ok(lines)
 }
 
-/// Compares at least `executions` executions of instructions of a model, from `seed` on.
+/// Compares at least `executions` executions of instructions of a model, in the blocks of a seed from one of them on.
 pub fn run(
     model: Model,
     executions: u64,
-    seed: u64,
+    [seed, first]: [u64; 2],
     engines: &[Engine],
     report: &mut Report,
 ) -> Result<(), String> {
-    let mut generator = Generator::new(model, seed);
+    let mut generator = Generator::new(model, seed, first);
     let end = report.total() + executions;
     while report.total() < end {
         let blocks = ((end - report.total()) / AVERAGE).clamp(16, BLOCKS as u64) as usize;
         compare(&mut generator, blocks, STATES, engines, report)?;
         eprintln!(
-            "{model:?}: {} executions, {} kinds of unexplained mismatches",
+            "{model:?}: {} executions, {} kinds of unexplained mismatches before block {}",
             report.total(),
-            report.unexplained.len()
+            report.unexplained.len(),
+            generator.made
         );
     }
     Ok(())

@@ -48,11 +48,12 @@ impl Slb {
         self.entries.iter().find(|entry| entry.covers(ea))
     }
 
-    /// `slbmte`: RS, RB.
+    /// `slbmte`: RS, RB. Bits that are in no field read as 0 (III 6.9.3.2).
     pub fn write(&mut self, rs: u64, rb: u64) {
+        const FIELDS: u64 = !0x4f;
         let index = (rb & 0xfff) as usize;
         if let Some(entry) = self.entries.get_mut(index) {
-            *entry = SlbEntry { esid: rb & (0xffff_ffff_f000_0000 | VALID), vsid: rs };
+            *entry = SlbEntry { esid: rb & (0xffff_ffff_f000_0000 | VALID), vsid: rs & FIELDS };
         }
     }
 

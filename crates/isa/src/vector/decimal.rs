@@ -225,18 +225,18 @@ fn shift_right(value: u128, count: u32) -> (u128, u128) {
     }
 }
 
-/// `bcds.`, and `bcdsr.`, which rounds what it shifts to the right.
+/// `bcds.`, and `bcdsr.`, which rounds what it shifts to the right. CR6 tells of the operand here and below, though nothing
+/// may be left of it; a count beyond all digits is one of all digits, so the first digit still rounds.
 fn shift(r: &mut Regs, i: &Ops, round: bool) -> Outcome {
     let count = shift_count(r, i);
     let shifted = |decimal: Decimal| {
         let (magnitude, overflow) = if count >= 0 {
             shift_left(decimal.magnitude, count as u32, DIGITS)
         } else {
-            let (quotient, lost) = shift_right(decimal.magnitude, count.unsigned_abs());
+            let (quotient, lost) = shift_right(decimal.magnitude, count.unsigned_abs().min(DIGITS));
             (quotient + (round && lost >= 5) as u128, false)
         };
-        let decimal = Decimal { magnitude, ..decimal };
-        (pack(decimal, i.oe), sign_of(decimal) | overflow as u64)
+        (pack(Decimal { magnitude, ..decimal }, i.oe), sign_of(decimal) | overflow as u64)
     };
     deliver(r, i, unpack(r.vsr128(i.b)).map(shifted))
 }
@@ -245,12 +245,12 @@ fn shift(r: &mut Regs, i: &Ops, round: bool) -> Outcome {
 fn shift_unsigned(r: &mut Regs, i: &Ops) -> Outcome {
     let count = shift_count(r, i);
     let shifted = |value: u128| {
-        let (value, overflow) = if count >= 0 {
+        let (shifted, overflow) = if count >= 0 {
             shift_left(value, count as u32, 32)
         } else {
             (shift_right(value, count.unsigned_abs()).0, false)
         };
-        (to_digits(value, 32), if value == 0 { 2 } else { 4 } | overflow as u64)
+        (to_digits(shifted, 32), if value == 0 { 2 } else { 4 } | overflow as u64)
     };
     deliver(r, i, from_digits(r.vsr128(i.b), 32).map(shifted))
 }
@@ -267,8 +267,7 @@ fn truncate(r: &mut Regs, i: &Ops) -> Outcome {
         let magnitude =
             if length < DIGITS { low_digits(decimal.magnitude, length) } else { decimal.magnitude };
         let overflow = magnitude != decimal.magnitude;
-        let decimal = Decimal { magnitude, ..decimal };
-        (pack(decimal, i.oe), sign_of(decimal) | overflow as u64)
+        (pack(Decimal { magnitude, ..decimal }, i.oe), sign_of(decimal) | overflow as u64)
     };
     deliver(r, i, unpack(r.vsr128(i.b)).map(truncated))
 }
@@ -278,7 +277,7 @@ fn truncate_unsigned(r: &mut Regs, i: &Ops) -> Outcome {
     let length = length(r, i);
     let truncated = |value: u128| {
         let kept = if length < 32 { low_digits(value, length) } else { value };
-        (to_digits(kept, 32), if kept == 0 { 2 } else { 4 } | (kept != value) as u64)
+        (to_digits(kept, 32), if value == 0 { 2 } else { 4 } | (kept != value) as u64)
     };
     deliver(r, i, from_digits(r.vsr128(i.b), 32).map(truncated))
 }

@@ -16,6 +16,8 @@ pub struct Ignore {
     pub target: Option<u8>,
     /// The pair of VSRs that the peer has exchanged.
     pub exchanged: Option<u8>,
+    /// CR field 6.
+    pub cr6: bool,
     /// Nothing is compared.
     pub skip: bool,
 }
@@ -222,7 +224,13 @@ pub fn different(name: &str, i: &Ops, before: &Machine, after: &Machine) -> Igno
     if name.contains("xv") && after.regs.fpscr & (OX | UX) == OX | UX {
         fpscr |= UX;
     }
-    let cr6 = after.regs.cr[6];
+    let (cr6, target) = (after.regs.cr[6], after.regs.vsr128(i.t));
+    // It tells of the result, where these instructions tell of the operand (6.17.4).
+    let nothing_left = match name {
+        "bcds_" | "bcdsr_" | "bcdtrunc_" => target >> 4 == 0,
+        "bcdus_" | "bcdutrunc_" => target == 0,
+        _ => false,
+    };
     Ignore {
         fpscr,
         // Undefined before ISA 3.1.
@@ -233,6 +241,7 @@ pub fn different(name: &str, i: &Ops, before: &Machine, after: &Machine) -> Igno
         target: (name.starts_with("bcd") && (cr6 == 1 || name == "bcdcfsq_" && cr6 & 1 != 0)).then_some(i.t),
         // Puts the result in the second register of the pair (5.6.5: the result, concatenated with 64 zeros).
         exchanged: (name == "drdpq").then_some(i.t & 30),
+        cr6: nothing_left && cr6 & 12 != 0,
         skip,
     }
 }

@@ -125,7 +125,8 @@ fn compare(ours: &Machine, peer: &Machine, ignore: Ignore) -> Vec<String> {
     check("fpscr".into(), (ours.regs.fpscr & mask) as u128, (peer.regs.fpscr & mask) as u128);
     // The peer keeps reserved bits of VSCR.
     check("vscr".into(), ours.regs.vscr as u128, (peer.regs.vscr & 0x1_0001) as u128);
-    check("cr".into(), ours.regs.cr_packed() as u128, peer.regs.cr_packed() as u128);
+    let mask = if ignore.cr6 { !0xf0 } else { !0 };
+    check("cr".into(), (ours.regs.cr_packed() & mask) as u128, (peer.regs.cr_packed() & mask) as u128);
     check("xer".into(), ours.regs.xer() as u128, peer.regs.xer() as u128);
     for n in 3..11 {
         check(format!("r{n}"), ours.regs.gpr[n] as u128, peer.regs.gpr[n] as u128);

@@ -26,6 +26,11 @@ type View = BTreeMap<String, u64>;
 /// A register that a vector names.
 fn register<'a>(cpu: &'a mut Vcpu, name: &str) -> &'a mut u64 {
     let numbered = |prefix: &str| name.strip_prefix(prefix).and_then(|n| n.parse::<usize>().ok());
+    // A half of a VR.
+    let half = |suffix: &str| name.strip_suffix(suffix)?.strip_prefix('v')?.parse::<usize>().ok();
+    if let Some((n, half)) = half("h").map(|n| (n, 0)).or(half("l").map(|n| (n, 1))) {
+        return &mut cpu.regs.vsr[32 + n][half];
+    }
     let spr = &mut cpu.spr;
     match name {
         "lr" => &mut cpu.regs.lr,
@@ -62,7 +67,8 @@ const NAMED: [&str; 17] = [
 
 fn view(cpu: &mut Vcpu, memory: &Memory) -> View {
     let names = (0..32).map(|n| format!("r{n}")).chain((0..8).map(|n| format!("cr{n}")));
-    let names: Vec<String> = names.chain(NAMED.map(String::from)).collect();
+    let halves = (0..32).flat_map(|n| [format!("v{n}h"), format!("v{n}l")]);
+    let names: Vec<String> = names.chain(halves).chain(NAMED.map(String::from)).collect();
     let mut view: View = names.into_iter().map(|name| (name.clone(), *register(cpu, &name))).collect();
     for at in (DATA..DATA + DATA_BYTES as u64).step_by(8) {
         view.insert(format!("d{at:x}"), memory.read_u64(at).expect("RAM"));
