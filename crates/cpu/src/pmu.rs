@@ -8,8 +8,9 @@
 //! no more attempts than a counter lacks does not go beyond the instruction that makes it negative: an alert is at its exact
 //! place.
 //!
-//! SIAR is the instruction that comes next when the alert occurs. All other events count 0: they are of caches, predictors and
-//! pipelines, which are not there. Left out: SDAR, whose content SIER says not to be valid; random sampling, thresholding.
+//! SIAR is the instruction that comes next when the alert occurs. All other events count 0: they are of caches, predictors
+//! and pipelines, which are not there. Left out: SDAR, whose content SIER says not to be valid; random sampling,
+//! thresholding.
 
 use crate::bits::{bescr, mmcr0, msr};
 use crate::interpreter::Op;
