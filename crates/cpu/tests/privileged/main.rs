@@ -219,7 +219,8 @@ fn random_word<'a>(
         true => u64::MAX,
         false => 0xffff_ffff,
     };
-    let word = if n % 4 == 0 { raw >> 16 } else { encoding.bits | random.next() & !encoding.mask & width };
+    let word =
+        if n.is_multiple_of(4) { raw >> 16 } else { encoding.bits | random.next() & !encoding.mask & width };
     let code = if word >> 32 != 0 { [(word >> 32) as u32, word as u32] } else { [word as u32, 0x6000_0000] };
     let prefixed = decoder.is_prefix(code[0]);
     let word = if prefixed { (code[0] as u64) << 32 | code[1] as u64 } else { code[0] as u64 };
@@ -402,7 +403,7 @@ fn storage_refused(before: &State, i: &Instruction, cpu: &Vcpu, came: Option<Int
             let multiple =
                 state & msr::LE != 0 && ["lm", "stm", "ls", "sts"].iter().any(|of| i.name.starts_with(of));
             // A block, which copy and paste take.
-            let aligned = cpu.spr.dar % 128 == 0;
+            let aligned = cpu.spr.dar.is_multiple_of(128);
             assert!((absent || multiple || !aligned) && cause == 0, "{:x} {}", i.word, i.name);
         }
         Vector::Trace => return false,
