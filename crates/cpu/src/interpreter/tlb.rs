@@ -47,18 +47,32 @@ struct Link {
     previous: u32,
 }
 
-/// What the rest needs to know of an entry.
+/// What the rest needs to know of an entry. There are many: what an entry is stands in one word with its page.
 #[derive(Clone, Copy)]
 struct Origin {
     leaf: u64,
+    /// The real page, and [`USED`] and [`WATCHED`].
     real: u64,
     by_leaf: Link,
     by_real: Link,
     /// Tag of the effective page if stores are permitted and C is set.
     writable: u64,
-    /// Stores must go through memory's store path.
-    watched: bool,
-    used: bool,
+}
+
+/// There is an entry.
+const USED: u64 = 1;
+/// Stores must go through memory's store path.
+const WATCHED: u64 = 2;
+
+impl Origin {
+    fn is(&self, what: u64) -> bool {
+        self.real & what != 0
+    }
+
+    /// The real page's address.
+    fn page(&self) -> u64 {
+        self.real & !(PAGE - 1)
+    }
 }
 
 const END: u32 = u32::MAX;
@@ -70,8 +84,6 @@ const UNUSED: Origin = Origin {
     by_leaf: Link { next: END, previous: END },
     by_real: Link { next: END, previous: END },
     writable: NEVER,
-    watched: false,
-    used: false,
 };
 
 fn bucket(address: u64) -> usize {
@@ -255,7 +267,7 @@ impl Tlb {
 
     /// The real address of `ea` by the entry of context `n` for data, which is known to be there.
     pub fn known(&self, n: u32, ea: u64) -> u64 {
-        self.origins[Self::slot(n, ea, Access::Load)].real | ea & (PAGE - 1)
+        self.origins[Self::slot(n, ea, Access::Load)].page() | ea & (PAGE - 1)
     }
 
     /// The resident number of a vCPU's data context.
@@ -299,12 +311,12 @@ impl Tlb {
         let known = match access {
             Access::Load => entry.read == tag,
             // A page that somebody watches has no pointer for writing but may be writable.
-            Access::Store => origin.used && origin.writable == tag,
+            Access::Store => origin.is(USED) && origin.writable == tag,
             Access::Fetch => entry.fetch == tag,
         };
         // A first store through a pointer that was withdrawn gets it back.
-        if known && !(access == Access::Store && entry.write != tag && !origin.watched) {
-            return Ok(Real(origin.real | ea & (PAGE - 1)));
+        if known && !(access == Access::Store && entry.write != tag && !origin.is(WATCHED)) {
+            return Ok(Real(origin.page() | ea & (PAGE - 1)));
         }
         self.fill(cpu, memory, context, ea, access)
     }
@@ -356,9 +368,8 @@ impl Tlb {
         let host = write.map_or_else(|| memory.page_for_read(found.page).unwrap_or(read), |w| w.cast_const());
         let slot = Self::slot(context, ea, access);
         let old = self.entries[slot];
-        let same = self.origins[slot].used
-            && self.origins[slot].real == found.page
-            && self.origins[slot].leaf == found.leaf;
+        let origin = &self.origins[slot];
+        let same = origin.is(USED) && origin.page() == found.page && origin.leaf == found.leaf;
         let keep = |t: u64| if same && t == tag { t } else { NEVER };
         let (kept_write, kept_fetch) = (keep(old.write), keep(old.fetch));
         if !same {
@@ -366,8 +377,9 @@ impl Tlb {
             self.link(slot, found.leaf, found.page);
         }
         if access == Access::Store {
-            self.origins[slot].writable = tag;
-            self.origins[slot].watched = write.is_none();
+            let origin = &mut self.origins[slot];
+            origin.writable = tag;
+            origin.real = origin.real & !WATCHED | if write.is_none() { WATCHED } else { 0 };
         }
         self.entries[slot] = Translated {
             read: if found.read && !spied { tag } else { NEVER },
@@ -394,7 +406,7 @@ impl Tlb {
     }
 
     fn link(&mut self, slot: usize, leaf: u64, real: u64) {
-        self.origins[slot] = Origin { leaf, real, used: true, ..UNUSED };
+        self.origins[slot] = Origin { leaf, real: real | USED, ..UNUSED };
         chain(&mut self.by_leaf[bucket(leaf)], &mut self.origins, slot, |o| &mut o.by_leaf);
         chain(&mut self.by_real[bucket(real)], &mut self.origins, slot, |o| &mut o.by_real);
         self.occupied[slot / 64] |= 1 << (slot % 64);
@@ -402,7 +414,7 @@ impl Tlb {
 
     /// Makes an entry invalid and takes it out of its chains.
     fn clear(&mut self, slot: usize) {
-        if !self.origins[slot].used {
+        if !self.origins[slot].is(USED) {
             return;
         }
         self.occupied[slot / 64] &= !(1 << (slot % 64));
@@ -411,7 +423,7 @@ impl Tlb {
             self.fetch_changes += 1;
         }
         self.entries[slot] = INVALID;
-        let Origin { leaf, real, .. } = self.origins[slot];
+        let (leaf, real) = (self.origins[slot].leaf, self.origins[slot].page());
         unchain(&mut self.by_leaf[bucket(leaf)], &mut self.origins, slot, |o| &mut o.by_leaf);
         unchain(&mut self.by_real[bucket(real)], &mut self.origins, slot, |o| &mut o.by_real);
         self.origins[slot] = UNUSED;
@@ -432,7 +444,7 @@ impl Tlb {
         let mut slot = self.by_real[bucket(real)];
         while slot != END {
             let origin = self.origins[slot as usize];
-            if origin.real == real {
+            if origin.page() == real {
                 act(self, slot as usize);
             }
             slot = origin.by_real.next;
