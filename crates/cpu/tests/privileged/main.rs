@@ -219,12 +219,8 @@ fn random_word<'a>(
         true => u64::MAX,
         false => 0xffff_ffff,
     };
-<<<<<<< HEAD
-    let word = if n.is_multiple_of(4) { raw >> 16 } else { encoding.bits | random.next() & !encoding.mask & width };
-=======
     let word =
         if n.is_multiple_of(4) { raw >> 16 } else { encoding.bits | random.next() & !encoding.mask & width };
->>>>>>> helper-b
     let code = if word >> 32 != 0 { [(word >> 32) as u32, word as u32] } else { [word as u32, 0x6000_0000] };
     let prefixed = decoder.is_prefix(code[0]);
     let word = if prefixed { (code[0] as u64) << 32 | code[1] as u64 } else { code[0] as u64 };
