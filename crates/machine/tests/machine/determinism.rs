@@ -154,11 +154,11 @@ fn after_a_reset_the_guest_runs_as_from_power_on() {
 #[test]
 fn a_reset_whose_images_make_no_machine_is_told_and_ends_the_guest() {
     for (kernel, why) in [
-        (Some(b"no kernel".to_vec()), "the machine cannot start anew: kernel: "),
+        (Some(&b"no kernel"[..]), "the machine cannot start anew: kernel: "),
         (None, "the machine cannot start anew: no kernel: "),
     ] {
         let mut machine = machine();
-        let images = Images { kernel, ..Images::default() };
+        let images = Images { kernel: kernel.map(|kernel| kernel[..].into()), ..Images::default() };
         machine.release_images(Box::new(move || images.clone()));
         run_to(&mut machine, 400_000);
         machine.reset();
@@ -171,7 +171,7 @@ fn a_reset_whose_images_make_no_machine_is_told_and_ends_the_guest() {
     }
     // With what it was built from, it starts.
     let mut machine = machine();
-    machine.release_images(Box::new(|| Images { kernel: Some(RACE.into()), ..Images::default() }));
+    machine.release_images(Box::new(|| Images { kernel: Some(RACE[..].into()), ..Images::default() }));
     machine.reset();
     assert_eq!(finish(&mut machine).1, finish(&mut crate::harness::machine()).1);
 }
