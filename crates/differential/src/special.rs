@@ -172,6 +172,8 @@ pub fn left_alone(entry: &Entry, word: u64, cpu: &Vcpu, kind: u64) -> bool {
             kind & kind::COUNTERS == 0 || value & !QUIET_MMCR0 & !mmcr0::PMCCEXT != mmcr0::FC
         }
         "mtspr" | "mfspr" => !problem && PRIVILEGED.contains(&number),
+        // Elsewhere it has what blocks before left, but for a peer that was started anew.
+        "slbmfee" | "slbmfev" | "slbfee_" => !problem && kind & kind::SEGMENTS == 0,
         // Something must be pending; in a guest it is the peer's to say what stops.
         "stop" => !problem && !(doorbells && hypervisor && (cpu.doorbell || cpu.hypervisor_doorbell)),
         "msgsndp" => !problem && !doorbells,
