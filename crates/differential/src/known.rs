@@ -271,10 +271,12 @@ const KNOWN: &[Known] = &[
         },
     },
     Known {
-        why: "fmrgew, fmrgow need MSR[FP] and not MSR[VSX], dcffixqq, dctfixqq MSR[VEC] and not MSR[VSX]. Not settled: \
-              we go by MSR[VSX]",
+        why: "the peer asks MSR[VSX] for all that is VSX: fmrgew, fmrgow need MSR[FP], dcffixqq, dctfixqq MSR[FP] and \
+              MSR[VEC] (their descriptions in I 4.6, 5.5.4), lxsibzx, lxsihzx, stxsibx, stxsihx of the upper registers \
+              MSR[VEC] (I 7.6.3: `if TX=1 & MSR.VEC=0 then Vector_Unavailable()`)",
         bits: |step, _| {
-            let named = step.is(&["fmrgew", "fmrgow", "dcffixqq", "dctfixqq"]);
+            let upper = step.ops.t >= 32 && step.is(&["lxsibzx", "lxsihzx", "stxsibx", "stxsihx"]);
+            let named = upper || step.is(&["fmrgew", "fmrgow", "dcffixqq", "dctfixqq"]);
             let unavailable = |record: &Record| matches!(record.get(at::VECTOR), 0x800 | 0xf20 | 0xf40);
             all(named && (unavailable(step.peer) || unavailable(step.ours)))
         },
