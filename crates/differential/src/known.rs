@@ -385,8 +385,7 @@ const KNOWN: &[Known] = &[
         },
     },
     Known {
-        why: "CTRL[TS] is shown, in problem state too, and its threads are counted from the other end (III 5.3.5); here \
-              it reads as 0",
+        why: "CTRL[TS] is shown in problem state too, and its threads are counted from the other end (III 5.3.5)",
         bits: |step, difference| {
             let ctrl = matches!(step.spr(), Some(136 | 152));
             if ctrl && difference.register("r").is_some() { 0xff00 } else { 0 }
