@@ -514,10 +514,7 @@ const KNOWN: &[Known] = &[
             bits_of(difference, "cr", CR6, wrong)
         },
     },
-    Known {
-        why: "the address of a hypervisor storage interrupt is shown to the byte (III 5.4.8: to the page)",
-        bits: |_, difference| bits_of(difference, "asdr", 0xfff, true),
-    },
+    Known { why: ASDR, bits: |_, difference| bits_of(difference, "asdr", IN_PAGE, true) },
     Known {
         why: "a signalling NaN of an enabled comparison is an invalid comparison too (I 4.6.8, 7.6.1.6: if VE \
               is 0)",
@@ -682,6 +679,11 @@ const VMX_BY_VSX: [&str; 18] = [
     "lxssp", "stxsd", "stxssp", "lxvh8x", "lxvb16x", "stxvh8x", "stxvb16x",
 ];
 
+const ASDR: &str =
+    "the address of a hypervisor storage interrupt is shown to the byte (III 5.4.8: to the page)";
+/// Bits of an address within its page.
+const IN_PAGE: u128 = 0xfff;
+
 /// Blocks do not write the decrementers, and the guest does so for every 32 records.
 const TIMER: &str =
     "a decrementer of the peer, which counts by the host's clock, ran out while the host stood still";
@@ -747,6 +749,8 @@ pub fn of_sequence(
     } else if only(&["srr"], 3 << 27) && ours.get(spr("iamr")) >> 62 & 1 != 0 && ours.get(at::VECTOR) == 0x400
     {
         Some("an instruction that IAMR forbids in a radix tree, as above")
+    } else if only(&["asdr"], IN_PAGE) {
+        Some(ASDR)
     } else if matches!(name, "slbmfee" | "slbmfev") && only(&["r"], u128::MAX) {
         Some("entries of the SLB that are not valid are shown (III 6.9.3.2: 0)")
     } else if matches!(name, "msgclrp" | "msgsndp")
