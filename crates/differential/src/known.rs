@@ -485,10 +485,13 @@ const KNOWN: &[Known] = &[
         },
     },
     Known {
-        why: "of -0 and 0 xsmaxcdp takes the first operand (I 7.6.1.3: as C has (x>y)?x:y, so the second one)",
+        why: "of -0 and 0 xsmaxcdp and xsmaxcqp take the first operand (I 7.6.1.3: as C has (x>y)?x:y, so the second one)",
         bits: |step, difference| {
-            let zero = |n: u8| step.before.vsr(n) >> 64 << 65 == 0;
-            let zeros = step.name == "xsmaxcdp" && zero(step.ops.a) && zero(step.ops.b);
+            let number = |n: u8| {
+                if step.name == "xsmaxcdp" { step.before.vsr(n) >> 64 << 64 } else { step.before.vsr(n) }
+            };
+            let zero = |n: u8| number(n) << 1 == 0;
+            let zeros = step.is(&["xsmaxcdp", "xsmaxcqp"]) && zero(step.ops.a) && zero(step.ops.b);
             all(zeros && difference.register("vs") == Some(step.ops.t as u64))
         },
     },
