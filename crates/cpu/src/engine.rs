@@ -34,6 +34,19 @@ pub trait Bus {
     ) -> Result<(), BusError>;
 }
 
+/// No devices at all: what is not memory is a machine check.
+pub struct NoDevices;
+
+impl Bus for NoDevices {
+    fn load(&mut self, _: u32, _: u64, _: u8, _: Instant, _: &mut Memory) -> Result<u64, BusError> {
+        Err(BusError)
+    }
+
+    fn store(&mut self, _: u32, _: u64, _: u8, _: u64, _: Instant, _: &mut Memory) -> Result<(), BusError> {
+        Err(BusError)
+    }
+}
+
 /// What surrounds a vCPU while it runs.
 pub struct World<'a> {
     /// Physical memory.

@@ -26,7 +26,7 @@ mod timers;
 mod vcpu;
 
 pub use clock::Clock;
-pub use engine::{Bus, BusError, Engine, Exit, Halts, Outcome, World};
+pub use engine::{Bus, BusError, Engine, Exit, Halts, NoDevices, Outcome, World};
 pub use interpreter::Interpreter;
 pub use interrupt::{Pending, Vector};
 pub use mmu::Partition;

@@ -1,19 +1,9 @@
 //! The timer rows of the series, at instruction granularity: DEC, HDEC, TB on a bare CPU.
 
 use timebase_cpu::bits::{lpcr, msr};
-use timebase_cpu::{Bus, BusError, Clock, Engine, Exit, Interpreter, Model, Vcpu, World};
+use timebase_cpu::{Clock, Engine, Exit, Interpreter, Model, NoDevices, Vcpu, World};
 use timebase_memory::{Memory, Writer};
 use timebase_state::{Instant, Ticks};
-
-struct NoDevices;
-impl Bus for NoDevices {
-    fn load(&mut self, _: u32, _: u64, _: u8, _: Instant, _: &mut Memory) -> Result<u64, BusError> {
-        Err(BusError)
-    }
-    fn store(&mut self, _: u32, _: u64, _: u8, _: u64, _: Instant, _: &mut Memory) -> Result<(), BusError> {
-        Err(BusError)
-    }
-}
 
 const NOP: u32 = 0x6000_0000;
 /// mtdec r3

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use timebase_cpu::bits::msr;
 use timebase_cpu::compiled::{Compiler, Entry, Leave, Source};
-use timebase_cpu::{Bus, BusError, Clock, Engine, Interpreter, Model, Vcpu, World};
+use timebase_cpu::{Clock, Engine, Interpreter, Model, NoDevices, Vcpu, World};
 use timebase_isa::Decoder;
 use timebase_jit::ir::Ir;
 use timebase_jit::lift::{Bodies, lift};
@@ -173,16 +173,6 @@ impl Compiler for Noting {
     fn flush(&mut self) {}
     fn counters(&self) -> BTreeMap<String, u64> {
         BTreeMap::new()
-    }
-}
-
-struct NoDevices;
-impl Bus for NoDevices {
-    fn load(&mut self, _: u32, _: u64, _: u8, _: Instant, _: &mut Memory) -> Result<u64, BusError> {
-        Err(BusError)
-    }
-    fn store(&mut self, _: u32, _: u64, _: u8, _: u64, _: Instant, _: &mut Memory) -> Result<(), BusError> {
-        Err(BusError)
     }
 }
 

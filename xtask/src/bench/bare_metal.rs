@@ -1,6 +1,6 @@
 //! Bare-metal boots against the peer: CPU seconds, and bytes of history.
 
-use super::measure::{End, median};
+use super::measure::{End, median, number};
 use super::workloads::strings;
 use super::{APPEND, Bench, HERE, PANIC, PEER, Times};
 use crate::packages::GUEST;
@@ -19,11 +19,11 @@ pub struct Histories {
 }
 
 impl Histories {
-    fn add(&mut self, name: String, bytes: u64) {
+    fn add(&mut self, name: String, bytes: f64) {
         eprintln!("xtask: {name}: {bytes} bytes of history");
         match self.rows.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, all)) => all.push(bytes as f64),
-            None => self.rows.push((name, vec![bytes as f64])),
+            Some((_, all)) => all.push(bytes),
+            None => self.rows.push((name, vec![bytes])),
         }
     }
 
@@ -33,16 +33,12 @@ impl Histories {
 }
 
 /// What a recording of ours holds beside the images, in bytes.
-fn history(recording: &str) -> Result<u64, String> {
+fn history(recording: &str) -> Result<f64, String> {
     let output = Command::new(HERE)
         .args(["info", "--json", recording])
         .output()
         .map_err(|e| format!("{HERE}: {e}"))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let bytes = text.lines().find_map(|line| line.trim().strip_prefix("\"history_file_bytes\": "));
-    bytes
-        .and_then(|bytes| bytes.trim_end_matches(',').parse().ok())
-        .ok_or_else(|| format!("no size of history in: {text}"))
+    number(&String::from_utf8_lossy(&output.stdout), "history_file_bytes")
 }
 
 /// Boots all machines on both, plain, recorded and replayed.
@@ -72,7 +68,7 @@ pub fn boots(bench: &mut Bench, histories: &mut Histories) -> Result<(), String>
                 let name = format!("{machine}: peer, {way}, shift {shift}");
                 bench.peers(&name, &["-icount", &how], &peers, End::Text(PANIC))?;
             }
-            let bytes = std::fs::metadata(&log).map_err(|e| format!("{PEER}'s trace: {e}"))?.len();
+            let bytes = std::fs::metadata(&log).map_err(|e| format!("{PEER}'s trace: {e}"))?.len() as f64;
             histories.add(format!("{machine}: peer, shift {shift}"), bytes);
         }
     }

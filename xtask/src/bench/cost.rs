@@ -1,7 +1,7 @@
 //! What recording costs beside running, what memory of the host is taken, and what compiling costs: all by the reports of
 //! our own runs, made in turn.
 
-use super::measure::median;
+use super::measure::{median, number};
 use super::workloads::strings;
 use super::{APPEND, Bench, HERE, LOGGER, PANIC};
 use crate::packages::GUEST;
@@ -16,14 +16,6 @@ const MIB: f64 = 1048576.0;
 
 /// The ways to go through a boot.
 const WAYS: [&str; 4] = ["run", "record", "record --no-index", "replay"];
-
-/// A number of a report, which has each on a line of its own.
-fn number(report: &str, name: &str) -> Result<f64, String> {
-    let key = format!("\"{name}\": ");
-    let value = report.lines().find_map(|line| line.trim().strip_prefix(&key));
-    let value = value.and_then(|value| value.trim_end_matches(',').parse().ok());
-    value.ok_or_else(|| format!("no {name} in the report"))
-}
 
 /// Runs ourselves and gives the report.
 fn report(bench: &Bench, arguments: &[String]) -> Result<String, String> {

@@ -86,3 +86,11 @@ pub fn median(values: &[f64]) -> f64 {
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]
 }
+
+/// A number of what we print as JSON, which has each on a line of its own.
+pub fn number(json: &str, name: &str) -> Result<f64, String> {
+    let key = format!("\"{name}\": ");
+    let value = json.lines().find_map(|line| line.trim().strip_prefix(&key));
+    let value = value.and_then(|value| value.trim_end_matches(',').parse().ok());
+    value.ok_or_else(|| format!("no {name} in: {json}"))
+}

@@ -1,21 +1,11 @@
 //! A bare CPU with memory, run as a machine runs it.
 
 use timebase_cpu::bits::mmcr0;
-use timebase_cpu::{Bus, BusError, Clock, Engine, Interpreter, Model, Register, Vcpu, Vector, World};
+use timebase_cpu::{Clock, Engine, Interpreter, Model, NoDevices, Register, Vcpu, Vector, World};
 use timebase_memory::{Memory, Writer};
 use timebase_state::Instant;
 
 /// Nothing answers.
-pub struct NoDevices;
-impl Bus for NoDevices {
-    fn load(&mut self, _: u32, _: u64, _: u8, _: Instant, _: &mut Memory) -> Result<u64, BusError> {
-        Err(BusError)
-    }
-    fn store(&mut self, _: u32, _: u64, _: u8, _: u64, _: Instant, _: &mut Memory) -> Result<(), BusError> {
-        Err(BusError)
-    }
-}
-
 /// Where code begins.
 pub const CODE: u64 = 0x1_0000;
 /// How fast time goes.

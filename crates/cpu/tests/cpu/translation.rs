@@ -1,7 +1,7 @@
 //! Translation in two levels, for a guest of the guest: radix trees and the virtual real mode area, each kind of fault,
 //! R and C of both levels, and that changed tables count at once.
 
-use crate::bench::NoDevices;
+use timebase_cpu::NoDevices;
 use timebase_cpu::bits::{dsisr, lpcr, msr, srr1};
 use timebase_cpu::{Clock, Engine, Interpreter, Model, Vcpu, Vector, World};
 use timebase_memory::{Memory, Writer};

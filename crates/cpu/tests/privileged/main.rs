@@ -6,21 +6,11 @@ use book::{Follows, Instruction, Interrupt, State};
 use std::collections::BTreeMap;
 use timebase_cpu::bits::{dsisr, lpcr, mmcr0, msr, srr1};
 use timebase_cpu::mmu::Slb;
-use timebase_cpu::{Bus, BusError, Clock, Engine, Exit, Interpreter, Model, Sprs, Vcpu, Vector, World};
+use timebase_cpu::{Clock, Engine, Exit, Interpreter, Model, NoDevices, Sprs, Vcpu, Vector, World};
 use timebase_isa::decode::{Decoder, Entry};
 use timebase_isa::fpscr;
 use timebase_memory::{Memory, Writer};
 use timebase_state::Instant;
-
-struct NoDevices;
-impl Bus for NoDevices {
-    fn load(&mut self, _: u32, _: u64, _: u8, _: Instant, _: &mut Memory) -> Result<u64, BusError> {
-        Err(BusError)
-    }
-    fn store(&mut self, _: u32, _: u64, _: u8, _: u64, _: Instant, _: &mut Memory) -> Result<(), BusError> {
-        Err(BusError)
-    }
-}
 
 /// Where the code is.
 const CODE: u64 = 0x1_0000;
@@ -185,10 +175,7 @@ fn transactions_fail_at_once_where_they_are_available() {
 struct Random(u64);
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+        timebase_state::random::draw(&mut self.0)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Vectors written from the books (crates/isa/tests/instructions/book.txt) on every engine.
 
-use crate::NoDevices;
 use std::collections::BTreeMap;
+use timebase_cpu::NoDevices;
 use timebase_cpu::bits::msr;
 use timebase_cpu::{Clock, Engine, Interpreter, Model, Vcpu, World};
 use timebase_memory::{Memory, Reservation, Writer};

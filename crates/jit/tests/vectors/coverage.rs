@@ -1,8 +1,8 @@
 //! How the compiler does each instruction, as `cargo xtask isa` tells it (compiled.txt).
 
-use crate::NoDevices;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use timebase_cpu::NoDevices;
 use timebase_cpu::compiled::{Compiler, Entry, Leave, Source};
 use timebase_cpu::{Clock, Engine, Interpreter, Model, Vcpu, World};
 use timebase_isa::Decoder;

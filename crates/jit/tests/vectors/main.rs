@@ -23,20 +23,10 @@ mod words;
 
 use cases::{MEMORY, MEMORY_BYTES, more_cases, tried};
 use reader::{Executor, Machine};
-use timebase_cpu::{Bus, BusError, Clock, Engine, Interpreter, Model, Vcpu, World};
+use timebase_cpu::{Clock, Engine, Interpreter, Model, NoDevices, Vcpu, World};
 use timebase_isa::decode::Entry;
 use timebase_memory::{Memory, Writer};
 use timebase_state::Instant;
-
-struct NoDevices;
-impl Bus for NoDevices {
-    fn load(&mut self, _: u32, _: u64, _: u8, _: Instant, _: &mut Memory) -> Result<u64, BusError> {
-        Err(BusError)
-    }
-    fn store(&mut self, _: u32, _: u64, _: u8, _: u64, _: Instant, _: &mut Memory) -> Result<(), BusError> {
-        Err(BusError)
-    }
-}
 
 /// Where the instruction is.
 const CODE: u64 = 0x1_0000;

@@ -1,7 +1,7 @@
 //! What the performance monitor records is the same whatever executes: a program that turns the history of branches, or
 //! counters of kinds of instructions, on and off, and reads them.
 
-use crate::NoDevices;
+use timebase_cpu::NoDevices;
 use timebase_cpu::bits::mmcr0;
 use timebase_cpu::{Clock, Engine, Interpreter, Model, Vcpu, World};
 use timebase_memory::{Memory, Writer};
