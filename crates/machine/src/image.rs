@@ -1,22 +1,47 @@
 //! Images: from a file's bytes to what is loaded where.
 
+use crate::api::ConfigError;
 use alloc::{format, string::String, vec::Vec};
+use core::ops::Range;
 use object::elf::{EM_PPC, EM_PPC64, FileHeader32, FileHeader64, Machine, PT_LOAD};
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endian, Endianness, FileKind};
+use timebase_memory::Memory;
 use timebase_state::Paged;
 
 /// Where kernels that can run anywhere are loaded.
 pub(crate) const KERNEL_BASE: u64 = 0x40_0000;
 
+fn no_room(memory: &Memory, what: &str, end: u64) -> ConfigError {
+    let room = memory.bytes();
+    ConfigError(format!("{what}: it needs memory up to {end:#x}, there is {room:#x}: use a larger --memory"))
+}
+
+/// There is memory up to `end` for `what`.
+pub(crate) fn check_room(memory: &Memory, what: &str, end: u64) -> Result<(), ConfigError> {
+    if end > memory.bytes() { Err(no_room(memory, what, end)) } else { Ok(()) }
+}
+
+/// Puts a part of the content of `what` at `address`.
+pub(crate) fn place(
+    memory: &mut Memory,
+    what: &str,
+    address: u64,
+    content: &Paged,
+    part: Range<u64>,
+) -> Result<(), ConfigError> {
+    let bytes = part.end - part.start;
+    memory
+        .place(address, content, part.start, bytes)
+        .map_err(|_| no_room(memory, what, address.saturating_add(bytes)))
+}
+
 /// A piece of an image.
 pub(crate) struct Segment {
     pub address: u64,
-    /// Where it begins in the file.
-    pub offset: u64,
-    /// Bytes of the file.
-    pub bytes: u64,
-    /// Length in memory; what is beyond `bytes` is zero.
+    /// The part of the file that it is.
+    pub part: Range<u64>,
+    /// Length in memory; what is beyond its part of the file is zero.
     pub memory_bytes: u64,
 }
 
@@ -42,7 +67,7 @@ pub(crate) struct Program {
 
 /// An image linked at kernel addresses (0xc000...) runs anywhere and is loaded at [`KERNEL_BASE`]; any other is
 /// loaded where it was linked.
-fn place(address: u64) -> u64 {
+fn destination(address: u64) -> u64 {
     if address >> 60 == 0xc { (address & 0x0fff_ffff_ffff_ffff).wrapping_add(KERNEL_BASE) } else { address }
 }
 
@@ -63,15 +88,15 @@ fn parse_elf<E: FileHeader<Endian = Endianness>>(
             continue;
         }
         let (offset, bytes) = program.file_range(endian);
-        if offset.checked_add(bytes).is_none_or(|end| end > length) {
+        let Some(end_in_file) = offset.checked_add(bytes).filter(|&end| end <= length) else {
             return Err("it is a damaged ELF file: cut short".into());
-        }
+        };
         let memory_bytes: u64 = program.p_memsz(endian).into();
         if memory_bytes != 0 {
-            let address = place(program.p_vaddr(endian).into());
+            let address = destination(program.p_vaddr(endian).into());
             let memory_bytes = memory_bytes.max(bytes);
             (start, end) = (address.min(start), address.saturating_add(memory_bytes).max(end));
-            segments.push(Segment { address, offset, bytes, memory_bytes });
+            segments.push(Segment { address, part: offset..end_in_file, memory_bytes });
         }
     }
     if segments.is_empty() {
@@ -83,7 +108,7 @@ fn parse_elf<E: FileHeader<Endian = Endianness>>(
         entry = segments[0].address;
     }
     let (bits64, little_endian) = (header.is_type_64(), endian.is_little_endian());
-    Ok(Image { segments, program: Program { start, end, entry: place(entry), bits64, little_endian } })
+    Ok(Image { segments, program: Program { start, end, entry: destination(entry), bits64, little_endian } })
 }
 
 /// What of a file is looked at first, in bytes: the headers of nearly every ELF file.
@@ -91,8 +116,12 @@ const HEAD: u64 = 1 << 16;
 
 /// Takes `content` apart: ELF for Power of either width and byte order. The error completes "kernel: ...".
 pub(crate) fn parse(content: &Paged) -> Result<Image, String> {
-    parse_head(&content.copy(0, HEAD), content.len()).or_else(|why| match content.len() > HEAD {
-        true => parse_head(&content.copy(0, content.len()), content.len()),
+    let length = content.len();
+    let head = content.copy(0, HEAD);
+    // The rest is looked at only if the headers of an ELF file are not all in front.
+    let more = length > HEAD && FileKind::parse(&head[..]).is_ok();
+    parse_head(&head, length).or_else(|why| match more {
+        true => parse_head(&content.copy(0, length), length),
         false => Err(why),
     })
 }

@@ -136,17 +136,6 @@ impl Board {
             model,
         }
     }
-
-    /// Puts an image into memory.
-    fn place(&mut self, what: &str, address: u64, content: &Paged) -> Result<(), ConfigError> {
-        self.memory.place(address, content, 0, content.len()).map_err(|_| {
-            ConfigError(format!(
-                "{what}: it needs memory up to {:#x}, there is {:#x}: use a larger --memory",
-                address.saturating_add(content.len()),
-                self.memory.bytes()
-            ))
-        })
-    }
 }
 
 impl chassis::Board for Board {
@@ -222,24 +211,24 @@ impl chassis::Board for Board {
         if firmware.len() > TREE {
             return Err(ConfigError(format!("firmware: it is larger than {} MiB", TREE >> 20)));
         }
-        self.place("firmware", 0, firmware)?;
+        image::place(&mut self.memory, "firmware", 0, firmware, 0..firmware.len())?;
         if let Some(kernel) = &images.kernel {
             may_be_kernel(kernel).map_err(|why| ConfigError(format!("kernel: {why}")))?;
             if images.initrd.is_some() && kernel.len() > INITRD - KERNEL {
                 return Err(ConfigError("kernel: it is so large that no initrd fits behind it".into()));
             }
-            self.place("kernel", KERNEL, kernel)?;
+            image::place(&mut self.memory, "kernel", KERNEL, kernel, 0..kernel.len())?;
         }
         let initrd = images.initrd.as_ref().map(|initrd| (INITRD, INITRD + initrd.len()));
         if let Some(content) = &images.initrd {
-            self.place("initrd", INITRD, content)?;
+            image::place(&mut self.memory, "initrd", INITRD, content, 0..content.len())?;
         }
         Ok(initrd)
     }
 
     fn start(&mut self, config: &Config, initrd: &Option<(u64, u64)>) -> Result<(), ConfigError> {
         let tree = describe::tree(config, self.model, self.topology, *initrd).flatten(&[]);
-        self.place("device tree", TREE, &tree[..].into())?;
+        image::place(&mut self.memory, "device tree", TREE, &tree[..].into(), 0..tree.len() as u64)?;
         for slot in &mut self.cpu {
             slot.vcpu.regs.nia = ENTRY;
             slot.vcpu.regs.gpr[3] = TREE;

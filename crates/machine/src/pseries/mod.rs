@@ -22,7 +22,7 @@ use timebase_cpu::bits::{lpcr, msr};
 use timebase_cpu::{Bus, BusError, Clock, Exit, Model, Partition, Vcpu};
 use timebase_devices::{Controller, Nvram, Rtc, Vty, Xics, Xive, xics};
 use timebase_memory::{Memory, PAGE};
-use timebase_state::{Instant, Paged, State};
+use timebase_state::{Instant, State};
 
 /// Interrupt of environmental and power warnings.
 const IRQ_EPOW: u32 = 0x1000;
@@ -349,42 +349,16 @@ impl Board {
         })
     }
 
-    /// There is memory for `bytes` bytes at `address`.
-    fn check_room(&self, what: &str, address: u64, bytes: u64) -> Result<(), ConfigError> {
-        let (end, room) = (address.saturating_add(bytes), self.memory.bytes());
-        if end > room {
-            return Err(ConfigError(format!(
-                "{what}: it needs memory up to {end:#x}, there is {room:#x}: use a larger --memory"
-            )));
-        }
-        Ok(())
-    }
-
-    /// Puts `bytes` bytes of `content` from `offset` on into memory.
-    fn place(
-        &mut self,
-        what: &str,
-        address: u64,
-        content: &Paged,
-        offset: u64,
-        bytes: u64,
-    ) -> Result<(), ConfigError> {
-        self.check_room(what, address, bytes)?;
-        // It fits.
-        let _ = self.memory.place(address, content, offset, bytes);
-        Ok(())
-    }
-
     fn load_images(&mut self, config: &Config, images: &Images) -> Result<Loaded, ConfigError> {
         let kernel = self.load_kernel(images)?;
         let end = kernel.as_ref().map_or(KERNEL_BASE, |kernel| kernel.end);
         let initrd = self.load_initrd(images, end)?;
         let end = end.max(initrd.1);
         // Firmware, its tables and the flattened tree need some room beside the images.
-        self.check_room("kernel and initrd", end, ROOM)?;
+        image::check_room(&self.memory, "kernel and initrd", end.saturating_add(ROOM))?;
         if let Firmware::Image = config.firmware {
             let rom = images.firmware.as_ref().ok_or_else(|| ConfigError("no firmware image".into()))?;
-            self.place("firmware", 0, rom, 0, rom.len())?;
+            image::place(&mut self.memory, "firmware", 0, rom, 0..rom.len())?;
         }
         Ok(Loaded { kernel, initrd, end })
     }
@@ -433,9 +407,9 @@ impl Board {
     fn load_kernel(&mut self, images: &Images) -> Result<Option<Program>, ConfigError> {
         let Some(content) = &images.kernel else { return Ok(None) };
         let kernel = image::parse(content).map_err(|why| ConfigError(format!("kernel: {why}")))?;
-        for &Segment { address, offset, bytes, memory_bytes } in &kernel.segments {
-            self.check_room("kernel", address, memory_bytes)?;
-            self.place("kernel", address, content, offset, bytes)?;
+        for Segment { address, part, memory_bytes } in kernel.segments {
+            image::check_room(&self.memory, "kernel", address.saturating_add(memory_bytes))?;
+            image::place(&mut self.memory, "kernel", address, content, part)?;
         }
         Ok(Some(kernel.program))
     }
@@ -444,7 +418,7 @@ impl Board {
     fn load_initrd(&mut self, images: &Images, end: u64) -> Result<(u64, u64), ConfigError> {
         let Some(content) = &images.initrd else { return Ok((0, 0)) };
         let base = end.saturating_add(0x2_0000).next_multiple_of(0x1_0000);
-        self.place("initrd", base, content, 0, content.len())?;
+        image::place(&mut self.memory, "initrd", base, content, 0..content.len())?;
         Ok((base, base + content.len()))
     }
 
@@ -452,7 +426,7 @@ impl Board {
     fn place_tree(&mut self, top: u64, reserved: &[(u64, u64)]) -> Result<u64, ConfigError> {
         let flat = self.tree.flatten(reserved);
         let address = (top - flat.len() as u64 - PAGE) & !0xffff;
-        self.place("device tree", address, &flat[..].into(), 0, flat.len() as u64)?;
+        image::place(&mut self.memory, "device tree", address, &flat[..].into(), 0..flat.len() as u64)?;
         Ok(address)
     }
 
