@@ -28,8 +28,20 @@ pub const ALONE: u8 = 255;
 #[derive(PartialEq, Eq, Clone, Copy)]
 struct Kind {
     base: Id,
-    vicinity: u64,
+    vicinity: i32,
     store: bool,
+}
+
+/// What an address is made from: a node, and a displacement of 32 bits. None if it is not worth to be remembered.
+fn parts(nodes: &[Node], address: Id) -> Option<(Id, i32)> {
+    let node = &nodes[address.at()];
+    match node.op {
+        Op::Const | Op::Here => None,
+        Op::Binary(Arithmetic::Add) if nodes[node.b.at()].op == Op::Const => {
+            Some((node.a, i32::try_from(nodes[node.b.at()].k as i64).ok()?))
+        }
+        _ => Some((address, 0)),
+    }
 }
 
 /// The kind of an access, if it is one.
@@ -39,16 +51,16 @@ fn kind(nodes: &[Node], node: &Node) -> Option<Kind> {
         Op::Store(_) | Op::StorePair(_) => true,
         _ => return None,
     };
-    let address = &nodes[node.a.at()];
-    let (base, displacement) = match address.op {
-        Op::Const | Op::Here => return None,
-        Op::Binary(Arithmetic::Add) if nodes[address.b.at()].op == Op::Const => {
-            (address.a, nodes[address.b.at()].k)
-        }
-        _ => (node.a, 0),
-    };
+    let (base, displacement) = parts(nodes, node.a)?;
     // Stack frames reach some way below the pointer.
-    Some(Kind { base, vicinity: displacement.wrapping_add(1024) >> 12, store })
+    Some(Kind { base, vicinity: displacement.checked_add(1024)? >> 12, store })
+}
+
+impl Lives {
+    /// How far an address is from the base of its group.
+    pub fn displacement(&self, nodes: &[Node], address: Id) -> Option<i32> {
+        parts(nodes, address).map(|(_, displacement)| displacement)
+    }
 }
 
 /// Puts accesses into groups: the largest ones.

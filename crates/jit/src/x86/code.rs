@@ -2,9 +2,10 @@
 //!
 //! The memory is a file that is mapped to be executed, and written as a file is: no page of it is ever writable.
 
-use super::emit::{BUDGET, Code, DONE, EXCHANGED, INTERPRET, LOOK, SLOTS, SLOTS_AT, Shared};
+use super::emit::{BUDGET, Code, DONE, EXCHANGED, INTERPRET, LOOK, ORDERS, SLOTS, SLOTS_AT, Shared};
 use super::encode::{BIAS, CODE, JUMPS, NIA, SALT, TRANSLATIONS, VCPU, jump_line, translation_slot};
 use super::float::{BYTES, LIMITS};
+use super::memory::anchor_at;
 use crate::live::GROUPS;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{AssemblyOffset, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
@@ -23,8 +24,9 @@ const ROOM: usize = 64 << 20;
 const ASIDE: usize = 28 << 20;
 /// What a superblock may take.
 pub const LARGEST: usize = 256 << 10;
-/// Of the stack, so that calls find it aligned: slots and one word.
-const STACK: i32 = SLOTS_AT + 8 * (SLOTS + EXCHANGED) as i32 + 8;
+/// Of the stack, so that calls find it aligned.
+const STACK: i32 = SLOTS_AT + 8 * (SLOTS + EXCHANGED) as i32;
+const _: () = assert!(STACK % 16 == 8);
 
 /// What compiled code gives back.
 #[repr(C)]
@@ -175,6 +177,8 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
     dynasm!(code; .arch x64
         ; push rbp; push rbx; push r12; push r13; push r14; push r15
         ; sub rsp, STACK
+        ; mov DWORD [rsp], ORDERS[0] as i32
+        ; mov DWORD [rsp + 4], ORDERS[1] as i32
         ; mov rbp, rdi
         ; mov r15, rsi
         ; mov r14, [rbp + NIA]
@@ -285,38 +289,52 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
     let fill_store = fill(CALLS.fill_store as usize, 0);
     let refill_load = fill(CALLS.fill_load as usize, 1);
     let refill_store = fill(CALLS.fill_store as usize, 1);
-    let mut find = |refill: usize, tag: i8, group: usize| {
+    let mut find = |refill: usize, tag: i8, group: u8| {
         // Above the address to return to.
-        let noted = 8 + 16 * group as i32;
+        let noted = 8 + anchor_at(group);
         let start = place(code.offset());
         dynasm!(code; .arch x64
+            ; push rdx
+            ; again:
+            ; mov edx, [rsp]
+            ; and edx, 31
             ; add rdx, rax
             ; shr rdx, 12
-            ; again:
         );
         translation_slot!(code);
         dynasm!(code; .arch x64
             ; add rcx, [rbp + TRANSLATIONS]
             ; cmp rdx, [BYTE rcx + tag]
             ; jne >unknown
+            ; pop rdx
+            ; movsxd rdx, edx
+            ; sar rdx, 5
+            ; sub rax, rdx
+            // The anchor; rdx becomes the address again.
+            ; add rdx, rax
+            ; xor rdx, rax
             ; mov rcx, [rcx + 16]
-            ; shl rdx, 12
-            ; mov [rsp + noted], rdx
+            ; add rcx, rax
+            ; shr rdx, 12
+            ; jne >apart
+            ; and eax, 0xfff
+            ; mov [rsp + noted], eax
             ; mov [rsp + noted + 8], rcx
+            ; apart:
             // The zero flag is not set.
             ; test rsp, rsp
             ; ret
             ; unknown:
-            ; push rdx
+            // With the address to return to and what was pushed the stack is aligned.
             ; mov rcx, QWORD refill as i64
             ; call rcx
-            ; pop rdx
             ; jne <again
+            ; pop rdx
             ; ret
         );
         start
     };
-    let groups: [usize; GROUPS] = std::array::from_fn(|group| group);
+    let groups: [u8; GROUPS] = std::array::from_fn(|group| group as u8);
     let find_load = groups.map(|group| find(refill_load, offset_of!(Translated, read) as i8, group));
     let find_store = groups.map(|group| find(refill_store, offset_of!(Translated, write) as i8, group));
     let mut aside = |function: usize| {

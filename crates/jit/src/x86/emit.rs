@@ -10,10 +10,14 @@ use dynasmrt::{DynasmApi, VecAssembler, dynasm};
 use std::ops::Range;
 use timebase_isa::Reg;
 
-/// Slots of the stack for values without a register. They stand above those of groups of accesses: two for each.
+/// What the stack begins with: 4 and 8 as words, the orders of values that are greater and less.
+pub const ORDERS: [u32; 2] = [4, 8];
+/// Where anchors of groups of accesses stand, in bytes from the stack pointer.
+pub const ANCHORS_AT: i32 = 8;
+/// Slots of the stack for values without a register.
 pub const SLOTS: usize = 64;
 /// Where slots begin, in bytes from the stack pointer.
-pub const SLOTS_AT: i32 = 16 * GROUPS as i32;
+pub const SLOTS_AT: i32 = ANCHORS_AT + 16 * GROUPS as i32;
 /// Where exchanged values stand.
 const EXCHANGED_AT: i32 = SLOTS_AT + 8 * SLOTS as i32;
 /// Slots for guest registers whose values are exchanged.
@@ -63,8 +67,9 @@ pub struct Shared {
     pub refill_load: usize,
     /// The same for a store.
     pub refill_store: usize,
-    /// Looks for the translation of the bytes rax to rax + rdx, and makes it as [`Shared::refill_load`] does: rcx
-    /// becomes its addend, and is noted with the start of its page for a group of accesses. Zero flag: there is none.
+    /// Looks for the translation of the bytes at rax, and makes it as [`Shared::refill_load`] does. edx is one less than
+    /// their number, and 32 times how far they are from the anchor of their group. rcx becomes the place of that on the
+    /// host, if it is in the same page, and is noted if it is. Zero flag: there is none.
     pub find_load: [usize; GROUPS],
     /// The same for a store.
     pub find_store: [usize; GROUPS],
@@ -116,8 +121,8 @@ pub enum Aside {
     Leave,
     /// The page of an access is not known: fill, and go back there. `again`: what is known of other pages is in use.
     Fill { back: Label, store: bool, again: bool },
-    /// An access is not in the page that its group found last: find the one that it is in, note it, and go back there.
-    Find { back: Label, store: bool, bytes: u8, group: u8 },
+    /// An access is not in the page of its group's anchor: find the one that it is in, and go back there.
+    Find { back: Label, store: bool, bytes: u8, group: u8, source: (Place, i32), distance: i32 },
     /// The host's floating point cannot do this call exactly: make it, and go back with the result in two registers.
     Call { back: Label, number: u64, results: (u8, u8) },
     /// It is no point: the budget of a segment ends.
@@ -150,8 +155,8 @@ pub struct Known {
     pub used: [u32; 16],
     pub clock: u32,
     pub slots: [Id; SLOTS],
-    /// A bit per group of accesses: its slots hold a page and an addend.
-    pub found: u16,
+    /// Of each group of accesses: the displacement of its anchor, if that is noted on the stack.
+    pub anchors: [Option<i32>; GROUPS],
 }
 
 /// A superblock being emitted.
@@ -235,7 +240,7 @@ pub fn emit(
             used: [0; 16],
             clock: 0,
             slots: [Id::NONE; SLOTS],
-            found: 0,
+            anchors: [None; GROUPS],
         },
         locked: 0,
         lost: [NOWHERE; 3],
@@ -616,9 +621,9 @@ impl Emitter<'_> {
                 });
                 self.jump_if(NOT_EQUAL, back);
             }
-            Aside::Find { back, store, bytes, group } => {
-                // push, pop rdx: shorter than a move.
-                self.code.extend(&[0x6a, bytes - 1, 0x5a]);
+            Aside::Find { back, store, bytes, group, source, distance } => {
+                self.address_from(source);
+                self.constant(RDX, (distance << 5 | i32::from(bytes - 1)) as u32 as u64);
                 let find = if store { self.shared.find_store } else { self.shared.find_load };
                 self.call(find[group as usize]);
                 self.jump_if(NOT_EQUAL, back);

@@ -2,6 +2,7 @@
 //! assembler does the rest.
 
 use super::emit::Emitter;
+use super::memory::Guest;
 use dynasmrt::DynasmApi;
 use std::mem::offset_of;
 use timebase_cpu::compiled::{self, Frame};
@@ -104,19 +105,33 @@ impl Emitter<'_> {
         self.with_memory(opcode, register, 5, field);
     }
 
-    /// `opcode register, [rax + rcx + offset]`: guest memory. `wide`: 64 bits. A register of one byte may need a prefix to
-    /// be named.
-    pub fn with_guest(&mut self, opcode: &[u8], register: u8, wide: bool, byte: bool, offset: i8) {
+    /// `opcode register, [guest memory]`. `wide`: 64 bits. A register of one byte may need a prefix to be named.
+    pub fn with_guest(&mut self, opcode: &[u8], register: u8, wide: bool, byte: bool, guest: Guest) {
         let rex = 0x40 | (wide as u8) << 3 | (register >> 3) << 2;
         if rex != 0x40 || byte && register >= 4 {
             self.code.push(rex);
         }
         self.code.extend(opcode);
-        let short = if offset == 0 { 0 } else { 0x40 };
-        self.code.extend(&[short | (register & 7) << 3 | 4, 0x08]);
-        if offset != 0 {
-            self.code.push_i8(offset);
+        let register = (register & 7) << 3;
+        match guest {
+            Guest::Indexed => self.code.extend(&[register | 4, 0x08]),
+            Guest::IndexedNext => self.code.extend(&[0x40 | register | 4, 0x08, 8]),
+            Guest::Anchored(0) => self.code.push(register | RCX),
+            Guest::Anchored(distance) => self.modrm(register >> 3, RCX, distance),
         }
+    }
+
+    /// The register and a word of the stack, as operands.
+    pub fn stack_operand(&mut self, register: u8, at: i32) {
+        self.modrm(register, 4, at);
+    }
+
+    /// `cmp dword [rsp + at], k`.
+    pub fn compare_stack(&mut self, at: i32, k: i32) {
+        let short = i8::try_from(k).is_ok();
+        self.code.push(if short { 0x83 } else { 0x81 });
+        self.stack_operand(7, at);
+        if short { self.code.push_i8(k as i8) } else { self.code.push_i32(k) }
     }
 
     /// The lower half of a register := the word at a field from `rbp`. For rax to rdi.

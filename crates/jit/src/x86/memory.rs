@@ -1,10 +1,10 @@
 //! Storage accesses: looked up in the translations of the current context, by the same rule as in the interpreter.
 
-use super::emit::{Aside, Emitter, Registers, Stub};
+use super::emit::{ANCHORS_AT, Aside, Emitter, Registers, Stub};
 use super::encode::*;
-use super::values::NOWHERE;
+use super::values::{NOWHERE, Place};
 use crate::ir::{Arithmetic, Id, Node, Op, Width};
-use crate::live::ALONE;
+use crate::live::{ALONE, GROUPS};
 use dynasmrt::{DynasmApi, dynasm};
 use std::mem::{offset_of, size_of};
 use timebase_cpu::compiled::{TRANSLATIONS as COUNT, Translated};
@@ -12,25 +12,141 @@ use timebase_cpu::compiled::{TRANSLATIONS as COUNT, Translated};
 const _: () = assert!(size_of::<Translated>() == 32 && COUNT == 4096);
 const ADDEND: i8 = offset_of!(Translated, addend) as i8;
 
+/// Where the anchor of a group is noted, from the stack pointer: where it is in its page, and 8 bytes later its place on
+/// the host.
+pub fn anchor_at(group: u8) -> i32 {
+    ANCHORS_AT + 16 * i32::from(group)
+}
+
+/// Where guest memory is on the host.
+#[derive(Clone, Copy)]
+pub enum Guest {
+    /// At rax + rcx.
+    Indexed,
+    /// The same, 8 bytes further.
+    IndexedNext,
+    /// So far from rcx.
+    Anchored(i32),
+}
+
+impl Guest {
+    /// What is 8 bytes further.
+    fn next(self) -> Guest {
+        match self {
+            Guest::Indexed | Guest::IndexedNext => Guest::IndexedNext,
+            Guest::Anchored(distance) => Guest::Anchored(distance + 8),
+        }
+    }
+}
+
 impl Emitter<'_> {
+    /// A register that an address is made from, and what is added to it; None: that is no constant, or it was made.
+    fn base(&mut self, id: Id) -> Option<(Id, i32)> {
+        let node = self.nodes[id.at()];
+        if !self.lives.folded[id.at()] || self.known.register[id.at()] != NOWHERE {
+            return None;
+        }
+        debug_assert!(node.op == Op::Binary(Arithmetic::Add));
+        let displacement = self.nodes[node.b.at()];
+        (displacement.op == Op::Const && fits(displacement.k)).then_some((node.a, displacement.k as i32))
+    }
+
     /// rax := the effective address.
     fn address(&mut self, id: Id) {
         let node = self.nodes[id.at()];
-        if !self.lives.folded[id.at()] || self.known.register[id.at()] != NOWHERE {
-            return match self.place(id) {
+        if let Some((base, displacement)) = self.base(id) {
+            let base = self.need(base);
+            self.with_memory(LEA, RAX, base, displacement);
+        } else if self.lives.folded[id.at()] && self.known.register[id.at()] == NOWHERE {
+            let (a, b) = (self.need(node.a), self.need(node.b));
+            dynasm!(self.code; .arch x64; lea rax, [Rq(a) + Rq(b)]);
+        } else {
+            match self.place(id) {
                 Some(place) => self.fetch(RAX, place),
                 None => self.evaluate(id, None),
-            };
+            }
         }
-        debug_assert!(node.op == Op::Binary(Arithmetic::Add));
-        let a = self.need(node.a);
-        let displacement = self.nodes[node.b.at()];
-        if displacement.op == Op::Const && fits(displacement.k) {
-            self.with_memory(LEA, RAX, a, displacement.k as i32);
+    }
+
+    /// Where an effective address can be made from, while the present access is emitted.
+    fn source(&mut self, id: Id) -> (Place, i32) {
+        let (id, displacement) = self.base(id).unwrap_or((id, 0));
+        let place = self.place(id).unwrap_or_else(|| Place::Register(self.need(id)));
+        if let Place::Register(register) = place {
+            self.locked |= 1 << register;
+        }
+        (place, displacement)
+    }
+
+    /// rax := an effective address, where its place was noted.
+    pub fn address_from(&mut self, (place, displacement): (Place, i32)) {
+        match place {
+            Place::Register(register) => self.with_memory(LEA, RAX, register, displacement),
+            place => {
+                self.fetch(RAX, place);
+                self.with_constant(ADD, RAX, displacement, true);
+            }
+        }
+    }
+
+    /// Finds guest memory for the present access. `make_room` is called when what is noted of registers, if the access fails,
+    /// has been noted: it takes registers for the results, which are not written before the access.
+    ///
+    /// The first access of a group that is executed is its *anchor*: it notes where in its page it is, and where that is
+    /// on the host. Others know how far they are from it, and ask whether that leads out of the page.
+    fn reach(&mut self, node: Node, bytes: u8, store: bool, make_room: impl FnOnce(&mut Self)) -> Guest {
+        let group = self.lives.group[self.at as usize];
+        let anchor = self.known.anchors.get(group as usize).copied().flatten();
+        let Some(displacement) = self.lives.displacement(self.nodes, node.a).filter(|_| group != ALONE)
+        else {
+            return self.reach_alone(node, bytes, store, make_room);
+        };
+        let Some(anchor) = anchor else {
+            let guest = self.reach_alone(node, bytes, store, make_room);
+            dynasm!(self.code; .arch x64; add rcx, rax; and eax, 0xfff);
+            self.with_memory(STORE, RCX, 4, anchor_at(group) + 8);
+            self.code.extend(&[0x89]);
+            self.stack_operand(RAX, anchor_at(group));
+            self.known.anchors[group as usize] = Some(displacement);
+            debug_assert!(matches!(guest, Guest::Indexed));
+            return Guest::Anchored(0);
+        };
+        let distance = displacement - anchor;
+        // Not if it may lead out of the page on either side.
+        if distance < 0 && distance + i32::from(bytes) > 0 {
+            return self.reach_alone(node, bytes, store, make_room);
+        }
+        let source = self.source(node.a);
+        let registers = self.snapshot();
+        make_room(self);
+        let (label, back) = (self.label(), self.label());
+        if distance >= 0 {
+            self.compare_stack(anchor_at(group), 4096 - i32::from(bytes) - distance);
+            self.jump_if(ABOVE, label);
         } else {
-            let b = self.need(node.b);
-            dynasm!(self.code; .arch x64; lea rax, [Rq(a) + Rq(b)]);
+            self.compare_stack(anchor_at(group), -distance);
+            self.jump_if(BELOW, label);
         }
+        self.with_memory(LOAD, RCX, 4, anchor_at(group) + 8);
+        self.bind(back);
+        let aside = Aside::Find { back, store, bytes, group, source, distance };
+        self.stubs.push(Stub { label, aside, registers, point: node.k as u32 });
+        Guest::Anchored(distance)
+    }
+
+    /// The same by a look-up of its own.
+    fn reach_alone(
+        &mut self,
+        node: Node,
+        bytes: u8,
+        store: bool,
+        make_room: impl FnOnce(&mut Self),
+    ) -> Guest {
+        let registers = self.begin(node.a);
+        make_room(self);
+        self.look_up(bytes, store, node.k, registers);
+        dynasm!(self.code; .arch x64; mov rcx, [BYTE rcx + ADDEND]);
+        Guest::Indexed
     }
 
     /// Makes the effective address, and notes what registers are if the access fails. What makes room for the result
@@ -38,37 +154,6 @@ impl Emitter<'_> {
     fn begin(&mut self, address: Id) -> Registers {
         self.address(address);
         self.snapshot()
-    }
-
-    /// Notes where the present access's page begins, whose tag is in rdx, and its addend (rcx), for the others of its group.
-    fn note_page(&mut self, group: u8) {
-        self.shift(4, RDX, 12, true);
-        self.with_memory(STORE, RDX, 4, 16 * group as i32);
-        self.with_memory(STORE, RCX, 4, 16 * group as i32 + 8);
-    }
-
-    /// rcx := the addend of the translation of the address in rax: what its group has found, or by a look-up.
-    fn translate(&mut self, bytes: u8, store: bool, point: u64, registers: Registers) {
-        let group = self.lives.group[self.at as usize];
-        if group == ALONE || self.known.found >> group & 1 == 0 {
-            self.look_up(bytes, store, point, registers);
-            dynasm!(self.code; .arch x64; mov rcx, [BYTE rcx + ADDEND]);
-            if group != ALONE {
-                self.note_page(group);
-                self.known.found |= 1 << group;
-            }
-            return;
-        }
-        let (label, back) = (self.label(), self.label());
-        // No byte may be before the page either: what is there on the host is another one's.
-        self.copy(RDX, RAX);
-        self.with_memory(SUB, RDX, 4, 16 * group as i32);
-        self.with_constant(CMP, RDX, 4096 - bytes as i32, true);
-        self.jump_if(ABOVE, label);
-        self.with_memory(LOAD, RCX, 4, 16 * group as i32 + 8);
-        self.bind(back);
-        let aside = Aside::Find { back, store, bytes, group };
-        self.stubs.push(Stub { label, aside, registers, point: point as u32 });
     }
 
     /// rcx := the place of the translation of the address in rax. Leaves for the stub if that does not translate all
@@ -86,7 +171,7 @@ impl Emitter<'_> {
             dynasm!(self.code; .arch x64; cmp rdx, [rcx]);
             self.jump_if(NOT_EQUAL, label);
         }
-        let aside = Aside::Fill { back: retry, store, again: self.known.found != 0 };
+        let aside = Aside::Fill { back: retry, store, again: self.known.anchors != [None; GROUPS] };
         self.stubs.push(Stub { label, aside, registers, point: point as u32 });
     }
 
@@ -109,20 +194,20 @@ impl Emitter<'_> {
 
     /// A load.
     pub fn load(&mut self, node: Node, width: Width) {
-        let registers = self.begin(node.a);
-        let d = self.destination();
-        self.translate(width.size, false, node.k, registers);
-        self.read(d, width, 0);
+        let mut d = 0;
+        let guest = self.reach(node, width.size, false, |emitter| d = emitter.destination());
+        self.read(d, width, guest);
         self.settle(Id(self.at), d);
     }
 
     /// A load of two values.
     pub fn load_pair(&mut self, node: Node, width: Width) {
-        let registers = self.begin(node.a);
-        let (first, second) = (self.destination(), self.destination());
-        self.translate(16, false, node.k, registers);
-        self.read(first, width, 0);
-        self.read(second, width, 8);
+        let (mut first, mut second) = (0, 0);
+        let guest = self.reach(node, 16, false, |emitter| {
+            (first, second) = (emitter.destination(), emitter.destination());
+        });
+        self.read(first, width, guest);
+        self.read(second, width, guest.next());
         self.settle(Id(self.at), first);
         self.settle(Id(self.at + 1), second);
     }
@@ -134,7 +219,7 @@ impl Emitter<'_> {
         }
     }
 
-    fn read(&mut self, d: u8, width: Width, offset: i8) {
+    fn read(&mut self, d: u8, width: Width, guest: Guest) {
         let signed = width.signed && (width.size == 1 || !width.big);
         // movzx, movsx, movsxd, mov
         let opcode: &[u8] = match (width.size, signed) {
@@ -145,7 +230,7 @@ impl Emitter<'_> {
             (4, true) => &[0x63],
             _ => &[LOAD],
         };
-        self.with_guest(opcode, d, signed || width.size == 8, false, offset);
+        self.with_guest(opcode, d, signed || width.size == 8, false, guest);
         if !width.big {
             return;
         }
@@ -163,12 +248,11 @@ impl Emitter<'_> {
     pub fn store(&mut self, node: Node, width: Width, second: Option<Id>) {
         let first = self.stored(node.b, width);
         let second = second.map(|id| self.stored(id, width));
-        let registers = self.begin(node.a);
         let bytes = if second.is_some() { 16 } else { width.size };
-        self.translate(bytes, true, node.k, registers);
-        self.write(first, width, 0);
+        let guest = self.reach(node, bytes, true, |_| {});
+        self.write(first, width, guest);
         if let Some(second) = second {
-            self.write(second, width, 8);
+            self.write(second, width, guest.next());
         }
     }
 
@@ -189,13 +273,13 @@ impl Emitter<'_> {
         Ok(self.need(id))
     }
 
-    fn write(&mut self, value: Result<u8, i32>, width: Width, offset: i8) {
+    fn write(&mut self, value: Result<u8, i32>, width: Width, guest: Guest) {
         let register = match value {
             Err(k) => {
                 match width.size {
-                    1 => self.with_guest(&[0xc6], 0, false, false, offset),
-                    2 => self.with_guest(&[0x66, 0xc7], 0, false, false, offset),
-                    size => self.with_guest(&[0xc7], 0, size == 8, false, offset),
+                    1 => self.with_guest(&[0xc6], 0, false, false, guest),
+                    2 => self.with_guest(&[0x66, 0xc7], 0, false, false, guest),
+                    size => self.with_guest(&[0xc7], 0, size == 8, false, guest),
                 }
                 let bytes = width.size.min(4) as usize;
                 return self.code.extend(&k.to_le_bytes()[..bytes]);
@@ -212,12 +296,12 @@ impl Emitter<'_> {
             Ok(register) => register,
         };
         match width.size {
-            1 => self.with_guest(&[0x88], register, false, true, offset),
+            1 => self.with_guest(&[0x88], register, false, true, guest),
             2 => {
                 self.code.push(0x66);
-                self.with_guest(&[STORE], register, false, false, offset);
+                self.with_guest(&[STORE], register, false, false, guest);
             }
-            size => self.with_guest(&[STORE], register, size == 8, false, offset),
+            size => self.with_guest(&[STORE], register, size == 8, false, guest),
         }
     }
 

@@ -352,11 +352,9 @@ impl Emitter<'_> {
                     // Where control leaves, code is to be small.
                     self.call(self.shared.order[if node.k == 1 { 0 } else { 1 }]);
                 } else if node.k == 1 {
-                    dynasm!(self.code; .arch x64; mov eax, 2; mov ecx, 4);
-                    dynasm!(self.code; .arch x64; cmovg eax, ecx; mov ecx, 8; cmovl eax, ecx);
+                    dynasm!(self.code; .arch x64; mov eax, 2; cmovg eax, [rsp]; cmovl eax, [rsp + 4]);
                 } else {
-                    dynasm!(self.code; .arch x64; mov eax, 2; mov ecx, 4);
-                    dynasm!(self.code; .arch x64; cmova eax, ecx; mov ecx, 8; cmovb eax, ecx);
+                    dynasm!(self.code; .arch x64; mov eax, 2; cmova eax, [rsp]; cmovb eax, [rsp + 4]);
                 }
                 if node.c != Id::NONE {
                     match self.find(node.c, places) {
