@@ -319,6 +319,12 @@ impl Ir {
         match op {
             And | Or if a == b => return a,
             Xor | Sub if a == b => return self.constant(0),
+            // As `subfe` of a register and itself makes of a carry a mask.
+            Add | Xor if self.is_inverse(a, b) || self.is_inverse(b, a) => return self.constant(u64::MAX),
+            // Shifts look at six bits of the number only.
+            Shl | Shr | Other(Binary::Sar | Binary::Rotl) if self.masked(b, 63).is_some() => {
+                return self.binary(op, a, self.masked(b, 63).unwrap_or(b));
+            }
             // CR := order | SO is one value.
             Or => {
                 for (order, other) in [(a, b), (b, a)] {
@@ -330,7 +336,35 @@ impl Ir {
             }
             _ => {}
         }
+        // Indexed accesses to one address, a load and a store above all, are to share its translation.
+        if op == Add
+            && let Some(id) = self.made_lately(Op::Binary(Add), a, b)
+        {
+            return id;
+        }
         self.add(Op::Binary(op), a, b, Id::NONE, 0)
+    }
+
+    /// One of the nodes made last, if it does this.
+    fn made_lately(&self, op: Op, a: Id, b: Id) -> Option<Id> {
+        const LATELY: usize = 48;
+        let nodes = self.nodes.borrow();
+        let first = nodes.len().saturating_sub(LATELY);
+        let found = nodes[first..].iter().rposition(|node| node.a == a && node.b == b && node.op == op)?;
+        Some(Id((first + found) as u32))
+    }
+
+    /// `a` is `!b`.
+    fn is_inverse(&self, a: Id, b: Id) -> bool {
+        let node = self.node(a);
+        node.op == Op::Binary(Arithmetic::Xor) && node.a == b && self.value(node.b) == Some(u64::MAX)
+    }
+
+    /// What `id` is the lower bits of, if it is some value of which `mask` and no others are taken.
+    fn masked(&self, id: Id, mask: u64) -> Option<Id> {
+        let node = self.node(id);
+        let masked = node.op == Op::Binary(Arithmetic::And) && self.value(node.b) == Some(mask);
+        masked.then_some(node.a)
     }
 
     /// Simplifies `a op k`.
@@ -365,28 +399,30 @@ impl Ir {
                 self.binary(And, node.a, b)
             }
             (And, _) if node.op == Op::Binary(Other(Binary::Rotl)) => {
-                let count = inner? & 63;
-                if count != 0 && k == u64::MAX << count {
-                    self.binary(Shl, node.a, self.constant(count))
-                } else if count != 0 && k == u64::MAX >> (64 - count) {
-                    self.binary(Shr, node.a, self.constant(64 - count))
-                } else {
-                    return None;
-                }
+                self.rotated(node.a, inner? & 63, 64, k)?
             }
-            (And, _) if node.op == Op::Binary(Other(Binary::Rotl32)) => {
-                let count = inner? & 31;
-                if count == 0 {
-                    self.binary(And, node.a, b)
-                } else if k == 0xffff_ffff >> (32 - count) {
-                    let word = self.binary(And, node.a, self.constant(0xffff_ffff));
-                    self.binary(Shr, word, self.constant(32 - count))
-                } else {
-                    return None;
-                }
+            (And, _) if node.op == Op::Binary(Other(Binary::Rotl32)) && k >> 32 == 0 => {
+                self.rotated(node.a, inner? & 31, 32, k)?
             }
             _ => return None,
         })
+    }
+
+    /// `mask` of the lower `bits` bits of `a`, rotated left by `count`: a shift, if what comes in on the other side is not
+    /// taken.
+    fn rotated(&self, a: Id, count: u64, bits: u64, mask: u64) -> Option<Id> {
+        use Arithmetic::*;
+        let id = if count == 0 {
+            self.binary(And, a, self.constant(mask))
+        } else if mask & ((1 << count) - 1) == 0 {
+            self.binary(Shl, self.binary(And, a, self.constant(mask >> count)), self.constant(count))
+        } else if mask >> count == 0 {
+            let shifted = self.binary(Shr, a, self.constant(bits - count));
+            self.binary(And, shifted, self.constant(mask))
+        } else {
+            return None;
+        };
+        Some(id)
     }
 
     fn unary(&self, op: Unary, a: Id) -> Id {
@@ -415,6 +451,9 @@ impl Ir {
         }
         if a == b {
             return self.constant((relation == Relation::Eq) as u64);
+        }
+        if relation == Relation::LtU && (self.value(a) == Some(u64::MAX) || self.value(b) == Some(0)) {
+            return self.constant(0);
         }
         if relation == Relation::Eq && self.value(b) == Some(0) {
             // Is a bit, or a truth value, 0?

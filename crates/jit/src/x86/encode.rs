@@ -77,6 +77,7 @@ pub const NOT_EQUAL: u8 = 5;
 pub const ABOVE: u8 = 7;
 pub const LESS: u8 = 12;
 pub const NOT_LESS: u8 = 13;
+pub const GREATER: u8 = 15;
 
 /// The constant fits a sign-extended 32-bit immediate.
 pub fn fits(k: u64) -> bool {

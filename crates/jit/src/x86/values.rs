@@ -215,7 +215,11 @@ impl Emitter<'_> {
             self.evaluate(id, None);
         }
         let register = self.room(false);
-        self.fetch(register, place.unwrap_or(Place::Register(RAX)));
+        match place.unwrap_or(Place::Register(RAX)) {
+            // Whoever makes flags has what they are made of before.
+            Place::Constant(0) => self.with_register(XOR, register, register, false),
+            place => self.fetch(register, place),
+        }
         self.hold(id, register);
         register
     }
@@ -264,6 +268,7 @@ impl Emitter<'_> {
             Some(Place::Constant(0)) => self.with_register(0x85, left, left, true),
             Some(Place::Constant(k)) if fits(k) => self.with_constant(CMP, left, k as i32, true),
             Some(Place::Register(register)) => self.with_register(CMP, left, register, true),
+            Some(Place::Home(guest)) => self.with_field(CMP, left, home(guest)),
             Some(place) => {
                 self.fetch(RCX, place);
                 self.with_register(CMP, left, RCX, true);
@@ -312,11 +317,16 @@ impl Emitter<'_> {
         if self.find(id, places).is_none() {
             match node.op {
                 Op::Test(relation) => {
-                    self.compare(node.a, node.b, places);
-                    let code = match relation {
-                        Relation::Eq => EQUAL,
-                        Relation::LtU => BELOW,
-                        Relation::LtS => LESS,
+                    // A constant is the second operand of the host's comparison, or takes a register.
+                    let exchanged = self.nodes[node.a.at()].op == Op::Const;
+                    let (a, b) = if exchanged { (node.b, node.a) } else { (node.a, node.b) };
+                    self.compare(a, b, places);
+                    let code = match (relation, exchanged) {
+                        (Relation::Eq, _) => EQUAL,
+                        (Relation::LtU, false) => BELOW,
+                        (Relation::LtU, true) => ABOVE,
+                        (Relation::LtS, false) => LESS,
+                        (Relation::LtS, true) => GREATER,
                     };
                     return code ^ (node.k & 1) as u8;
                 }
