@@ -2,7 +2,7 @@
 
 use crate::ir::{Arithmetic, Id, Node, Op};
 use crate::lift::{End, REGISTERS, Superblock, Write};
-use timebase_isa::Reg;
+use timebase_isa::{Binary, Reg, Unary};
 
 /// How long the nodes of a superblock are needed.
 pub struct Lives {
@@ -12,6 +12,8 @@ pub struct Lives {
     pub ends: Vec<bool>,
     /// A lazy node that another one is made from.
     pub eager: Vec<bool>,
+    /// A node that is not lazy by nature, but is made only where control leaves early: the straight way does not need it.
+    pub sunk: Vec<bool>,
     /// A sum that only an access needs, as its address.
     pub folded: Vec<bool>,
     /// Of each access: the group of accesses that it belongs to, or [`ALONE`].
@@ -92,6 +94,11 @@ struct Walk<'a> {
     last: Vec<u32>,
     uses: Vec<u8>,
     eager: Vec<bool>,
+    sunk: Vec<bool>,
+    /// The straight way needs it, or another value that is made where that one is needed has it as its second operand.
+    straight: Vec<bool>,
+    /// Places of the straight way where all registers are stored.
+    stores: Vec<u32>,
 }
 
 impl Walk<'_> {
@@ -103,15 +110,23 @@ impl Walk<'_> {
         }
     }
 
+    /// The same by the straight way.
+    fn used_straight(&mut self, id: Id, at: u32) {
+        self.used(id, at);
+        if id != Id::NONE {
+            self.straight[id.at()] = true;
+        }
+    }
+
     /// What an end needs, which stands before node `at`.
     fn end(&mut self, end: &End, at: u32) {
         match *end {
             End::Go(_) | End::Step { .. } => {}
-            End::Indirect(address) => self.used(address, at),
+            End::Indirect(address) => self.used_straight(address, at),
             End::Branch { condition, taken, .. } => {
-                self.used(condition, at);
+                self.used_straight(condition, at);
                 if let Err(address) = taken {
-                    self.used(address, at);
+                    self.used_straight(address, at);
                 }
             }
         }
@@ -125,6 +140,7 @@ impl Walk<'_> {
         for segment in block.segments.iter().rev() {
             let end = segment.nodes.end;
             self.end(&segment.end, end);
+            self.stores.push(end);
             // The end sees all.
             let mut need = [end; REGISTERS];
             // Those that were written, seen from behind, since the last place that sees them.
@@ -137,6 +153,7 @@ impl Walk<'_> {
                 if self.nodes[point.node as usize].op == Op::Call {
                     // A call sees all and may write all.
                     need = [point.node; REGISTERS];
+                    self.stores.push(point.node);
                     unseen.clear();
                 }
                 if let Some(child) = point.child {
@@ -168,24 +185,50 @@ impl Walk<'_> {
     }
 
     fn nodes(&mut self) {
+        self.stores.sort_unstable();
         for at in (0..self.nodes.len() as u32).rev() {
             let node = self.nodes[at as usize];
             let operands = [node.a, node.b, node.c];
+            let last = self.last[at as usize];
             if node.op.has_effect() {
-                operands.into_iter().for_each(|operand| self.used(operand, at));
-            } else if node.op.is_lazy() {
-                // It is made where it is needed, from what must still be there.
-                let last = self.last[at as usize];
-                if last != 0 {
-                    for operand in operands.into_iter().filter(|operand| *operand != Id::NONE) {
-                        self.used(operand, last);
-                        self.eager[operand.at()] |= self.nodes[operand.at()].op.is_lazy();
-                    }
+                operands.into_iter().for_each(|operand| self.used_straight(operand, at));
+            } else if last != 0 {
+                let straight = self.straight[at as usize];
+                self.sunk[at as usize] = !straight && self.can_sink(&node, last);
+                if node.op.is_lazy() || self.sunk[at as usize] {
+                    self.made_later(operands, last, straight);
+                } else {
+                    operands.into_iter().for_each(|operand| self.used_straight(operand, at));
                 }
-            } else if self.last[at as usize] != 0 {
-                operands.into_iter().for_each(|operand| self.used(operand, at));
             }
         }
+    }
+
+    /// What is made where it is needed: what it is made from must still be there.
+    fn made_later(&mut self, operands: [Id; 3], last: u32, straight: bool) {
+        for (number, operand) in operands.into_iter().enumerate().filter(|(_, operand)| *operand != Id::NONE)
+        {
+            // The first operand may be made then, too, but not if it is a condition.
+            if straight || number != 0 {
+                self.used_straight(operand, last);
+            } else {
+                self.used(operand, last);
+            }
+            self.eager[operand.at()] |= self.nodes[operand.at()].op.is_lazy();
+        }
+    }
+
+    /// A value that the straight way does not need can be made in one register where it is needed, last at `last`.
+    fn can_sink(&self, node: &Node, last: u32) -> bool {
+        use Arithmetic::*;
+        let simple = match node.op {
+            Op::Binary(Add | Sub | And | Or | Xor) => true,
+            Op::Binary(Shl | Shr | Other(Binary::Sar)) => self.nodes[node.b.at()].op == Op::Const,
+            Op::Unary(Unary::Sext8 | Unary::Sext16 | Unary::Sext32) => true,
+            _ => false,
+        };
+        // Where all registers are stored it is made in any case.
+        simple && self.stores.binary_search(&last).is_err()
     }
 }
 
@@ -196,10 +239,13 @@ pub fn lives(nodes: &[Node], block: &Superblock) -> Lives {
         last: vec![0; nodes.len()],
         uses: vec![0; nodes.len()],
         eager: vec![false; nodes.len()],
+        sunk: vec![false; nodes.len()],
+        straight: vec![false; nodes.len()],
+        stores: Vec::with_capacity(8),
     };
     walk.registers(block);
     walk.nodes();
-    let Walk { mut last, uses, eager, .. } = walk;
+    let Walk { mut last, uses, eager, sunk, .. } = walk;
     let mut folded = vec![false; nodes.len()];
     for (at, node) in nodes.iter().enumerate() {
         if matches!(node.op, Op::Load(_) | Op::Store(_) | Op::LoadPair(_) | Op::StorePair(_) | Op::Zero) {
@@ -214,5 +260,5 @@ pub fn lives(nodes: &[Node], block: &Superblock) -> Lives {
     }
     let mut ends = vec![false; nodes.len() + 1];
     last.iter().for_each(|&last| ends[last as usize] = true);
-    Lives { last, ends, eager, folded, group: groups(nodes) }
+    Lives { last, ends, eager, sunk, folded, group: groups(nodes) }
 }

@@ -474,7 +474,8 @@ impl Emitter<'_> {
             Op::Call => self.call_function(node.k),
             Op::Float(float) => self.float(node, float),
             Op::Permute { right } => self.permute(node, right),
-            _ if self.lives.last[self.at as usize] == 0 || self.lives.folded[self.at as usize] => {}
+            _ if self.lives.last[self.at as usize] == 0 => {}
+            _ if self.lives.folded[self.at as usize] || self.lives.sunk[self.at as usize] => {}
             Op::TimeBase => self.time_base(node),
             op if op.is_lazy() => {
                 if self.lives.eager[self.at as usize] {

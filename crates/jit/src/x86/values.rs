@@ -261,7 +261,10 @@ impl Emitter<'_> {
                 self.fetch(RAX, place);
                 RAX
             }
-            None => return self.fail(),
+            None => {
+                self.evaluate(a, places);
+                RAX
+            }
         };
         match self.find(b, places) {
             // test left, left
@@ -381,7 +384,48 @@ impl Emitter<'_> {
                 let condition = self.condition(id, places);
                 self.set_if(condition, RAX);
             }
+            Op::Unary(op) => {
+                self.evaluate(node.a, places);
+                match op {
+                    Unary::Sext8 => dynasm!(self.code; .arch x64; movsx rax, al),
+                    Unary::Sext16 => dynasm!(self.code; .arch x64; movsx rax, ax),
+                    Unary::Sext32 => dynasm!(self.code; .arch x64; movsxd rax, eax),
+                    _ => self.fail(),
+                }
+            }
+            Op::Binary(op) => self.evaluate_binary(op, node, places),
             _ => self.fail(),
+        }
+    }
+
+    /// The same for a node that is made where it is needed: its second operand is somewhere.
+    fn evaluate_binary(&mut self, op: Arithmetic, node: Node, places: Places) {
+        self.evaluate(node.a, places);
+        let Some(second) = self.find(node.b, places) else { return self.fail() };
+        let opcode = match (op, second) {
+            (Arithmetic::Shl, Place::Constant(k)) => return self.shift(4, RAX, k as u8 & 63, true),
+            (Arithmetic::Shr, Place::Constant(k)) => return self.shift(5, RAX, k as u8 & 63, true),
+            (Arithmetic::Other(Binary::Sar), Place::Constant(k)) => {
+                return self.shift(7, RAX, k as u8 & 63, true);
+            }
+            (Arithmetic::Add, _) => ADD,
+            (Arithmetic::Sub, _) => SUB,
+            (Arithmetic::And, _) => AND,
+            (Arithmetic::Or, _) => OR,
+            (Arithmetic::Xor, _) => XOR,
+            _ => return self.fail(),
+        };
+        match second {
+            Place::Constant(k) if opcode == AND && k >> 32 == 0 => {
+                self.with_constant(opcode, RAX, k as i32, false);
+            }
+            Place::Constant(k) if fits(k) => self.with_constant(opcode, RAX, k as i32, true),
+            Place::Register(register) => self.with_register(opcode, RAX, register, true),
+            Place::Home(guest) => self.with_field(opcode, RAX, home(guest)),
+            place => {
+                self.fetch(RCX, place);
+                self.with_register(opcode, RAX, RCX, true);
+            }
         }
     }
 
