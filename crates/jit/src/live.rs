@@ -26,7 +26,7 @@ pub const GROUPS: usize = 6;
 pub const ALONE: u8 = 255;
 
 /// Loads, or stores, by one base register with displacements of which two may well lie in one page: the first of them
-/// finds the page's translation for all.
+/// finds the page's translation for all. (Loads and stores together were no gain: they are often parted by branches.)
 #[derive(PartialEq, Eq, Clone, Copy)]
 struct Kind {
     base: Id,

@@ -3,7 +3,7 @@
 //! The memory is a file that is mapped to be executed, and written as a file is: no page of it is ever writable.
 
 use super::emit::{BUDGET, Code, DONE, EXCHANGED, INTERPRET, LOOK, ORDERS, SLOTS, SLOTS_AT, Shared};
-use super::encode::{BIAS, CODE, JUMPS, NIA, SALT, TRANSLATIONS, VCPU, jump_line, translation_slot};
+use super::encode::{BIAS, CODE, JUMPS, NIA, RAX, SALT, TRANSLATIONS, VCPU, jump_line, translation_slot};
 use super::float::{BYTES, LIMITS};
 use super::memory::anchor_at;
 use crate::live::GROUPS;
@@ -289,7 +289,8 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
     let fill_store = fill(CALLS.fill_store as usize, 0);
     let refill_load = fill(CALLS.fill_load as usize, 1);
     let refill_store = fill(CALLS.fill_store as usize, 1);
-    let mut find = |refill: usize, tag: i8, group: u8| {
+    let mut find = |refill: usize, store: bool, group: u8| {
+        let tag = if store { offset_of!(Translated, write) } else { offset_of!(Translated, read) } as i8;
         // Above the address to return to.
         let noted = 8 + anchor_at(group);
         let start = place(code.offset());
@@ -301,7 +302,7 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
             ; add rdx, rax
             ; shr rdx, 12
         );
-        translation_slot!(code);
+        translation_slot!(code, RAX);
         dynasm!(code; .arch x64
             ; add rcx, [rbp + TRANSLATIONS]
             ; cmp rdx, [BYTE rcx + tag]
@@ -335,8 +336,8 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         start
     };
     let groups: [u8; GROUPS] = std::array::from_fn(|group| group as u8);
-    let find_load = groups.map(|group| find(refill_load, offset_of!(Translated, read) as i8, group));
-    let find_store = groups.map(|group| find(refill_store, offset_of!(Translated, write) as i8, group));
+    let find_load = groups.map(|group| find(refill_load, false, group));
+    let find_store = groups.map(|group| find(refill_store, true, group));
     let mut aside = |function: usize| {
         let start = place(code.offset());
         dynasm!(code; .arch x64

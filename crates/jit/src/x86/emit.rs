@@ -120,7 +120,8 @@ pub enum Aside {
     /// Nothing.
     Leave,
     /// The page of an access is not known: fill, and go back there. `again`: what is known of other pages is in use.
-    Fill { back: Label, store: bool, again: bool },
+    /// The register has the address.
+    Fill { back: Label, store: bool, again: bool, register: u8 },
     /// An access is not in the page of its group's anchor: find the one that it is in, and go back there.
     Find { back: Label, store: bool, bytes: u8, group: u8, source: (Place, i32), distance: i32 },
     /// The host's floating point cannot do this call exactly: make it, and go back with the result in two registers.
@@ -613,7 +614,8 @@ impl Emitter<'_> {
         let Point { departure, segment, completed, .. } = self.block.points[point as usize];
         self.bind(label);
         match aside {
-            Aside::Fill { back, store, again } => {
+            Aside::Fill { back, store, again, register } => {
+                self.copy(RAX, register);
                 self.call(match (store, again) {
                     (false, false) => self.shared.fill_load,
                     (true, false) => self.shared.fill_store,

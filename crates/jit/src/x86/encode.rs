@@ -8,14 +8,14 @@ use std::mem::offset_of;
 use timebase_cpu::compiled::{self, Frame};
 use timebase_isa::{Reg, Regs};
 
-/// rcx := the place of what translates the address in rax, from the first translation on: `interpreter::tlb::index`, 32
-/// bytes each.
+/// rcx := the place of what translates the address in a register, from the first translation on:
+/// `interpreter::tlb::index`, 32 bytes each.
 macro_rules! translation_slot {
-    ($code:expr) => {
+    ($code:expr, $register:expr) => {
         dynasmrt::dynasm!($code; .arch x64
-            ; mov ecx, eax
+            ; mov ecx, Rd($register)
             ; shr ecx, 9
-            ; xor ecx, eax
+            ; xor ecx, Rd($register)
             ; shr ecx, 7
             ; and ecx, 0x1_ffe0
         )
@@ -108,22 +108,29 @@ impl Emitter<'_> {
 
     /// `opcode register, [guest memory]`. `wide`: 64 bits. A register of one byte may need a prefix to be named.
     pub fn with_guest(&mut self, opcode: &[u8], register: u8, wide: bool, byte: bool, guest: Guest) {
-        let rex = 0x40 | (wide as u8) << 3 | (register >> 3) << 2;
+        let base = match guest {
+            Guest::Indexed(base) | Guest::IndexedNext(base) => base,
+            Guest::Anchored(_) => RCX,
+        };
+        let rex = 0x40 | (wide as u8) << 3 | (register >> 3) << 2 | base >> 3;
         if rex != 0x40 || byte && register >= 4 {
             self.code.push(rex);
         }
         self.code.extend(opcode);
         let register = (register & 7) << 3;
         match guest {
-            Guest::Indexed => self.code.extend(&[register | 4, 0x08]),
-            Guest::IndexedNext => self.code.extend(&[0x40 | register | 4, 0x08, 8]),
+            // Without a displacement r13 cannot be a base.
+            Guest::Indexed(base) if base & 7 != 5 => self.code.extend(&[register | 4, 0x08 | base & 7]),
+            Guest::Indexed(base) => self.code.extend(&[0x40 | register | 4, 0x08 | base & 7, 0]),
+            Guest::IndexedNext(base) => self.code.extend(&[0x40 | register | 4, 0x08 | base & 7, 8]),
             Guest::Anchored(0) => self.code.push(register | RCX),
             Guest::Anchored(distance) => self.modrm(register >> 3, RCX, distance),
         }
     }
 
-    /// The register and a word of the stack, as operands.
-    pub fn stack_operand(&mut self, register: u8, at: i32) {
+    /// `mov dword [rsp + at], register`. For rax to rdi.
+    pub fn store_stack_word(&mut self, register: u8, at: i32) {
+        self.code.push(STORE);
         self.modrm(register, 4, at);
     }
 
@@ -131,7 +138,7 @@ impl Emitter<'_> {
     pub fn compare_stack(&mut self, at: i32, k: i32) {
         let short = i8::try_from(k).is_ok();
         self.code.push(if short { 0x83 } else { 0x81 });
-        self.stack_operand(7, at);
+        self.modrm(7, 4, at);
         if short { self.code.push_i8(k as i8) } else { self.code.push_i32(k) }
     }
 

@@ -11,6 +11,8 @@ use timebase_cpu::compiled::{TRANSLATIONS as COUNT, Translated};
 
 const _: () = assert!(size_of::<Translated>() == 32 && COUNT == 4096);
 const ADDEND: i8 = offset_of!(Translated, addend) as i8;
+const READ: i32 = offset_of!(Translated, read) as i32;
+const WRITE: i32 = offset_of!(Translated, write) as i32;
 
 /// Where the anchor of a group is noted, from the stack pointer: where it is in its page, and 8 bytes later its place on
 /// the host.
@@ -21,10 +23,10 @@ pub fn anchor_at(group: u8) -> i32 {
 /// Where guest memory is on the host.
 #[derive(Clone, Copy)]
 pub enum Guest {
-    /// At rax + rcx.
-    Indexed,
+    /// At this register plus rcx.
+    Indexed(u8),
     /// The same, 8 bytes further.
-    IndexedNext,
+    IndexedNext(u8),
     /// So far from rcx.
     Anchored(i32),
 }
@@ -33,7 +35,7 @@ impl Guest {
     /// What is 8 bytes further.
     fn next(self) -> Guest {
         match self {
-            Guest::Indexed | Guest::IndexedNext => Guest::IndexedNext,
+            Guest::Indexed(register) | Guest::IndexedNext(register) => Guest::IndexedNext(register),
             Guest::Anchored(distance) => Guest::Anchored(distance + 8),
         }
     }
@@ -53,19 +55,30 @@ impl Emitter<'_> {
 
     /// rax := the effective address.
     fn address(&mut self, id: Id) {
+        let register = self.address_register(id);
+        self.copy(RAX, register);
+    }
+
+    /// A register that holds the effective address: rax, or the one that has it anyway.
+    fn address_register(&mut self, id: Id) -> u8 {
         let node = self.nodes[id.at()];
         if let Some((base, displacement)) = self.base(id) {
             let base = self.need(base);
+            if displacement == 0 {
+                return base;
+            }
             self.with_memory(LEA, RAX, base, displacement);
         } else if self.lives.folded[id.at()] && self.known.register[id.at()] == NOWHERE {
             let (a, b) = (self.need(node.a), self.need(node.b));
             dynasm!(self.code; .arch x64; lea rax, [Rq(a) + Rq(b)]);
         } else {
             match self.place(id) {
+                Some(Place::Register(_)) => return self.need(id),
                 Some(place) => self.fetch(RAX, place),
                 None => self.evaluate(id, None),
             }
         }
+        RAX
     }
 
     /// Where an effective address can be made from, while the present access is emitted.
@@ -96,19 +109,14 @@ impl Emitter<'_> {
     /// on the host. Others know how far they are from it, and ask whether that leads out of the page.
     fn reach(&mut self, node: Node, bytes: u8, store: bool, make_room: impl FnOnce(&mut Self)) -> Guest {
         let group = self.lives.group[self.at as usize];
-        let anchor = self.known.anchors.get(group as usize).copied().flatten();
         let Some(displacement) = self.lives.displacement(self.nodes, node.a).filter(|_| group != ALONE)
         else {
             return self.reach_alone(node, bytes, store, make_room);
         };
-        let Some(anchor) = anchor else {
-            let guest = self.reach_alone(node, bytes, store, make_room);
-            dynasm!(self.code; .arch x64; add rcx, rax; and eax, 0xfff);
-            self.with_memory(STORE, RCX, 4, anchor_at(group) + 8);
-            self.code.extend(&[0x89]);
-            self.stack_operand(RAX, anchor_at(group));
+        let Some(anchor) = self.known.anchors[group as usize] else {
+            let register = self.find_entry(node, bytes, store, make_room);
+            self.note_anchor(group, register);
             self.known.anchors[group as usize] = Some(displacement);
-            debug_assert!(matches!(guest, Guest::Indexed));
             return Guest::Anchored(0);
         };
         let distance = displacement - anchor;
@@ -142,45 +150,57 @@ impl Emitter<'_> {
         store: bool,
         make_room: impl FnOnce(&mut Self),
     ) -> Guest {
-        let registers = self.begin(node.a);
-        make_room(self);
-        self.look_up(bytes, store, node.k, registers);
+        let register = self.find_entry(node, bytes, store, make_room);
         dynasm!(self.code; .arch x64; mov rcx, [BYTE rcx + ADDEND]);
-        Guest::Indexed
+        Guest::Indexed(register)
     }
 
-    /// Makes the effective address, and notes what registers are if the access fails. What makes room for the result
-    /// comes after it and does not touch what was noted.
-    fn begin(&mut self, address: Id) -> Registers {
-        self.address(address);
-        self.snapshot()
+    /// rcx := the translation for the present access, rdx := its tag. Returns the register that has the address.
+    fn find_entry(&mut self, node: Node, bytes: u8, store: bool, make_room: impl FnOnce(&mut Self)) -> u8 {
+        let mut register = self.address_register(node.a);
+        let registers = self.snapshot();
+        make_room(self);
+        if bytes == 16 && register != RAX {
+            // The first half may be loaded to where the address is.
+            self.copy(RAX, register);
+            register = RAX;
+        }
+        self.look_up(register, bytes, store, node.k, registers);
+        register
     }
 
-    /// rcx := the place of the translation of the address in rax. Leaves for the stub if that does not translate all
-    /// the bytes.
-    fn look_up(&mut self, bytes: u8, store: bool, point: u64, registers: Registers) {
+    /// Notes an access as the anchor of its group. The register has its address; rcx becomes its place on the host.
+    fn note_anchor(&mut self, group: u8, register: u8) {
+        dynasm!(self.code; .arch x64; mov rcx, [BYTE rcx + ADDEND]; add rcx, Rq(register));
+        self.with_memory(STORE, RCX, 4, anchor_at(group) + 8);
+        if register != RAX {
+            self.with_register(LOAD, RAX, register, false);
+        }
+        dynasm!(self.code; .arch x64; and eax, 0xfff);
+        self.store_stack_word(RAX, anchor_at(group));
+    }
+
+    /// rcx := the place of the translation of the address in the register, rdx := its tag. Leaves for the stub if that does
+    /// not translate all the bytes.
+    fn look_up(&mut self, register: u8, bytes: u8, store: bool, point: u64, registers: Registers) {
         let (label, retry) = (self.label(), self.label());
         self.bind(retry);
-        translation_slot!(self.code);
+        translation_slot!(self.code, register);
         self.with_field(ADD, RCX, TRANSLATIONS);
-        self.last_page(bytes);
-        if store {
-            dynasm!(self.code; .arch x64; cmp rdx, [rcx + 8]);
-            self.jump_if(NOT_EQUAL, label);
-        } else {
-            dynasm!(self.code; .arch x64; cmp rdx, [rcx]);
-            self.jump_if(NOT_EQUAL, label);
-        }
-        let aside = Aside::Fill { back: retry, store, again: self.known.anchors != [None; GROUPS] };
+        self.last_page(register, bytes);
+        self.with_memory(CMP, RDX, RCX, if store { WRITE } else { READ });
+        self.jump_if(NOT_EQUAL, label);
+        let again = self.known.anchors != [None; GROUPS];
+        let aside = Aside::Fill { back: retry, store, again, register };
         self.stubs.push(Stub { label, aside, registers, point: point as u32 });
     }
 
     /// rdx := the tag of the page of the last byte: what crosses into the next page does not match.
-    fn last_page(&mut self, bytes: u8) {
+    fn last_page(&mut self, register: u8, bytes: u8) {
         if bytes > 1 {
-            self.with_memory(LEA, RDX, RAX, bytes as i32 - 1);
+            self.with_memory(LEA, RDX, register, bytes as i32 - 1);
         } else {
-            self.copy(RDX, RAX);
+            self.copy(RDX, register);
         }
         self.shift(5, RDX, 12, true);
     }
@@ -307,8 +327,8 @@ impl Emitter<'_> {
 
     /// Clears a block of 128 bytes.
     pub fn zero(&mut self, node: Node) {
-        let registers = self.begin(node.a);
-        self.look_up(128, true, node.k, registers);
+        let register = self.find_entry(node, 128, true, |_| {});
+        self.copy(RAX, register);
         dynasm!(self.code; .arch x64; add rax, [BYTE rcx + ADDEND]; xorps xmm0, xmm0);
         for offset in (0..8i8).map(|n| n * 16) {
             dynasm!(self.code; .arch x64; movups [BYTE rax + offset], xmm0);
@@ -317,8 +337,7 @@ impl Emitter<'_> {
 
     /// Fails as an access would.
     pub fn probe(&mut self, node: Node, bytes: u8, write: bool) {
-        let registers = self.begin(node.a);
-        self.look_up(bytes, write, node.k, registers);
+        self.find_entry(node, bytes, write, |_| {});
     }
 
     /// Reserves what has just been loaded.
