@@ -61,6 +61,25 @@ impl Translated {
 /// `(ea >> 12 ^ ea >> 21) % TRANSLATIONS`.
 pub const TRANSLATIONS: usize = 4096;
 
+/// Translations that compiled code keeps at hand, of loads and of stores: places that mostly stay in one page, as the
+/// stack does, look there first.
+pub const RECENT: usize = 8;
+
+/// A translation that compiled code found lately.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Recent {
+    /// The page's tag ([`Translated::tag`]), or [`Translated::NEVER`].
+    pub tag: u64,
+    /// Host address minus effective address.
+    pub addend: usize,
+}
+
+impl Recent {
+    /// Nothing.
+    pub const NONE: Recent = Recent { tag: Translated::NEVER, addend: 0 };
+}
+
 /// What compiled code needs of a vCPU beside its registers. It begins the cached part of a vCPU.
 #[repr(C)]
 pub struct Frame {
@@ -74,6 +93,16 @@ pub struct Frame {
     pub salt: u32,
     /// The run that compiled code is part of.
     pub(crate) run: *mut c_void,
+    /// Some of `translations`, of loads and of stores. They are forgotten whenever compiled code is entered and when
+    /// anything that it calls may have made one of them untrue.
+    pub recent: [[Recent; RECENT]; 2],
+}
+
+impl Frame {
+    /// Forgets the translations that are at hand.
+    pub(crate) fn forget_recent(&mut self) {
+        self.recent = [[Recent::NONE; RECENT]; 2];
+    }
 }
 
 /// Why compiled code came back. NIA says where to go on.

@@ -414,6 +414,8 @@ impl Ir {
         use Arithmetic::*;
         let id = if count == 0 {
             self.binary(And, a, self.constant(mask))
+        } else if mask == u64::MAX << count {
+            self.binary(Shl, a, self.constant(count))
         } else if mask & ((1 << count) - 1) == 0 {
             self.binary(Shl, self.binary(And, a, self.constant(mask >> count)), self.constant(count))
         } else if mask >> count == 0 {

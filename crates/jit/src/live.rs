@@ -35,7 +35,7 @@ struct Kind {
 }
 
 /// What an address is made from: a node, and a displacement of 32 bits. None if it is not worth to be remembered.
-fn parts(nodes: &[Node], address: Id) -> Option<(Id, i32)> {
+pub fn parts(nodes: &[Node], address: Id) -> Option<(Id, i32)> {
     let node = &nodes[address.at()];
     match node.op {
         Op::Const | Op::Here => None,
@@ -56,13 +56,6 @@ fn kind(nodes: &[Node], node: &Node) -> Option<Kind> {
     let (base, displacement) = parts(nodes, node.a)?;
     // Stack frames reach some way below the pointer.
     Some(Kind { base, vicinity: displacement.checked_add(1024)? >> 12, store })
-}
-
-impl Lives {
-    /// How far an address is from the base of its group.
-    pub fn displacement(&self, nodes: &[Node], address: Id) -> Option<i32> {
-        parts(nodes, address).map(|(_, displacement)| displacement)
-    }
 }
 
 /// Puts accesses into groups: the largest ones.

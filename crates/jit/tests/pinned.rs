@@ -103,6 +103,9 @@ fn shared() -> Shared {
         refill_store: at(11),
         find_load: std::array::from_fn(|group| at(12) + group),
         find_store: std::array::from_fn(|group| at(13) + group),
+        recall: [0, 1].map(|store| {
+            [0, 1].map(|again| std::array::from_fn(|number| at(26 + 2 * store + again) + number))
+        }),
         reserve: at(21),
         conditional: at(22),
         time_base: at(24),

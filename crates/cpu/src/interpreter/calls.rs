@@ -123,6 +123,7 @@ impl Interpreter {
             kinds: &self.kinds,
         };
         cpu.fast.frame.run = (&raw mut run).cast();
+        cpu.fast.frame.forget_recent();
         // SAFETY: the caller found the block at NIA to have this code; dropped code has no block.
         let (leave, rest) = unsafe { compiler.enter(entry, cpu, left) };
         cpu.fast.frame.run = ptr::null_mut();
@@ -177,6 +178,9 @@ unsafe fn fill(cpu: *mut Vcpu, ea: u64, again: u64, access: Access) -> u64 {
     if run.tlb.fetch_changes != changes {
         cpu.fast.frame.salt = 0;
     }
+    if run.tlb.drops != drops {
+        cpu.fast.frame.forget_recent();
+    }
     if filled.is_err() || !run.tlb.code_dropped.is_empty() || again != 0 && run.tlb.drops != drops {
         return 0;
     }
@@ -202,6 +206,7 @@ unsafe extern "C" fn step(cpu: *mut Vcpu, op: *const Op, address: u64, left: u64
         (cpu, run, &*op)
     };
     let before = (run.salt(cpu), run.tlb.fetch_changes);
+    cpu.fast.frame.forget_recent();
     cpu.fast.block_address = address;
     run.block = op;
     run.block_count = run.end_count - left - 1;

@@ -3,7 +3,9 @@
 //! The memory is a file that is mapped to be executed, and written as a file is: no page of it is ever writable.
 
 use super::emit::{BUDGET, Code, DONE, EXCHANGED, INTERPRET, LOOK, ORDERS, SLOTS, SLOTS_AT, Shared};
-use super::encode::{BIAS, CODE, JUMPS, NIA, RAX, SALT, TRANSLATIONS, VCPU, jump_line, translation_slot};
+use super::encode::{
+    BIAS, CODE, JUMPS, NIA, RAX, SALT, TRANSLATIONS, VCPU, jump_line, recent, translation_slot,
+};
 use super::float::{BYTES, LIMITS};
 use super::memory::anchor_at;
 use crate::live::GROUPS;
@@ -16,7 +18,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::mem::offset_of;
 use std::ptr;
 use timebase_cpu::Vcpu;
-use timebase_cpu::compiled::{CALLS, Entry, JUMP_WAYS, Leave, Translated};
+use timebase_cpu::compiled::{CALLS, Entry, JUMP_WAYS, Leave, RECENT, Translated};
 
 /// Bytes of host code at most; they are touched as they are filled.
 const ROOM: usize = 64 << 20;
@@ -338,6 +340,35 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
     let groups: [u8; GROUPS] = std::array::from_fn(|group| group as u8);
     let find_load = groups.map(|group| find(refill_load, false, group));
     let find_store = groups.map(|group| find(refill_store, true, group));
+    let mut keep = |refill: usize, store: bool, number: usize| {
+        let tag = if store { offset_of!(Translated, write) } else { offset_of!(Translated, read) } as i8;
+        let at_hand = recent(store, number);
+        let start = place(code.offset());
+        dynasm!(code; .arch x64; again:);
+        translation_slot!(code, RAX);
+        dynasm!(code; .arch x64
+            ; add rcx, [rbp + TRANSLATIONS]
+            ; cmp rdx, [BYTE rcx + tag]
+            ; jne >unknown
+            ; mov rcx, [rcx + 16]
+            ; mov [rbp + at_hand], rdx
+            ; mov [rbp + at_hand + 8], rcx
+            // The zero flag is not set.
+            ; test rsp, rsp
+            ; ret
+            ; unknown:
+            ; push rdx
+            ; mov rcx, QWORD refill as i64
+            ; call rcx
+            ; pop rdx
+            ; jne <again
+            ; ret
+        );
+        start
+    };
+    let numbers: [usize; RECENT] = std::array::from_fn(|number| number);
+    let recall = [(false, [fill_load, refill_load]), (true, [fill_store, refill_store])]
+        .map(|(store, fills)| fills.map(|fill| numbers.map(|number| keep(fill, store, number))));
     let mut aside = |function: usize| {
         let start = place(code.offset());
         dynasm!(code; .arch x64
@@ -414,6 +445,7 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         refill_store,
         find_load,
         find_store,
+        recall,
         reserve,
         conditional,
         time_base,

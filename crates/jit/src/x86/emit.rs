@@ -8,6 +8,7 @@ use crate::live::{GROUPS, Lives};
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, VecAssembler, dynasm};
 use std::ops::Range;
+use timebase_cpu::compiled::RECENT;
 use timebase_isa::Reg;
 
 /// What the stack begins with: 4 and 8 as words, the orders of values that are greater and less.
@@ -73,6 +74,10 @@ pub struct Shared {
     pub find_load: [usize; GROUPS],
     /// The same for a store.
     pub find_store: [usize; GROUPS],
+    /// Looks for the translation of the bytes at rax, rdx being the tag of the last one, puts it among those at hand, and
+    /// makes rcx its addend. Zero flag: there is none. For loads, for stores; as [`Shared::fill_load`], as
+    /// [`Shared::refill_load`]; for each place.
+    pub recall: [[[usize; RECENT]; 2]; 2],
     /// Reserves rdx bytes at rax.
     pub reserve: usize,
     /// Stores rdx bytes of rcx at rax if they are reserved: rax becomes 1, or 0.
@@ -122,6 +127,8 @@ pub enum Aside {
     /// The page of an access is not known: fill, and go back there. `again`: what is known of other pages is in use.
     /// The register has the address.
     Fill { back: Label, store: bool, again: bool, register: u8 },
+    /// An access is not in the page that is at hand for it: find the one that it is in, put it there, and go back.
+    Recall { back: Label, store: bool, again: bool, register: u8, number: usize },
     /// An access is not in the page of its group's anchor: find the one that it is in, and go back there.
     Find { back: Label, store: bool, bytes: u8, group: u8, source: (Place, i32), distance: i32 },
     /// The host's floating point cannot do this call exactly: make it, and go back with the result in two registers.
@@ -173,7 +180,7 @@ pub struct Emitter<'a> {
     jumps: Vec<Jump>,
     pub nodes: &'a [Node],
     pub lives: &'a Lives,
-    block: &'a Superblock,
+    pub block: &'a Superblock,
     pub shared: &'a Shared,
     /// The segment that is emitted, and its node.
     number: usize,
@@ -202,6 +209,8 @@ pub struct Emitter<'a> {
     begins: Vec<Option<Begin>>,
     /// Jumps that can be linked: their stubs, where they end on the host, where they lead.
     links: Vec<(Label, usize, u32)>,
+    /// Loads and stores so far that looked for a translation.
+    pub recent_used: [usize; 2],
     /// What is emitted now is apart from the straight way.
     pub aside: bool,
     /// It cannot be compiled.
@@ -256,6 +265,7 @@ pub fn emit(
         carriers: Vec::new(),
         begins: block.segments.iter().map(|_| None).collect(),
         links: Vec::new(),
+        recent_used: [0; 2],
         aside: false,
         failed: false,
     };
@@ -622,6 +632,11 @@ impl Emitter<'_> {
                     (false, true) => self.shared.refill_load,
                     (true, true) => self.shared.refill_store,
                 });
+                self.jump_if(NOT_EQUAL, back);
+            }
+            Aside::Recall { back, store, again, register, number } => {
+                self.copy(RAX, register);
+                self.call(self.shared.recall[usize::from(store)][usize::from(again)][number]);
                 self.jump_if(NOT_EQUAL, back);
             }
             Aside::Find { back, store, bytes, group, source, distance } => {

@@ -4,21 +4,24 @@
 use super::emit::Emitter;
 use super::memory::Guest;
 use dynasmrt::DynasmApi;
-use std::mem::offset_of;
-use timebase_cpu::compiled::{self, Frame};
+use std::mem::{offset_of, size_of};
+use timebase_cpu::compiled::{self, Frame, RECENT, Recent};
 use timebase_isa::{Reg, Regs};
 
 /// rcx := the place of what translates the address in a register, from the first translation on:
 /// `interpreter::tlb::index`, 32 bytes each.
 macro_rules! translation_slot {
     ($code:expr, $register:expr) => {
-        dynasmrt::dynasm!($code; .arch x64
-            ; mov ecx, Rd($register)
-            ; shr ecx, 9
-            ; xor ecx, Rd($register)
-            ; shr ecx, 7
-            ; and ecx, 0x1_ffe0
-        )
+        // With the register's number the assembler would name it by prefixes that most do not need.
+        let (prefix, low): (u8, u8) = (0x41, 0xc8 | $register & 7);
+        for (opcode, shift) in [(0x8b, 9), (0x33, 7)] {
+            if $register >= 8 {
+                $code.push(prefix);
+            }
+            // mov, xor ecx, register; shr ecx, shift
+            $code.extend(&[opcode, low, 0xc1, 0xe9, shift]);
+        }
+        dynasmrt::dynasm!($code; .arch x64; and ecx, 0x1_ffe0)
     };
 }
 pub(super) use translation_slot;
@@ -54,6 +57,11 @@ pub const TRANSLATIONS: i32 = FRAME + offset_of!(Frame, translations) as i32;
 pub const JUMPS: i32 = FRAME + offset_of!(Frame, jumps) as i32;
 pub const CODE: i32 = FRAME + offset_of!(Frame, code) as i32;
 pub const SALT: i32 = FRAME + offset_of!(Frame, salt) as i32;
+/// The translation number `number` that is at hand, from `rbp`.
+pub fn recent(store: bool, number: usize) -> i32 {
+    let place = RECENT * usize::from(store) + number;
+    FRAME + (offset_of!(Frame, recent) + size_of::<Recent>() * place) as i32
+}
 /// The vCPU from `rbp`.
 pub const VCPU: i32 = -(compiled::REGS as i32) - BIAS;
 

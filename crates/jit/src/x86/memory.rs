@@ -1,18 +1,20 @@
 //! Storage accesses: looked up in the translations of the current context, by the same rule as in the interpreter.
 
-use super::emit::{ANCHORS_AT, Aside, Emitter, Registers, Stub};
+use super::emit::{ANCHORS_AT, Aside, Emitter, Stub};
 use super::encode::*;
 use super::values::{NOWHERE, Place};
 use crate::ir::{Arithmetic, Id, Node, Op, Width};
-use crate::live::{ALONE, GROUPS};
+use crate::live::{ALONE, GROUPS, parts};
 use dynasmrt::{DynasmApi, dynasm};
 use std::mem::{offset_of, size_of};
-use timebase_cpu::compiled::{TRANSLATIONS as COUNT, Translated};
+use timebase_cpu::compiled::{RECENT, TRANSLATIONS as COUNT, Translated};
 
 const _: () = assert!(size_of::<Translated>() == 32 && COUNT == 4096);
-const ADDEND: i8 = offset_of!(Translated, addend) as i8;
+const ADDEND: i32 = offset_of!(Translated, addend) as i32;
 const READ: i32 = offset_of!(Translated, read) as i32;
 const WRITE: i32 = offset_of!(Translated, write) as i32;
+/// By convention of all ABIs.
+const STACK_POINTER: u64 = 1;
 
 /// Where the anchor of a group is noted, from the stack pointer: where it is in its page, and 8 bytes later its place on
 /// the host.
@@ -109,12 +111,11 @@ impl Emitter<'_> {
     /// on the host. Others know how far they are from it, and ask whether that leads out of the page.
     fn reach(&mut self, node: Node, bytes: u8, store: bool, make_room: impl FnOnce(&mut Self)) -> Guest {
         let group = self.lives.group[self.at as usize];
-        let Some(displacement) = self.lives.displacement(self.nodes, node.a).filter(|_| group != ALONE)
-        else {
+        let Some((_, displacement)) = parts(self.nodes, node.a).filter(|_| group != ALONE) else {
             return self.reach_alone(node, bytes, store, make_room);
         };
         let Some(anchor) = self.known.anchors[group as usize] else {
-            let register = self.find_entry(node, bytes, store, make_room);
+            let register = self.find_addend(node, bytes, store, make_room);
             self.note_anchor(group, register);
             self.known.anchors[group as usize] = Some(displacement);
             return Guest::Anchored(0);
@@ -150,13 +151,12 @@ impl Emitter<'_> {
         store: bool,
         make_room: impl FnOnce(&mut Self),
     ) -> Guest {
-        let register = self.find_entry(node, bytes, store, make_room);
-        dynasm!(self.code; .arch x64; mov rcx, [BYTE rcx + ADDEND]);
-        Guest::Indexed(register)
+        Guest::Indexed(self.find_addend(node, bytes, store, make_room))
     }
 
-    /// rcx := the translation for the present access, rdx := its tag. Returns the register that has the address.
-    fn find_entry(&mut self, node: Node, bytes: u8, store: bool, make_room: impl FnOnce(&mut Self)) -> u8 {
+    /// rcx := the addend of the translation for the present access. Returns the register that has the address. Leaves for
+    /// the stub if nothing translates all the bytes.
+    fn find_addend(&mut self, node: Node, bytes: u8, store: bool, make_room: impl FnOnce(&mut Self)) -> u8 {
         let mut register = self.address_register(node.a);
         let registers = self.snapshot();
         make_room(self);
@@ -165,34 +165,55 @@ impl Emitter<'_> {
             self.copy(RAX, register);
             register = RAX;
         }
-        self.look_up(register, bytes, store, node.k, registers);
+        let (label, back) = (self.label(), self.label());
+        let again = self.known.anchors != [None; GROUPS];
+        let aside = match self.recent(node.a, store) {
+            Some(number) => {
+                self.last_page(register, bytes);
+                self.with_field(CMP, RDX, recent(store, number));
+                self.jump_if(NOT_EQUAL, label);
+                self.with_field(LOAD, RCX, recent(store, number) + 8);
+                self.bind(back);
+                Aside::Recall { back, store, again, register, number }
+            }
+            None => {
+                self.bind(back);
+                translation_slot!(self.code, register);
+                self.with_field(ADD, RCX, TRANSLATIONS);
+                self.last_page(register, bytes);
+                self.with_memory(CMP, RDX, RCX, if store { WRITE } else { READ });
+                self.jump_if(NOT_EQUAL, label);
+                self.with_memory(LOAD, RCX, RCX, ADDEND);
+                Aside::Fill { back, store, again, register }
+            }
+        };
+        self.stubs.push(Stub { label, aside, registers, point: node.k as u32 });
         register
     }
 
-    /// Notes an access as the anchor of its group. The register has its address; rcx becomes its place on the host.
+    /// Which of the translations that are at hand an access looks at: the stack has one for itself, and where much time is
+    /// spent each access takes the next one.
+    fn recent(&mut self, address: Id, store: bool) -> Option<usize> {
+        let (base, _) = parts(self.nodes, address)?;
+        let node = &self.nodes[base.at()];
+        if node.op == Op::Get && node.k == STACK_POINTER {
+            return Some(0);
+        }
+        let next = &mut self.recent_used[usize::from(store)];
+        *next += 1;
+        self.block.hot.then_some(1 + (*next - 1) % (RECENT - 1))
+    }
+
+    /// Notes an access as the anchor of its group. The register has its address, rcx the addend, which becomes its place on
+    /// the host.
     fn note_anchor(&mut self, group: u8, register: u8) {
-        dynasm!(self.code; .arch x64; mov rcx, [BYTE rcx + ADDEND]; add rcx, Rq(register));
+        self.with_register(ADD, RCX, register, true);
         self.with_memory(STORE, RCX, 4, anchor_at(group) + 8);
         if register != RAX {
             self.with_register(LOAD, RAX, register, false);
         }
         dynasm!(self.code; .arch x64; and eax, 0xfff);
         self.store_stack_word(RAX, anchor_at(group));
-    }
-
-    /// rcx := the place of the translation of the address in the register, rdx := its tag. Leaves for the stub if that does
-    /// not translate all the bytes.
-    fn look_up(&mut self, register: u8, bytes: u8, store: bool, point: u64, registers: Registers) {
-        let (label, retry) = (self.label(), self.label());
-        self.bind(retry);
-        translation_slot!(self.code, register);
-        self.with_field(ADD, RCX, TRANSLATIONS);
-        self.last_page(register, bytes);
-        self.with_memory(CMP, RDX, RCX, if store { WRITE } else { READ });
-        self.jump_if(NOT_EQUAL, label);
-        let again = self.known.anchors != [None; GROUPS];
-        let aside = Aside::Fill { back: retry, store, again, register };
-        self.stubs.push(Stub { label, aside, registers, point: point as u32 });
     }
 
     /// rdx := the tag of the page of the last byte: what crosses into the next page does not match.
@@ -327,9 +348,9 @@ impl Emitter<'_> {
 
     /// Clears a block of 128 bytes.
     pub fn zero(&mut self, node: Node) {
-        let register = self.find_entry(node, 128, true, |_| {});
+        let register = self.find_addend(node, 128, true, |_| {});
         self.copy(RAX, register);
-        dynasm!(self.code; .arch x64; add rax, [BYTE rcx + ADDEND]; xorps xmm0, xmm0);
+        dynasm!(self.code; .arch x64; add rax, rcx; xorps xmm0, xmm0);
         for offset in (0..8i8).map(|n| n * 16) {
             dynasm!(self.code; .arch x64; movups [BYTE rax + offset], xmm0);
         }
@@ -337,7 +358,7 @@ impl Emitter<'_> {
 
     /// Fails as an access would.
     pub fn probe(&mut self, node: Node, bytes: u8, write: bool) {
-        self.find_entry(node, bytes, write, |_| {});
+        self.find_addend(node, bytes, write, |_| {});
     }
 
     /// Reserves what has just been loaded.
