@@ -66,12 +66,15 @@ fn below(random: &mut u64, limit: u64) -> u64 {
     draw(random) % limit
 }
 
-/// A word of the instruction: memory is addressed by r16 to r31, whose values are addresses.
+/// A word of the instruction: memory is addressed by r1 and by r16 to r31, whose values are addresses.
 fn word(entry: &Entry, random: &mut u64) -> u32 {
     let free = !entry.encoding.mask & 0xffff_ffff;
     let mut word = entry.encoding.bits as u32 | (draw(random) & free) as u32;
-    if below(random, 4) != 0 {
-        word |= (1 << 20) & free as u32;
+    match below(random, 8) {
+        0 => {}
+        // The stack pointer, if the instruction has RA.
+        1 if free >> 16 & 31 == 31 => word = word & !(31 << 16) | 1 << 16,
+        _ => word |= (1 << 20) & free as u32,
     }
     if below(random, 2) != 0 {
         // A small displacement, or a small register number.
@@ -172,6 +175,7 @@ impl Bench {
         cpu.regs.nia = PROGRAM;
         for n in 0..32 {
             cpu.regs.gpr[n] = match (n, below(&mut random, 8)) {
+                (1, _) => DATA - 64 + below(&mut random, 128),
                 (16.., 0) => draw(&mut random),
                 // Where two pages meet, the end of memory, the device, the program itself.
                 (16.., 1) => DATA - below(&mut random, 24),
@@ -527,4 +531,69 @@ fn a_page_that_moves_is_found_anew() {
     let (expected, got) = (run(Interpreter::new(Model::Power9)), run(with_compiler(Model::Power9)));
     assert_eq!(expected.0[7], 3, "the last load sees what was stored");
     assert!(expected == got, "{}\n{}", expected.1.0, got.1.0);
+}
+
+/// The same for the translation that the stack has at hand. Each page is visited twice: what is stored to the first time,
+/// by `store` at r21, is loaded the second time.
+fn the_stack_moves(store: u32) {
+    let words = [
+        0x80e1_0000, // lwz r7,0(r1)
+        0x7d08_3a14, // add r8,r8,r7
+        0x7c35_0b78, // mr r21,r1
+        0x6a73_1000, // xori r19,r19,4096
+        0x7c21_9a14, // add r1,r1,r19
+        store,
+        0x4bff_ffe8, // b -24
+    ];
+    let run = |engine: Interpreter| {
+        let mut bench = Bench::new(engine, Model::Power9, &words, 5);
+        bench.cpu.set_msr(bench.cpu.regs.msr | msr::VSX | msr::FP | msr::VEC);
+        bench.cpu.regs.gpr[1] = DATA + 0x1_0000;
+        bench.cpu.regs.gpr[18] = 3;
+        bench.cpu.regs.gpr[19] = 4096;
+        bench.cpu.regs.gpr[20] = 4 << 56;
+        bench.cpu.regs.vsr[5] = [3 << 32, 3];
+        bench.cpu.regs.gpr[8] = 0;
+        bench.run(7 * 150, || 1 << 40);
+        (bench.cpu.regs.gpr, bench.state())
+    };
+    let (expected, got) = (run(Interpreter::new(Model::Power9)), run(with_compiler(Model::Power9)));
+    assert_ne!(expected.0[8], 0, "the second load sees what was stored");
+    assert!(expected == got, "{}\n{}", expected.1.0, got.1.0);
+}
+
+#[test]
+fn a_stack_that_moves_is_found_anew() {
+    the_stack_moves(0x9255_0000); // stw r18,0(r21)
+}
+
+#[test]
+fn a_stack_that_the_interpreter_moves_is_found_anew() {
+    the_stack_moves(0x7cb5_a31a); // stxvl vs5,r21,r20
+}
+
+/// Stores by the stack pointer do not reach a page that a checkpoint holds.
+#[test]
+fn the_stack_of_a_checkpoint_stays_as_it_was() {
+    let words = [
+        0xfa41_0000, // std r18,0(r1)
+        0x3a52_0001, // addi r18,r18,1
+        0x4bff_fff8, // b -8
+    ];
+    let mut bench = Bench::new(with_compiler(Model::Power9), Model::Power9, &words, 4);
+    bench.cpu.regs.gpr[1] = DATA;
+    bench.cpu.regs.gpr[18] = 0;
+    bench.run(300, || 1 << 40);
+    let main = bench.memory.storage()[0].clone();
+    let bytes = |main: &timebase_state::Paged| {
+        let mut bytes = [0; 8];
+        main.read(DATA, &mut bytes);
+        bytes
+    };
+    let before = bytes(&main);
+    bench.engine.withdraw_writes();
+    bench.run(600, || 1 << 40);
+    let now = bytes(&bench.memory.storage()[0]);
+    assert_ne!(before, now);
+    assert_eq!(bytes(&main), before);
 }
