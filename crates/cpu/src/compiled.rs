@@ -65,19 +65,22 @@ pub const TRANSLATIONS: usize = 4096;
 /// stack does, look there first.
 pub const RECENT: usize = 8;
 
-/// A translation that compiled code found lately.
+/// Translations that compiled code found lately, for one kind of access. They are not looked up by address, so whether an
+/// access leads out of the page is for it to see: it begins less than `reach` bytes after `page`.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Default)]
 pub struct Recent {
-    /// The page's tag ([`Translated::tag`]), or [`Translated::NEVER`].
-    pub tag: u64,
-    /// Host address minus effective address.
-    pub addend: usize,
+    /// [`Recent::REACH`]; 0: there is none.
+    pub reach: [u64; RECENT],
+    /// Effective addresses of pages.
+    pub page: [u64; RECENT],
+    /// Host addresses minus effective addresses.
+    pub addend: [usize; RECENT],
 }
 
 impl Recent {
-    /// Nothing.
-    pub const NONE: Recent = Recent { tag: Translated::NEVER, addend: 0 };
+    /// Where in a page an access may begin: none is larger than 16 bytes, but for those that are aligned.
+    pub const REACH: u64 = 4096 - 15;
 }
 
 /// What compiled code needs of a vCPU beside its registers. It begins the cached part of a vCPU.
@@ -95,13 +98,13 @@ pub struct Frame {
     pub(crate) run: *mut c_void,
     /// Some of `translations`, of loads and of stores. They are forgotten whenever compiled code is entered and when
     /// anything that it calls may have made one of them untrue.
-    pub recent: [[Recent; RECENT]; 2],
+    pub recent: [Recent; 2],
 }
 
 impl Frame {
     /// Forgets the translations that are at hand.
     pub(crate) fn forget_recent(&mut self) {
-        self.recent = [[Recent::NONE; RECENT]; 2];
+        self.recent.iter_mut().for_each(|recent| recent.reach = [0; RECENT]);
     }
 }
 

@@ -506,6 +506,42 @@ fn hostile_addresses_after_good_ones_reach_nothing() {
     }
 }
 
+/// Where two pages meet that nobody has written to.
+const APART: u64 = DATA + 0x2_0000;
+
+/// Nor does one by the stack pointer that leads into the page that is at hand, or out of it: it takes turns with one that is
+/// all in that page.
+#[test]
+fn a_stack_at_the_edge_of_a_page_reaches_nothing_else() {
+    for &access in ACCESSES {
+        let words = [
+            access & !(31 << 16) | 1 << 16,
+            0x7c21_9a78, // xor r1,r1,r19
+            0x4bff_fff8, // b -8
+        ];
+        for (page, begin) in [(APART, 0), (APART, 64), (0, 0), (MEMORY, 0), (MEMORY, 64)] {
+            for before in [1, 2, 3, 4, 7, 8, 9, 14, 15, 16, 17] {
+                let begin = page.wrapping_sub(begin);
+                let run = |engine: Interpreter| {
+                    let mut bench = Bench::new(engine, Model::Power9, &words, 5);
+                    bench.cpu.regs.gpr[0] = 0;
+                    // The later page comes first on the host, so they are no neighbours there.
+                    for n in (0..1024).rev() {
+                        bench.memory.store_u64(APART - 4096 + 8 * n, n << 32 | !n, Writer::Other).unwrap();
+                    }
+                    bench.cpu.regs.gpr[1] = begin;
+                    bench.cpu.regs.gpr[19] = begin ^ page.wrapping_sub(before);
+                    bench.run(400, || 1 << 40);
+                    bench.state()
+                };
+                let (expected, got) =
+                    (run(Interpreter::new(Model::Power9)), run(with_compiler(Model::Power9)));
+                assert!(expected == got, "{access:x} {before} before {page:x}:\n{}\n{}", expected.0, got.0);
+            }
+        }
+    }
+}
+
 /// A page that is written for the first time moves on the host: an access that shares an earlier one's translation must
 /// not read where the page was.
 #[test]
@@ -570,6 +606,35 @@ fn a_stack_that_moves_is_found_anew() {
 #[test]
 fn a_stack_that_the_interpreter_moves_is_found_anew() {
     the_stack_moves(0x7cb5_a31a); // stxvl vs5,r21,r20
+}
+
+/// A reservation, and a store that needs one, by translations that compiled code has at hand: the table has another one in
+/// their place, of an address that is the same but for bits that real mode leaves out.
+#[test]
+fn reservations_do_not_need_the_table() {
+    let words = [
+        0x7ca0_0828, // lwarx r5,0,r1
+        0xe8d6_0000, // ld r6,0(r22)
+        0x7e40_092d, // stwcx. r18,0,r1
+        0x3a52_0001, // addi r18,r18,1
+        0x7ca0_0828, // lwarx r5,0,r1
+        0x7e40_092d, // stwcx. r18,0,r1
+        0xfad6_0010, // std r22,16(r22)
+        0x7ca0_0828, // lwarx r5,0,r1
+        0x7e40_092d, // stwcx. r18,0,r1
+        0x4bff_ffdc, // b -36
+    ];
+    let run = |engine: Interpreter| {
+        let mut bench = Bench::new(engine, Model::Power9, &words, 5);
+        bench.cpu.regs.gpr[1] = DATA;
+        bench.cpu.regs.gpr[18] = 0;
+        bench.cpu.regs.gpr[22] = 1 << 60 | DATA;
+        bench.run(10 * 150, || 1 << 40);
+        (bench.cpu.regs.gpr, bench.state())
+    };
+    let (expected, got) = (run(Interpreter::new(Model::Power9)), run(with_compiler(Model::Power9)));
+    assert_eq!(expected.0[18], 150);
+    assert!(expected == got, "{}\n{}", expected.1.0, got.1.0);
 }
 
 /// Stores by the stack pointer do not reach a page that a checkpoint holds.

@@ -227,25 +227,38 @@ unsafe extern "C" fn step(cpu: *mut Vcpu, op: *const Op, address: u64, left: u64
     (stop || now != before) as u64
 }
 
+/// The translation of an access that compiled code has just made or may make: it has found it, but another one may stand in
+/// its place in the table by now. Gives the entry and the real address. Nothing that is known becomes untrue: the page
+/// has been accessed in the same way.
+fn found(cpu: &mut Vcpu, run: &mut Run, ea: u64, access: Access) -> Option<(Translated, u64)> {
+    let context = run.tlb.data_context(cpu);
+    let drops = run.tlb.drops;
+    let super::tlb::Real(real) = run.tlb.lookup_or_fill(cpu, run.world.memory, context, ea, access).ok()?;
+    debug_assert_eq!(run.tlb.drops, drops);
+    Some((run.tlb.entry(context, ea), real))
+}
+
 unsafe extern "C" fn reserve(cpu: *mut Vcpu, ea: u64, bytes: u64) {
     // SAFETY: promised by the caller.
     let (cpu, run) = unsafe { running(cpu) };
-    let context = run.tlb.data_context(cpu);
-    let reservation = Reservation::new(run.tlb.known(context, ea), bytes as u8);
+    let reservation = found(cpu, run, ea, Access::Load)
+        .map_or(Reservation::NONE, |(_, real)| Reservation::new(real, bytes as u8));
     run.world.memory.set_reservation(cpu.index, reservation);
 }
 
 unsafe extern "C" fn conditional(cpu: *mut Vcpu, ea: u64, bytes: u64, value: u64) -> u64 {
     // SAFETY: promised by the caller.
     let (cpu, run) = unsafe { running(cpu) };
-    let context = run.tlb.data_context(cpu);
-    let (entry, real) = (run.tlb.entry(context, ea), run.tlb.known(context, ea));
+    let found = found(cpu, run, ea, Access::Store);
     let memory = &mut *run.world.memory;
-    let held = memory.reservation(cpu.index).matches(real, bytes as u8);
-    debug_assert_eq!(entry.write, Translated::tag(ea));
-    if held {
+    let mut held = false;
+    if let Some((entry, real)) = found
+        && entry.write == Translated::tag(ea)
+        && memory.reservation(cpu.index).matches(real, bytes as u8)
+    {
+        held = true;
         let host: *mut u8 = ptr::with_exposed_provenance_mut(entry.addend.wrapping_add(ea as usize));
-        // SAFETY: the caller has just found the translation for stores, whose pointer is valid; the access is aligned.
+        // SAFETY: the entry is of this page and of stores, so its pointer is valid; the access is aligned.
         unsafe { ptr::copy_nonoverlapping(value.to_le_bytes().as_ptr(), host, bytes.min(8) as usize) };
     }
     memory.set_reservation(cpu.index, Reservation::NONE);

@@ -4,7 +4,7 @@ use super::blocks::Op;
 use super::tlb;
 use crate::Vcpu;
 use crate::bits::msr;
-use crate::compiled::{Frame, RECENT, Recent, Translated};
+use crate::compiled::{Frame, Translated};
 use core::ptr;
 use timebase_isa::semantics::{Compute, Facility};
 use timebase_isa::{Mem, N, Ops, Reg, Semantics, SystemOp, Trap};
@@ -34,7 +34,7 @@ impl Default for Fast {
             code: ptr::null(),
             salt: 0,
             run: ptr::null_mut(),
-            recent: [[Recent::NONE; RECENT]; 2],
+            recent: Default::default(),
         };
         Fast { frame, data_context: None, fetch_context: None, block_address: 0 }
     }

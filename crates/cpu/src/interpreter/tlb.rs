@@ -265,11 +265,6 @@ impl Tlb {
         self.entries[Self::slot(n, ea, Access::Load)]
     }
 
-    /// The real address of `ea` by the entry of context `n` for data, which is known to be there.
-    pub fn known(&self, n: u32, ea: u64) -> u64 {
-        self.origins[Self::slot(n, ea, Access::Load)].page() | ea & (PAGE - 1)
-    }
-
     /// The resident number of a vCPU's data context.
     #[inline]
     pub fn data_context(&mut self, cpu: &mut Vcpu) -> u32 {

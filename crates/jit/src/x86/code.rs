@@ -18,7 +18,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::mem::offset_of;
 use std::ptr;
 use timebase_cpu::Vcpu;
-use timebase_cpu::compiled::{CALLS, Entry, JUMP_WAYS, Leave, RECENT, Translated};
+use timebase_cpu::compiled::{CALLS, Entry, JUMP_WAYS, Leave, RECENT, Recent, Translated};
 
 /// Bytes of host code at most; they are touched as they are filled.
 const ROOM: usize = 64 << 20;
@@ -342,7 +342,7 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
     let find_store = groups.map(|group| find(refill_store, true, group));
     let mut keep = |refill: usize, store: bool, number: usize| {
         let tag = if store { offset_of!(Translated, write) } else { offset_of!(Translated, read) } as i8;
-        let at_hand = recent(store, number);
+        let [reach, page, addend] = recent(store, number);
         let start = place(code.offset());
         dynasm!(code; .arch x64; again:);
         translation_slot!(code, RAX);
@@ -351,8 +351,10 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
             ; cmp rdx, [BYTE rcx + tag]
             ; jne >unknown
             ; mov rcx, [rcx + 16]
-            ; mov [rbp + at_hand], rdx
-            ; mov [rbp + at_hand + 8], rcx
+            ; mov [rbp + addend], rcx
+            ; shl rdx, 12
+            ; mov [rbp + page], rdx
+            ; mov QWORD [rbp + reach], Recent::REACH as i32
             // The zero flag is not set.
             ; test rsp, rsp
             ; ret

@@ -128,7 +128,7 @@ pub enum Aside {
     /// The register has the address.
     Fill { back: Label, store: bool, again: bool, register: u8 },
     /// An access is not in the page that is at hand for it: find the one that it is in, put it there, and go back.
-    Recall { back: Label, store: bool, again: bool, register: u8, number: usize },
+    Recall { back: Label, store: bool, again: bool, bytes: u8, register: u8, number: usize },
     /// An access is not in the page of its group's anchor: find the one that it is in, and go back there.
     Find { back: Label, store: bool, bytes: u8, group: u8, source: (Place, i32), distance: i32 },
     /// The host's floating point cannot do this call exactly: make it, and go back with the result in two registers.
@@ -634,8 +634,9 @@ impl Emitter<'_> {
                 });
                 self.jump_if(NOT_EQUAL, back);
             }
-            Aside::Recall { back, store, again, register, number } => {
+            Aside::Recall { back, store, again, bytes, register, number } => {
                 self.copy(RAX, register);
+                self.last_page(RAX, bytes);
                 self.call(self.shared.recall[usize::from(store)][usize::from(again)][number]);
                 self.jump_if(NOT_EQUAL, back);
             }

@@ -5,7 +5,7 @@ use super::emit::Emitter;
 use super::memory::Guest;
 use dynasmrt::DynasmApi;
 use std::mem::{offset_of, size_of};
-use timebase_cpu::compiled::{self, Frame, RECENT, Recent};
+use timebase_cpu::compiled::{self, Frame, Recent};
 use timebase_isa::{Reg, Regs};
 
 /// rcx := the place of what translates the address in a register, from the first translation on:
@@ -57,10 +57,12 @@ pub const TRANSLATIONS: i32 = FRAME + offset_of!(Frame, translations) as i32;
 pub const JUMPS: i32 = FRAME + offset_of!(Frame, jumps) as i32;
 pub const CODE: i32 = FRAME + offset_of!(Frame, code) as i32;
 pub const SALT: i32 = FRAME + offset_of!(Frame, salt) as i32;
-/// The translation number `number` that is at hand, from `rbp`.
-pub fn recent(store: bool, number: usize) -> i32 {
-    let place = RECENT * usize::from(store) + number;
-    FRAME + (offset_of!(Frame, recent) + size_of::<Recent>() * place) as i32
+/// Where the fields of translation number `number` of those at hand are from `rbp`: how far it reaches, its page, its
+/// addend.
+pub fn recent(store: bool, number: usize) -> [i32; 3] {
+    let kind = offset_of!(Frame, recent) + size_of::<Recent>() * usize::from(store);
+    [offset_of!(Recent, reach), offset_of!(Recent, page), offset_of!(Recent, addend)]
+        .map(|field| FRAME + (kind + field + 8 * number) as i32)
 }
 /// The vCPU from `rbp`.
 pub const VCPU: i32 = -(compiled::REGS as i32) - BIAS;
@@ -80,6 +82,7 @@ pub const LEA: u8 = 0x8d;
 
 /// Condition codes, as `jcc` and `setcc` encode them.
 pub const BELOW: u8 = 2;
+pub const NOT_BELOW: u8 = 3;
 pub const EQUAL: u8 = 4;
 pub const NOT_EQUAL: u8 = 5;
 pub const ABOVE: u8 = 7;

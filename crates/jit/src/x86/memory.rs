@@ -167,14 +167,18 @@ impl Emitter<'_> {
         }
         let (label, back) = (self.label(), self.label());
         let again = self.known.anchors != [None; GROUPS];
-        let aside = match self.recent(node.a, store) {
+        // What is larger may lead out of the page though it begins far from its end, unless it is aligned.
+        let at_hand = if bytes <= 16 || node.op == Op::Zero { self.at_hand(node.a, store) } else { None };
+        let aside = match at_hand {
             Some(number) => {
-                self.last_page(register, bytes);
-                self.with_field(CMP, RDX, recent(store, number));
-                self.jump_if(NOT_EQUAL, label);
-                self.with_field(LOAD, RCX, recent(store, number) + 8);
+                let [reach, page, addend] = recent(store, number);
+                self.copy(RDX, register);
+                self.with_field(SUB, RDX, page);
+                self.with_field(CMP, RDX, reach);
+                self.jump_if(NOT_BELOW, label);
+                self.with_field(LOAD, RCX, addend);
                 self.bind(back);
-                Aside::Recall { back, store, again, register, number }
+                Aside::Recall { back, store, again, bytes, register, number }
             }
             None => {
                 self.bind(back);
@@ -193,7 +197,7 @@ impl Emitter<'_> {
 
     /// Which of the translations that are at hand an access looks at: the stack has one for itself, and where much time is
     /// spent each access takes the next one.
-    fn recent(&mut self, address: Id, store: bool) -> Option<usize> {
+    fn at_hand(&mut self, address: Id, store: bool) -> Option<usize> {
         let (base, _) = parts(self.nodes, address)?;
         let node = &self.nodes[base.at()];
         if node.op == Op::Get && node.k == STACK_POINTER {
@@ -217,7 +221,7 @@ impl Emitter<'_> {
     }
 
     /// rdx := the tag of the page of the last byte: what crosses into the next page does not match.
-    fn last_page(&mut self, register: u8, bytes: u8) {
+    pub fn last_page(&mut self, register: u8, bytes: u8) {
         if bytes > 1 {
             self.with_memory(LEA, RDX, register, bytes as i32 - 1);
         } else {
