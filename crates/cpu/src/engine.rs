@@ -32,6 +32,11 @@ pub trait Bus {
         now: Instant,
         memory: &mut Memory,
     ) -> Result<(), BusError>;
+    /// Whether the run may go on after the last access, for it left nothing that the machine must see to before the next
+    /// instruction: then the bits that HMER of the vCPU gains by it. None: the machine must look.
+    fn settled(&mut self) -> Option<u64> {
+        None
+    }
 }
 
 /// No devices at all: what is not memory is a machine check.

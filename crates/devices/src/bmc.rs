@@ -91,6 +91,11 @@ impl Bmc {
         Bmc { log, next, flash: flash.after_reset(), ..Bmc::cold(clock) }
     }
 
+    /// What the host asked of the chassis, if nobody has taken it.
+    pub fn power(&self) -> Power {
+        self.power
+    }
+
     /// Takes what the host asked of the chassis.
     pub fn take_power(&mut self) -> Power {
         core::mem::take(&mut self.power)

@@ -81,7 +81,7 @@ impl I2c {
 
     /// Its interrupt line.
     pub fn line(&self) -> bool {
-        self.conditions() & self.mask != 0
+        self.mask != 0 && self.conditions() & self.mask != 0
     }
 
     /// Loads a register. None: there is none.

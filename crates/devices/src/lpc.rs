@@ -10,6 +10,7 @@
 //!
 //! Left out: memory space, DMA.
 
+use crate::bmc::Power;
 use crate::{Bmc, Uart, bmc};
 use timebase_state::{Instant, State};
 
@@ -91,9 +92,11 @@ impl Lpc {
     /// The four lines of routed serial interrupts.
     pub fn lines(&self) -> [bool; 4] {
         let mut lines = [false; 4];
-        let pending = self.pending();
-        for n in (0..17).filter(|n| pending << n >> 31 != 0) {
+        let mut pending = self.pending();
+        while pending != 0 {
+            let n = pending.leading_zeros();
             lines[self.route(n) as usize] = true;
+            pending &= !(1 << (31 - n));
         }
         lines
     }
@@ -101,6 +104,11 @@ impl Lpc {
     /// The line of the host controller itself: an error is pending and enabled.
     pub fn error_line(&self) -> bool {
         self.status & self.mask & !SERIAL != 0
+    }
+
+    /// Bytes were sent that nobody has taken, or the chassis is to do something.
+    pub fn has_something_to_take(&self) -> bool {
+        self.uart.has_sent() || self.bmc.power() != Power::Stay
     }
 
     /// A cycle was not answered.

@@ -398,6 +398,11 @@ impl Phb {
         }
     }
 
+    /// Interrupts are to notify XIVE.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// Takes the numbers with which interrupts notify XIVE: block in the upper four bits of 32.
     pub fn take_events(&mut self) -> Vec<u32> {
         core::mem::take(&mut self.events)

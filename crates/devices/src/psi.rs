@@ -150,11 +150,16 @@ impl Psi {
         self.assert(source);
     }
 
+    /// The line of a source, as it was last set.
+    pub fn line(&self, source: u32) -> bool {
+        self.asserted[source as usize % SOURCES]
+    }
+
     /// Takes the numbers with which sources notify XIVE: block in the upper four bits of 32.
     pub fn take_events(&mut self) -> Vec<u32> {
         const NOTIFY_VALID: u64 = 1;
         let events = core::mem::take(&mut self.events);
-        if self.kept(NOTIFY) & NOTIFY_VALID == 0 {
+        if events == 0 || self.kept(NOTIFY) & NOTIFY_VALID == 0 {
             return Vec::new();
         }
         let first = (self.kept(FIRST_NUMBER) >> 32) as u32;

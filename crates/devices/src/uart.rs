@@ -49,6 +49,11 @@ impl Uart {
         fits
     }
 
+    /// Bytes were sent that nobody has taken.
+    pub fn has_sent(&self) -> bool {
+        !self.sent.is_empty()
+    }
+
     /// Takes the bytes that were sent.
     pub fn take_sent(&mut self) -> Vec<u8> {
         core::mem::take(&mut self.sent)

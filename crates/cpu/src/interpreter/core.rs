@@ -246,16 +246,24 @@ impl Core<'_, '_, '_> {
         Ok(bytes as u8)
     }
 
+    /// Sees to what a device access left: where nobody but this vCPU can tell of it, the run goes on.
+    fn settle_device(&mut self) {
+        let Some(bits) = self.run.world.bus.settled() else { return self.run.exit(Exit::Look) };
+        self.cpu.spr.hmer |= bits;
+        if self.cpu.spr.hmer & self.cpu.spr.hmeer != 0 {
+            self.run.exit(Exit::Look);
+        }
+    }
+
     #[cold]
     fn read_device(&mut self, ea: u64, real: u64, out: &mut [u8]) -> Result<(), Trap> {
         let size = Self::device_size(ea, real, out.len())?;
         let now = self.now();
-        self.run.exit(Exit::Look);
         let world = &mut *self.run.world;
-        let value = world
-            .bus
-            .load(self.cpu.index, real, size, now, world.memory)
-            .map_err(|_| Trap::MachineCheck { ea, fetch: false })?;
+        let answer = world.bus.load(self.cpu.index, real, size, now, world.memory);
+        self.settle_device();
+        let value = answer.map_err(|_| Trap::MachineCheck { ea, fetch: false })?;
+        let world = &mut *self.run.world;
         let (address, bytes) = (real, size);
         world.observe(self.count, || Observation::Device { store: false, address, bytes, value });
         out.copy_from_slice(&value.to_be_bytes()[8 - size as usize..]);
@@ -267,13 +275,12 @@ impl Core<'_, '_, '_> {
     fn write_device(&mut self, ea: u64, real: u64, bytes: &[u8]) -> Result<(), Trap> {
         let size = Self::device_size(ea, real, bytes.len())?;
         let now = self.now();
-        self.run.exit(Exit::Look);
         let value = bytes.iter().fold(0, |value, &byte| value << 8 | byte as u64);
         let world = &mut *self.run.world;
-        world
-            .bus
-            .store(self.cpu.index, real, size, value, now, world.memory)
-            .map_err(|_| Trap::MachineCheck { ea, fetch: false })?;
+        let answer = world.bus.store(self.cpu.index, real, size, value, now, world.memory);
+        self.settle_device();
+        answer.map_err(|_| Trap::MachineCheck { ea, fetch: false })?;
+        let world = &mut *self.run.world;
         let (address, size) = (real, size);
         world.observe(self.count, || Observation::Device { store: true, address, bytes: size, value });
         if world.memory.has_watchpoints() {

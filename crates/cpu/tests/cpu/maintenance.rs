@@ -2,7 +2,9 @@
 
 use crate::bench::{Bench, CODE, NOP, QUANTA, branch_back, mtspr};
 use timebase_cpu::bits::msr;
-use timebase_cpu::{Model, Vector};
+use timebase_cpu::{Bus, BusError, Engine, Exit, Model, Outcome, Vector, World};
+use timebase_memory::Memory;
+use timebase_state::Instant;
 
 #[test]
 fn an_enabled_bit_of_hmer_interrupts() {
@@ -24,6 +26,50 @@ fn an_enabled_bit_of_hmer_interrupts() {
         bench.cpu.set_msr(bench.cpu.regs.msr | enabled);
         bench.run(6);
         assert_eq!(bench.taken, []);
+    }
+}
+
+/// A device that answers 7, and says this of each access.
+struct Seven(Option<u64>);
+
+impl Bus for Seven {
+    fn load(&mut self, _: u32, _: u64, _: u8, _: Instant, _: &mut Memory) -> Result<u64, BusError> {
+        Ok(7)
+    }
+
+    fn store(&mut self, _: u32, _: u64, _: u8, _: u64, _: Instant, _: &mut Memory) -> Result<(), BusError> {
+        Ok(())
+    }
+
+    fn settled(&mut self) -> Option<u64> {
+        self.0
+    }
+}
+
+#[test]
+fn a_run_goes_on_after_an_access_that_nobody_has_to_look_at() {
+    const BIT: u64 = 1 << 54;
+    // ld r4,0(r3); std r4,0(r3)
+    for word in [0xe883_0000, 0xf883_0000] {
+        for (says, hmeer, executed, hmer) in
+            [(None, BIT, 2, 0), (Some(BIT), BIT, 2, BIT), (Some(BIT), BIT << 1, 6, BIT), (Some(0), BIT, 6, 0)]
+        {
+            let mut bench = Bench::of(Model::Power9, true, &[NOP, word, NOP, NOP, branch_back(4)]);
+            bench.cpu.regs.gpr[3] = 1 << 40;
+            bench.cpu.spr.hmeer = hmeer;
+            bench.cpu.set_msr(bench.cpu.regs.msr | msr::EE);
+            let mut world = World {
+                observed: None,
+                memory: &mut bench.memory,
+                bus: &mut Seven(says),
+                clock: bench.clock,
+                count: 0,
+                passed: None,
+            };
+            let exit = if executed == 6 { Exit::Budget } else { Exit::Look };
+            assert_eq!(bench.engine.run(&mut bench.cpu, &mut world, 6), Outcome { executed, exit });
+            assert_eq!(bench.cpu.spr.hmer, hmer);
+        }
     }
 }
 

@@ -70,6 +70,9 @@ pub(crate) struct Devices {
     pub scoms: Scoms,
     /// What HMER of the vCPU that made the last access gains; the machine brings it there before the next instruction.
     pub hmer: Option<(u32, u64)>,
+    /// The last access left nothing to do for [`Devices::settle`], nor for the machine.
+    #[cache("asked after each access")]
+    settled: bool,
     #[wiring("from the configuration")]
     topology: Topology,
     #[wiring("from the configuration")]
@@ -104,6 +107,7 @@ impl Devices {
             imc: Imc::cold(topology),
             scoms: Scoms::default(),
             hmer: None,
+            settled: false,
             topology,
             model,
             unanswered: BTreeMap::new(),
@@ -123,14 +127,28 @@ impl Devices {
         for (engines, psi) in self.i2c.chunks(I2C_ENGINES as usize).zip(&mut self.psi) {
             psi.set_line(psi::I2C, engines.iter().any(I2c::line));
         }
-        for (n, on) in (psi::LPC_SERIAL..).zip(self.lpc.lines()) {
+        for (n, on) in self.lpc_lines() {
             self.psi[0].set_line(n, on);
         }
-        self.psi[0].set_line(psi::LPC_CONTROLLER, self.lpc.error_line());
         let events = self.psi.iter_mut().map(Psi::take_events);
         for number in events.chain(self.phb.iter_mut().map(Phb::take_events)).flatten() {
             self.xive.route(number >> 28, number & 0x0fff_ffff, memory);
         }
+    }
+
+    /// The lines of the LPC bus, by number of the source in the PSI host bridge.
+    fn lpc_lines(&self) -> [(u32, bool); 5] {
+        let [a, b, c, d] = self.lpc.lines();
+        let serial = psi::LPC_SERIAL;
+        let error = (psi::LPC_CONTROLLER, self.lpc.error_line());
+        [(serial, a), (serial + 1, b), (serial + 2, c), (serial + 3, d), error]
+    }
+
+    /// After an access to the LPC bus: its lines are as they were brought to the interrupt controller, and nothing waits
+    /// to be taken.
+    fn lpc_is_settled(&self) -> bool {
+        let brought = self.lpc_lines().iter().all(|&(n, on)| self.psi[0].line(n) == on);
+        brought && !self.lpc.has_something_to_take()
     }
 
     /// When a device does something by itself.
@@ -201,7 +219,9 @@ impl Devices {
             },
             // Status of the XSCOM engine itself.
             0x9_0012 | 0x9_0013 | 0x9_0018 => 0,
+            // Polled by firmware that waits for the timer.
             _ if register.wrapping_sub(SBE) < sbe::NUMBERS => {
+                self.settled = true;
                 return self.sbe[chip as usize].read(register - SBE);
             }
             _ if register.wrapping_sub(I2C) < I2C_NUMBERS => {
@@ -218,6 +238,7 @@ impl Devices {
                 if let Some((phb, unit, number)) = self.phb_register(chip, register) {
                     return phb.scom(unit, number);
                 }
+                self.settled = true;
                 let controls = self.controls.read(self.model, chip, register);
                 return controls
                     .or_else(|| self.imc.read(self.model, chip, register))
@@ -260,6 +281,13 @@ impl Devices {
                     .or_else(|| self.scoms.write(self.model, chip, register, value))
             }
         }
+    }
+
+    /// An access to the PCI host bridge that answers it.
+    fn phb_access<T>(&mut self, access: impl Fn(&mut Phb) -> Option<T>) -> Option<T> {
+        let (phb, answer) = self.phb.iter_mut().find_map(|phb| access(phb).map(|answer| (phb, answer)))?;
+        self.settled = !phb.has_events();
+        Some(answer)
     }
 
     /// The PCI host bridge that an XSCOM register of a chip belongs to, and which unit's register of it that is.
@@ -324,22 +352,28 @@ impl Bus for Devices {
         _: Instant,
         memory: &mut Memory,
     ) -> Result<u64, BusError> {
+        self.settled = false;
         if let Some((chip, offset)) = self.window(address, XSCOM, XSCOM_BYTES)
             && bytes == 8
         {
             return Ok(self.xscom_read(cpu, chip, (offset >> 3) as u32, memory));
         }
         if let Some((chip, offset)) = self.occ_window(address) {
+            self.settled = true;
             return self.occ.load(chip, offset, bytes).ok_or(BusError);
         }
         let answer = match self.window(address, LPC, LPC_BYTES) {
-            Some((0, offset)) if bytes <= 4 => self.lpc.read(offset as u32, bytes).map(u64::from),
+            Some((0, offset)) if bytes <= 4 => {
+                let value = self.lpc.read(offset as u32, bytes);
+                self.settled = self.lpc_is_settled();
+                value.map(u64::from)
+            }
             Some(_) => None,
             None => self
                 .xive
                 .load(cpu, address, bytes, memory)
                 .or_else(|| self.psi.iter_mut().find_map(|psi| psi.load(address)))
-                .or_else(|| self.phb.iter_mut().find_map(|phb| phb.load(address, bytes)))
+                .or_else(|| self.phb_access(|phb| phb.load(address, bytes)))
                 .map(|value| value & ones(bytes)),
         };
         Ok(answer.unwrap_or_else(|| {
@@ -357,6 +391,7 @@ impl Bus for Devices {
         now: Instant,
         memory: &mut Memory,
     ) -> Result<(), BusError> {
+        self.settled = false;
         if let Some((chip, offset)) = self.window(address, XSCOM, XSCOM_BYTES)
             && bytes == 8
         {
@@ -371,17 +406,95 @@ impl Bus for Devices {
             return Ok(());
         }
         let answer = match self.window(address, LPC, LPC_BYTES) {
-            Some((0, offset)) if bytes <= 4 => self.lpc.write(offset as u32, bytes, value as u32, now),
+            Some((0, offset)) if bytes <= 4 => {
+                let answer = self.lpc.write(offset as u32, bytes, value as u32, now);
+                self.settled = self.lpc_is_settled();
+                answer
+            }
             Some(_) => None,
             None => self
                 .xive
                 .store(cpu, address, bytes, value, memory)
                 .or_else(|| self.psi.iter_mut().find_map(|psi| psi.store(address, value)))
-                .or_else(|| self.phb.iter_mut().find_map(|phb| phb.store(address, bytes, value))),
+                .or_else(|| self.phb_access(|phb| phb.store(address, bytes, value))),
         };
         if answer.is_none() {
             self.unanswered(format!("store {address:#x}"));
         }
         Ok(())
+    }
+
+    fn settled(&mut self) -> Option<u64> {
+        self.settled.then(|| self.hmer.take().map_or(0, |(_, bits)| bits))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use timebase_devices::Rtc;
+    use timebase_state::{digest, random};
+
+    /// The first PCI host bridge of each model: XSCOM number of its stack in the nest.
+    fn stack(model: Model) -> u64 {
+        match model {
+            Model::Power9 => 0x401_0c40,
+            Model::Power10 => 0x301_1840,
+        }
+    }
+
+    #[test]
+    fn where_an_access_left_all_settled_there_is_nothing_to_settle() {
+        const PHB: u64 = 0x6_00c3_c000_0000;
+        let now = Instant::default();
+        for model in [Model::Power9, Model::Power10] {
+            let topology = Topology { chips: 1, cores: 1, threads: 1 };
+            let mut devices = Devices::cold(model, topology, Bmc::cold(Rtc::cold(0, now)));
+            let memory = &mut Memory::new(1 << 20, 1);
+            let scom = |number: u64| XSCOM + 8 * number;
+            // The bridge's registers and event states are there; serial interrupts come through.
+            for (number, value) in [(0x12, PHB << 8), (0x13, (PHB + 0x100_0000) << 8), (0x14, 3 << 60)] {
+                devices.store(0, scom(stack(model) + number), 8, value, now, memory).unwrap();
+            }
+            let [control, mask] = [LPC + 0xc001_2030, LPC + 0xc001_2034];
+            devices.store(0, control, 4, 1 << 31, now, memory).unwrap();
+            let places: Vec<(u64, u8)> = (0..8)
+                .map(|n| (LPC + 0xd001_03f8 + n, 1))
+                .chain((0..3).map(|n| (LPC + 0xd001_00e4 + n, 1)))
+                .chain([(mask, 4), (mask + 4, 4), (LPC + 0xc001_000c, 4), (LPC + 0xd001_0060, 1)])
+                .chain([0x220, 0x228].map(|offset| (PHB + offset, 8)))
+                .chain((0..4).map(|n| (PHB + 0x100_0000 + (n << 12), 8)))
+                .chain([0xd_0063, 0xd_0060, 0x6_c080, 0x6_c082, 0xf_000f].map(|number| (scom(number), 8)))
+                .chain([(occ_common(model), 8)])
+                .collect();
+            let (mut seed, mut settled) = (1, 0);
+            for _ in 0..3_000 {
+                devices.settle(now, memory);
+                devices.hmer = None;
+                devices.take_sent();
+                devices.lpc.bmc.take_power();
+                let (which, what) = (random::draw(&mut seed), random::draw(&mut seed));
+                let (address, bytes) = places[which as usize % places.len()];
+                if which >> 60 == 0 {
+                    devices.lpc.uart.type_in(b"x");
+                    devices.settle(now, memory);
+                }
+                let value = what & random::draw(&mut seed) & ones(bytes);
+                if which >> 32 & 1 == 0 {
+                    devices.store(0, address, bytes, value, now, memory).unwrap();
+                } else {
+                    devices.load(0, address, bytes, now, memory).unwrap();
+                }
+                if devices.settled().is_none() {
+                    continue;
+                }
+                settled += 1;
+                let before = digest(&mut devices, now);
+                devices.settle(now, memory);
+                assert!(digest(&mut devices, now) == before, "{model:?}: {address:#x}");
+                assert!(!devices.lpc.has_something_to_take() && devices.hmer.is_none());
+            }
+            assert!((1_000..2_700).contains(&settled), "{settled}");
+        }
     }
 }
