@@ -177,7 +177,7 @@ impl Vcpu {
     pub fn set_msr(&mut self, value: u64) {
         const CONTEXT: u64 = msr::SF | msr::HV | msr::PR | msr::IR | msr::DR | msr::LE;
         if (self.regs.msr ^ value) & CONTEXT != 0 {
-            self.context_changed();
+            self.fast.leave();
         }
         self.state_changes(self.regs.msr, value);
         self.regs.msr = value;

@@ -313,6 +313,12 @@ impl Memory {
         core::mem::take(&mut self.dropped)
     }
 
+    /// The same into an empty vector, whose room is used for what comes next.
+    pub fn exchange_dropped(&mut self, dropped: &mut Vec<Drop>) {
+        debug_assert!(dropped.is_empty());
+        core::mem::swap(&mut self.dropped, dropped);
+    }
+
     /// Something is no longer true.
     #[inline(always)]
     pub fn has_dropped(&self) -> bool {

@@ -18,8 +18,24 @@ pub struct Fast {
     pub(crate) data_context: Option<u32>,
     /// The same of the instruction context in a segment (256 MiB) of effective addresses.
     pub(crate) fetch_context: Option<(u64, u32)>,
+    /// Contexts of data and of instructions that were current before, by what MSR says of them ([`mode`]), with the segment
+    /// for instructions: they come back with every interrupt and every return from one. What depends on more than MSR is
+    /// the same since.
+    pub(crate) contexts: [[Option<(u64, u32)>; MODES]; 2],
+    /// How many contexts had been taken away when `contexts` was filled.
+    pub(crate) taken: u64,
     /// Effective address of the block that runs.
     pub(crate) block_address: u64,
+}
+
+/// What MSR says of a context: hypervisor, problem state, relocation.
+const MODES: usize = 8;
+
+/// Which of the [`MODES`] `msr` is for accesses whose relocation is on with this bit of it.
+#[inline(always)]
+pub(crate) fn mode(msr: u64, relocation: u64) -> usize {
+    let is = |bit| (msr & bit != 0) as usize;
+    is(msr::HV) << 2 | is(msr::PR) << 1 | is(relocation)
 }
 
 // SAFETY: the frame points to an engine's memory or to a static; both move between threads only together with the
@@ -36,14 +52,27 @@ impl Default for Fast {
             run: ptr::null_mut(),
             recent: Default::default(),
         };
-        Fast { frame, data_context: None, fetch_context: None, block_address: 0 }
+        let contexts = [[None; MODES]; 2];
+        Fast { frame, data_context: None, fetch_context: None, contexts, taken: 0, block_address: 0 }
     }
 }
 
 impl Fast {
-    /// The context is to be looked up again.
+    /// The context is to be looked up again, and so are all others.
     #[inline(always)]
     pub fn forget(&mut self) {
+        self.leave();
+        self.forget_contexts();
+    }
+
+    /// Contexts that are not current are to be looked up again.
+    pub fn forget_contexts(&mut self) {
+        self.contexts = [[None; MODES]; 2];
+    }
+
+    /// The context is to be looked up again, for MSR changes.
+    #[inline(always)]
+    pub fn leave(&mut self) {
         self.frame.translations = tlb::NONE.as_ptr();
         self.frame.salt = 0;
         self.data_context = None;

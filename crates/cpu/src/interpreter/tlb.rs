@@ -6,7 +6,9 @@
 //! hold reserved, which are withdrawn at the start of a slice.
 
 use super::address_sets::AddressSets;
+use super::fast::mode;
 use crate::Vcpu;
+use crate::bits::msr;
 use crate::compiled::{TRANSLATIONS, Translated};
 use crate::mmu::{Access, Context, GROUP_WATCH, PAGE, Translation};
 use alloc::{vec, vec::Vec};
@@ -51,7 +53,7 @@ struct Link {
 #[derive(Clone, Copy)]
 struct Origin {
     leaf: u64,
-    /// The real page, and [`USED`] and [`WATCHED`].
+    /// The real page, and [`USED`], [`WATCHED`] and [`DEVICE`].
     real: u64,
     by_leaf: Link,
     by_real: Link,
@@ -63,6 +65,8 @@ struct Origin {
 const USED: u64 = 1;
 /// Stores must go through memory's store path.
 const WATCHED: u64 = 2;
+/// The page is no memory: its entry has no pointer but, in the place of one, the tag of the effective page for loads.
+const DEVICE: u64 = 4;
 
 impl Origin {
     fn is(&self, what: u64) -> bool {
@@ -135,6 +139,8 @@ pub(crate) struct Tlb {
     contexts: [Option<Context>; CONTEXTS],
     used: [u64; CONTEXTS],
     clock: u64,
+    /// How many contexts had to make room for others.
+    taken: u64,
     /// Non-leaf table entries that some translation of a context went through.
     uppers: AddressSets,
     /// Of each context that is resident: a number that no other one had, and that it loses when all its fetch
@@ -147,6 +153,8 @@ pub(crate) struct Tlb {
     pub fetch_changes: u64,
     /// Effective pages whose fetch translation has gone, in whatever context; the engine forgets jumps there.
     moved: Vec<u64>,
+    /// Empty: room for what memory says.
+    dropped: Vec<Drop>,
     /// Lines of code that changed; the engine drops what it decoded from them.
     pub code_dropped: Vec<u64>,
     pub fills: u64,
@@ -169,7 +177,9 @@ impl Tlb {
             contexts: [const { None }; CONTEXTS],
             used: [0; CONTEXTS],
             clock: 0,
+            taken: 0,
             uppers: AddressSets::new(),
+            dropped: Vec::new(),
             code_dropped: Vec::new(),
             serials: core::array::from_fn(|n| n as u32 + 1),
             next_serial: CONTEXTS as u32 + 1,
@@ -200,6 +210,7 @@ impl Tlb {
 
     fn drop_context(&mut self, n: usize) {
         if self.contexts[n].take().is_some() {
+            self.taken += 1;
             self.empty(n);
         }
     }
@@ -265,13 +276,36 @@ impl Tlb {
         self.entries[Self::slot(n, ea, Access::Load)]
     }
 
+    /// The resident number of a vCPU's context for accesses of a kind, in this segment if it is for instructions.
+    fn current(&mut self, cpu: &mut Vcpu, access: Access, segment: u64) -> u32 {
+        if cpu.fast.taken != self.taken {
+            cpu.fast.forget_contexts();
+            cpu.fast.taken = self.taken;
+        }
+        let (kind, relocation) = if access == Access::Fetch { (1, msr::IR) } else { (0, msr::DR) };
+        let mode = mode(cpu.regs.msr, relocation);
+        if let Some((of, n)) = cpu.fast.contexts[kind][mode]
+            && of == segment
+        {
+            self.clock += 1;
+            self.used[n as usize] = self.clock;
+            return n;
+        }
+        let n = self.context(cpu.context(access));
+        // It may have taken the place of a recent one.
+        if cpu.fast.taken == self.taken {
+            cpu.fast.contexts[kind][mode] = Some((segment, n));
+        }
+        n
+    }
+
     /// The resident number of a vCPU's data context.
     #[inline]
     pub fn data_context(&mut self, cpu: &mut Vcpu) -> u32 {
         if let Some(n) = cpu.fast.data_context {
             return n;
         }
-        let n = self.context(cpu.context(Access::Load));
+        let n = self.current(cpu, Access::Load, 0);
         cpu.fast.data_context = Some(n);
         cpu.fast.frame.translations = self.entries_of(n);
         n
@@ -286,7 +320,7 @@ impl Tlb {
         {
             return n;
         }
-        let n = self.context(cpu.context(Access::Fetch));
+        let n = self.current(cpu, Access::Fetch, segment);
         cpu.fast.fetch_context = Some((segment, n));
         n
     }
@@ -304,7 +338,7 @@ impl Tlb {
         let slot = Self::slot(context, ea, access);
         let (entry, origin, tag) = (&self.entries[slot], &self.origins[slot], Translated::tag(ea));
         let known = match access {
-            Access::Load => entry.read == tag,
+            Access::Load => entry.read == tag || origin.is(DEVICE) && entry.addend == tag as usize,
             // A page that somebody watches has no pointer for writing but may be writable.
             Access::Store => origin.is(USED) && origin.writable == tag,
             Access::Fetch => entry.fetch == tag,
@@ -349,7 +383,9 @@ impl Tlb {
         found: &Translation,
         watched: bool,
     ) {
-        let Some(read) = memory.page_for_read(found.page) else { return };
+        let Some(read) = memory.page_for_read(found.page) else {
+            return self.insert_device(memory, context, ea, access, found);
+        };
         let (tag, page) = (Translated::tag(ea), ea & !(PAGE - 1));
         let spied = watched || memory.has_watchpoints() && memory.watches_page(page, found.page);
         let write = if access == Access::Store && found.write && !spied {
@@ -382,6 +418,32 @@ impl Tlb {
             addend: (host as usize).wrapping_sub(page as usize),
             fetch: if access == Access::Fetch { tag } else { kept_fetch },
         };
+    }
+
+    /// The page is no memory. It does not take the place of one that is, which compiled code may need all the time.
+    fn insert_device(
+        &mut self,
+        memory: &mut Memory,
+        context: u32,
+        ea: u64,
+        access: Access,
+        found: &Translation,
+    ) {
+        let (slot, tag) = (Self::slot(context, ea, access), Translated::tag(ea));
+        let there = &self.origins[slot];
+        if access == Access::Fetch || !found.read || there.is(USED) && !there.is(DEVICE) {
+            return;
+        }
+        self.watch(memory, found, context);
+        self.apply(memory);
+        self.clear(slot);
+        self.link(slot, found.leaf, found.page);
+        let origin = &mut self.origins[slot];
+        origin.real |= DEVICE | WATCHED;
+        if access == Access::Store {
+            origin.writable = tag;
+        }
+        self.entries[slot] = Translated { addend: tag as usize, ..INVALID };
     }
 
     fn watch(&mut self, memory: &mut Memory, found: &Translation, context: u32) {
@@ -457,7 +519,9 @@ impl Tlb {
     #[cold]
     fn apply_dropped(&mut self, memory: &mut Memory) {
         self.drops += 1;
-        for dropped in memory.take_dropped() {
+        let mut all = core::mem::take(&mut self.dropped);
+        memory.exchange_dropped(&mut all);
+        for dropped in all.drain(..) {
             match dropped {
                 Drop::Table(address) => {
                     let group = address & !127 | GROUP_WATCH;
@@ -474,6 +538,7 @@ impl Tlb {
                 Drop::Moved(page) => self.each_of_page(page, |tlb, slot| tlb.clear(slot)),
             }
         }
+        self.dropped = all;
     }
 
     /// Gives back all pointers for writing.
@@ -536,6 +601,9 @@ fn unchain(head: &mut u32, origins: &mut Slots<Origin>, slot: usize, of: fn(&mut
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Model;
+    use crate::bits::lpcr;
+    use timebase_state::Instant;
 
     #[test]
     fn numbers_that_begin_anew_are_told() {
@@ -549,6 +617,26 @@ mod tests {
         serials.sort();
         serials.dedup();
         assert_eq!(serials.len(), CONTEXTS);
+    }
+
+    #[test]
+    fn a_context_that_made_room_is_not_found_among_the_recent_ones() {
+        let vcpu = || Vcpu::cold(0, Model::Power9, true, 0, Instant::default());
+        let (mut tlb, mut cpu, mut other) = (Tlb::new(), vcpu(), vcpu());
+        for cpu in [&mut cpu, &mut other] {
+            cpu.spr.lpcr |= lpcr::HR;
+            cpu.set_msr(cpu.regs.msr | msr::DR);
+        }
+        let first = tlb.data_context(&mut cpu);
+        cpu.fast.leave();
+        assert_eq!(tlb.data_context(&mut cpu), first);
+        for pid in 1..=CONTEXTS as u64 {
+            other.spr.pidr = pid;
+            tlb.context(other.context(Access::Load));
+        }
+        cpu.fast.leave();
+        let n = tlb.data_context(&mut cpu) as usize;
+        assert_eq!(tlb.contexts[n], Some(cpu.context(Access::Load)));
     }
 
     #[test]

@@ -172,6 +172,34 @@ fn a_store_sets_c_in_both_trees() {
 }
 
 #[test]
+fn pages_of_devices_are_cached_and_follow_their_entries() {
+    let device = |permissions| LEAF | permissions | 1 << 40;
+    for (word, set) in [(LD, R), (STD, R | C)] {
+        let mut bench = Bench::new(word);
+        let state = bench.cpu.regs.msr;
+        let step = |bench: &mut Bench, word: u32, entry: Option<u64>| {
+            let at = HOST_TREE[3] + (DATA >> 12) * 8;
+            entry.into_iter().for_each(|entry| bench.put(at, entry));
+            bench.memory.store_u32(GUEST + CODE, word, Writer::Other).expect("RAM");
+            bench.cpu.set_msr(state);
+            bench.again();
+            (bench.cpu.regs.nia, bench.get(at) & (R | C))
+        };
+        let check = Vector::MachineCheck.offset();
+        for _ in 0..2 {
+            assert_eq!(step(&mut bench, word, Some(device(READ | WRITE))), (check, set));
+            assert_eq!(step(&mut bench, word, None), (check, set), "nothing answers this time either");
+            assert_eq!(step(&mut bench, LD, None), (check, set));
+            assert_eq!(step(&mut bench, STD, None), (check, R | C));
+            assert_eq!(step(&mut bench, word, Some(LEAF | READ | WRITE | GUEST + DATA)), (CODE + 4, set));
+        }
+        step(&mut bench, word, Some(device(READ | WRITE)));
+        let (nia, _) = step(&mut bench, word, Some(device(EXECUTE)));
+        assert_eq!(nia, Vector::HypervisorDataStorage.offset());
+    }
+}
+
+#[test]
 fn what_a_walk_that_fails_would_have_set_is_not_set() {
     let mut bench = Bench::new(LD);
     bench.host(DATA, 0);
