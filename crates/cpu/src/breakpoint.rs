@@ -88,7 +88,7 @@ impl Vcpu {
             || self.records_branches()
             || self.counts_taken()
             || self.is_compatible_with_less()
-            || self.keeps_registers() && !self.hypervisor()
+            || !self.hypervisor() && self.keeps_registers()
     }
 
     /// CIABR names the instruction at NIA, and this state.

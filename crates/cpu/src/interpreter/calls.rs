@@ -205,7 +205,9 @@ unsafe extern "C" fn step(cpu: *mut Vcpu, op: *const Op, address: u64, left: u64
         let (cpu, run) = running(cpu);
         (cpu, run, &*op)
     };
-    let before = (run.salt(cpu), run.tlb.fetch_changes);
+    let salt = cpu.fast.frame.salt;
+    let of = |cpu: &Vcpu, run: &Run| (cpu.regs.msr, cpu.fast.fetch_context, run.tlb.fetch_changes);
+    let before = of(cpu, run);
     cpu.fast.frame.forget_recent();
     cpu.fast.block_address = address;
     run.block = op;
@@ -219,12 +221,15 @@ unsafe extern "C" fn step(cpu: *mut Vcpu, op: *const Op, address: u64, left: u64
         }
     }
     let stop = cpu.interruptible() || cpu.regs.msr & msr::TE != 0 || run.world.memory.has_sightings();
-    let now = (run.salt(cpu), run.tlb.fetch_changes);
-    if now == before {
-        // A context that was forgotten is the same again.
-        cpu.fast.frame.salt = if run.tlb.has_moved() { 0 } else { now.0 };
+    if of(cpu, run) == before {
+        return stop as u64;
     }
-    (stop || now != before) as u64
+    // A context that was forgotten may be the same again.
+    let same = run.tlb.fetch_changes == before.2 && run.salt(cpu) == salt;
+    if same {
+        cpu.fast.frame.salt = if run.tlb.has_moved() { 0 } else { salt };
+    }
+    (stop || !same) as u64
 }
 
 /// The translation of an access that compiled code has just made or may make: it has found it, but another one may stand in

@@ -196,14 +196,15 @@ impl Interpreter {
         if prefixed { word(real) << 32 | word(real + 4) } else { word(real) }
     }
 
-    /// Runs at most `left` instructions of a block; all of them if there is room, one by one otherwise.
+    /// Runs at most `left` instructions of a block; all of them if there is room, one by one otherwise. `stepping`: what
+    /// [`Vcpu::traces`] says.
     fn run_block(
         &mut self,
         cpu: &mut Vcpu,
         world: &mut World,
         block: &Block,
-        done: u64,
-        left: u64,
+        (done, left): (u64, u64),
+        stepping: bool,
     ) -> (u64, Option<Exit>) {
         let start = block.ops.as_ptr();
         cpu.fast.block_address = cpu.regs.nia;
@@ -220,7 +221,6 @@ impl Interpreter {
             slow: &mut self.slow,
             kinds: &self.kinds,
         };
-        let stepping = cpu.traces();
         let breaks = cpu.spr.ciabr & ciabr::STATE != 0 && cpu.breaks();
         let asked = Asked { msr: cpu.regs.msr, breaks };
         let executed = if block.count as u64 <= left && !stepping {
@@ -382,13 +382,14 @@ impl Engine for Interpreter {
             if block.stops && world.passed != Some(world.count + executed) && self.halts.at_breakpoint(cpu) {
                 return outcome(executed, Exit::Breakpoint);
             }
-            let aside = interpret || cpu.traces() || cpu.counts_kinds();
+            let stepping = cpu.traces();
+            let aside = interpret || stepping || cpu.counts_kinds();
             let entry = if aside { ptr::null() } else { self.entry(cpu, world.memory, block) };
             let left = budget - executed;
             let (count, exit) = if entry.is_null() {
                 interpret = false;
                 self.link = None;
-                self.run_block(cpu, world, block, executed, left)
+                self.run_block(cpu, world, block, (executed, left), stepping)
             } else {
                 let (count, exit, leave) = self.run_compiled(cpu, world, entry, executed, left);
                 interpret = matches!(leave, Leave::Interpret | Leave::Budget);
