@@ -4,7 +4,7 @@
 //! nodes are made, and the patterns that matter to Power code are simplified: rotates that are shifts or extensions,
 //! masks of what is narrow anyway.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::ops::{Add, BitAnd, BitOr, BitXor, Mul, Not, Shl, Shr, Sub};
 use timebase_isa::{Binary, Condition, N, Reg, Relation, Unary, Value};
 
@@ -208,6 +208,8 @@ pub struct Node {
 #[derive(Default)]
 pub struct Ir {
     nodes: RefCell<Vec<Node>>,
+    /// Where the segment begins that nodes are made for.
+    segment: Cell<usize>,
 }
 
 fn compute(op: Arithmetic, a: u64, b: u64) -> u64 {
@@ -235,12 +237,18 @@ impl Ir {
     /// Starts with memory that was used before.
     pub fn with(mut nodes: Vec<Node>) -> Ir {
         nodes.clear();
-        Ir { nodes: RefCell::new(nodes) }
+        Ir { nodes: RefCell::new(nodes), segment: Cell::new(0) }
     }
 
     /// Begins anew.
     pub fn clear(&self) {
         self.nodes.borrow_mut().clear();
+        self.segment.set(0);
+    }
+
+    /// A segment begins: another way may have led there than by the nodes made last.
+    pub fn begin_segment(&self) {
+        self.segment.set(self.nodes.borrow().len());
     }
 
     /// How many nodes there are.
@@ -345,11 +353,11 @@ impl Ir {
         self.add(Op::Binary(op), a, b, Id::NONE, 0)
     }
 
-    /// One of the nodes made last, if it does this.
+    /// One of the nodes made last in this segment, if it does this.
     fn made_lately(&self, op: Op, a: Id, b: Id) -> Option<Id> {
         const LATELY: usize = 48;
         let nodes = self.nodes.borrow();
-        let first = nodes.len().saturating_sub(LATELY);
+        let first = nodes.len().saturating_sub(LATELY).max(self.segment.get());
         let found = nodes[first..].iter().rposition(|node| node.a == a && node.b == b && node.op == op)?;
         Some(Id((first + found) as u32))
     }

@@ -394,6 +394,7 @@ impl<'b> Lifter<'b> {
     ) -> Segment {
         let start = self.offset;
         let points = self.points.len();
+        self.ir.begin_segment();
         let end = self.read(bodies, source, seen);
         Segment {
             start,
