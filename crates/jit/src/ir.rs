@@ -355,7 +355,7 @@ impl Ir {
 
     /// One of the nodes made last in this segment, if it does this.
     fn made_lately(&self, op: Op, a: Id, b: Id) -> Option<Id> {
-        const LATELY: usize = 48;
+        const LATELY: usize = 24;
         let nodes = self.nodes.borrow();
         let first = nodes.len().saturating_sub(LATELY).max(self.segment.get());
         let found = nodes[first..].iter().rposition(|node| node.a == a && node.b == b && node.op == op)?;

@@ -104,8 +104,8 @@ impl Emitter<'_> {
         }
     }
 
-    /// Finds guest memory for the present access. `make_room` is called when what is noted of registers, if the access fails,
-    /// has been noted: it takes registers for the results, which are not written before the access.
+    /// Finds guest memory for the present access. `make_room` is called when what registers are, if the access fails, has
+    /// been noted: it takes registers for the results, which are not written before the access.
     ///
     /// The first access of a group that is executed is its *anchor*: it notes where in its page it is, and where that is
     /// on the host. Others know how far they are from it, and ask whether that leads out of the page.
