@@ -8,6 +8,7 @@ use crate::live::{ALONE, GROUPS, parts};
 use dynasmrt::{DynasmApi, dynasm};
 use std::mem::{offset_of, size_of};
 use timebase_cpu::compiled::{RECENT, TRANSLATIONS as COUNT, Translated};
+use timebase_isa::Unary;
 
 const _: () = assert!(size_of::<Translated>() == 32 && COUNT == 4096);
 const ADDEND: i32 = offset_of!(Translated, addend) as i32;
@@ -196,16 +197,35 @@ impl Emitter<'_> {
     }
 
     /// Which of the translations that are at hand an access looks at: the stack has one for itself, and where much time is
-    /// spent each access takes the next one.
+    /// spent each access that is likely to stay in one page for a while takes the next one.
     fn at_hand(&mut self, address: Id, store: bool) -> Option<usize> {
         let (base, _) = parts(self.nodes, address)?;
         let node = &self.nodes[base.at()];
         if node.op == Op::Get && node.k == STACK_POINTER {
             return Some(0);
         }
+        if !self.block.hot || !self.is_steady(address, 8) {
+            return None;
+        }
         let next = &mut self.recent_used[usize::from(store)];
         *next += 1;
-        self.block.hot.then_some(1 + (*next - 1) % (RECENT - 1))
+        Some(1 + (*next - 1) % (RECENT - 1))
+    }
+
+    /// An address made of registers that are counted up or down, and not of what was just loaded or masked, as an index
+    /// into a table of hashes is: a wrong guess costs more than a right one saves.
+    fn is_steady(&self, id: Id, depth: u32) -> bool {
+        let node = &self.nodes[id.at()];
+        let constant = |id: Id| self.nodes[id.at()].op == Op::Const;
+        let steady = |id: Id| depth != 0 && self.is_steady(id, depth - 1);
+        match node.op {
+            Op::Const | Op::Here | Op::Get => true,
+            Op::Unary(Unary::Sext32) => steady(node.a),
+            Op::Binary(Arithmetic::Add | Arithmetic::Sub) => steady(node.a) && steady(node.b),
+            Op::Binary(Arithmetic::Shl) => constant(node.b) && steady(node.a),
+            Op::Binary(Arithmetic::And) => self.nodes[node.b.at()].k >= 0xffff_ffff && steady(node.a),
+            _ => false,
+        }
     }
 
     /// Notes an access as the anchor of its group. The register has its address, rcx the addend, which becomes its place on
