@@ -161,9 +161,11 @@ fn an_outline_tells_what_changed_without_keeping_it() {
     let mut equal = 0;
     for step in 0..300 {
         for _ in 0..random(5) {
-            match random(4) {
+            match random(5) {
                 // Often what is there already.
                 0 => assert!(paged.write(random(300) * 4096, &[random(2) as u8])),
+                // The last ones go.
+                3 => paged.share(280, &Paged::new(300 * 4096), 280, 20),
                 1 => paged.set_page(random(300), &[random(2) as u8; 4096]),
                 // As when a machine is restored.
                 2 => paged.share(100, &before.0.clone(), 90, random(20)),
