@@ -209,7 +209,7 @@ pub struct Emitter<'a> {
     begins: Vec<Option<Begin>>,
     /// Jumps that can be linked: their stubs, where they end on the host, where they lead.
     links: Vec<(Label, usize, u32)>,
-    /// Loads and stores so far that looked for a translation.
+    /// Loads and stores so far that took a place among the translations at hand.
     pub recent_used: [usize; 2],
     /// What is emitted now is apart from the straight way.
     pub aside: bool,
