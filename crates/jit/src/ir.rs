@@ -324,15 +324,17 @@ impl Ir {
         {
             return id;
         }
+        // Shifts look at six bits of the number only.
+        if matches!(op, Shl | Shr | Other(Binary::Sar | Binary::Rotl))
+            && let Some(count) = self.masked(b, 63)
+        {
+            return self.binary(op, a, count);
+        }
         match op {
             And | Or if a == b => return a,
             Xor | Sub if a == b => return self.constant(0),
             // As `subfe` of a register and itself makes of a carry a mask.
             Add | Xor if self.is_inverse(a, b) || self.is_inverse(b, a) => return self.constant(u64::MAX),
-            // Shifts look at six bits of the number only.
-            Shl | Shr | Other(Binary::Sar | Binary::Rotl) if self.masked(b, 63).is_some() => {
-                return self.binary(op, a, self.masked(b, 63).unwrap_or(b));
-            }
             // CR := order | SO is one value.
             Or => {
                 for (order, other) in [(a, b), (b, a)] {

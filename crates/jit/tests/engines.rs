@@ -522,8 +522,8 @@ fn a_stack_at_the_edge_of_a_page_reaches_nothing_else() {
         for (page, begin) in [(APART, 0), (APART, 64), (0, 0), (MEMORY, 0), (MEMORY, 64)] {
             for before in [1, 2, 3, 4, 7, 8, 9, 14, 15, 16, 17] {
                 let begin = page.wrapping_sub(begin);
-                let run = |engine: Interpreter| {
-                    let mut bench = Bench::new(engine, Model::Power9, &words, 5);
+                // Whole rounds, or the interpreter would do the last one; in that the access is at the edge.
+                on_both(&words, 3 * 134, |bench| {
                     bench.cpu.regs.gpr[0] = 0;
                     // The later page comes first on the host, so they are no neighbours there.
                     for n in (0..1024).rev() {
@@ -531,16 +531,24 @@ fn a_stack_at_the_edge_of_a_page_reaches_nothing_else() {
                     }
                     bench.cpu.regs.gpr[1] = begin;
                     bench.cpu.regs.gpr[19] = begin ^ page.wrapping_sub(before);
-                    // Whole rounds, or the interpreter would do the last one; in that the access is at the edge.
-                    bench.run(3 * 134, || 1 << 40);
-                    bench.state()
-                };
-                let (expected, got) =
-                    (run(Interpreter::new(Model::Power9)), run(with_compiler(Model::Power9)));
-                assert!(expected == got, "{access:x} {before} before {page:x}:\n{}\n{}", expected.0, got.0);
+                });
             }
         }
     }
+}
+
+/// Runs `count` instructions of a program on both engines, each prepared in the same way: they must end the same. Returns
+/// the general registers.
+fn on_both(words: &[u32], count: u64, prepare: impl Fn(&mut Bench)) -> [u64; 32] {
+    let run = |engine: Interpreter| {
+        let mut bench = Bench::new(engine, Model::Power9, words, 5);
+        prepare(&mut bench);
+        bench.run(count, || 1 << 40);
+        (bench.cpu.regs.gpr, bench.state())
+    };
+    let (expected, got) = (run(Interpreter::new(Model::Power9)), run(with_compiler(Model::Power9)));
+    assert!(expected == got, "{words:x?}:\n{}\n{}", expected.1.0, got.1.0);
+    expected.0
 }
 
 /// A page that is written for the first time moves on the host: an access that shares an earlier one's translation must
@@ -556,18 +564,13 @@ fn a_page_that_moves_is_found_anew() {
         0x3a31_1000, // addi r17,r17,4096
         0x4bff_ffe8, // b -24
     ];
-    let run = |engine: Interpreter| {
-        let mut bench = Bench::new(engine, Model::Power9, &words, 5);
+    let gpr = on_both(&words, 7 * 150, |bench| {
         for n in [16, 17] {
             bench.cpu.regs.gpr[n] = DATA + 0x1_0000;
         }
         bench.cpu.regs.gpr[18] = 3;
-        bench.run(7 * 150, || 1 << 40);
-        (bench.cpu.regs.gpr, bench.state())
-    };
-    let (expected, got) = (run(Interpreter::new(Model::Power9)), run(with_compiler(Model::Power9)));
-    assert_eq!(expected.0[7], 3, "the last load sees what was stored");
-    assert!(expected == got, "{}\n{}", expected.1.0, got.1.0);
+    });
+    assert_eq!(gpr[7], 3, "the last load sees what was stored");
 }
 
 /// The same for the translation that the stack has at hand. Each page is visited twice: what is stored to the first time,
@@ -582,8 +585,7 @@ fn the_stack_moves(store: u32) {
         store,
         0x4bff_ffe8, // b -24
     ];
-    let run = |engine: Interpreter| {
-        let mut bench = Bench::new(engine, Model::Power9, &words, 5);
+    let gpr = on_both(&words, 7 * 150, |bench| {
         bench.cpu.set_msr(bench.cpu.regs.msr | msr::VSX | msr::FP | msr::VEC);
         bench.cpu.regs.gpr[1] = DATA + 0x1_0000;
         bench.cpu.regs.gpr[18] = 3;
@@ -591,12 +593,8 @@ fn the_stack_moves(store: u32) {
         bench.cpu.regs.gpr[20] = 4 << 56;
         bench.cpu.regs.vsr[5] = [3 << 32, 3];
         bench.cpu.regs.gpr[8] = 0;
-        bench.run(7 * 150, || 1 << 40);
-        (bench.cpu.regs.gpr, bench.state())
-    };
-    let (expected, got) = (run(Interpreter::new(Model::Power9)), run(with_compiler(Model::Power9)));
-    assert_ne!(expected.0[8], 0, "the second load sees what was stored");
-    assert!(expected == got, "{}\n{}", expected.1.0, got.1.0);
+    });
+    assert_ne!(gpr[8], 0, "the second load sees what was stored");
 }
 
 #[test]
@@ -625,17 +623,12 @@ fn reservations_do_not_need_the_table() {
         0x7e40_092d, // stwcx. r18,0,r1
         0x4bff_ffdc, // b -36
     ];
-    let run = |engine: Interpreter| {
-        let mut bench = Bench::new(engine, Model::Power9, &words, 5);
+    let gpr = on_both(&words, 10 * 150, |bench| {
         bench.cpu.regs.gpr[1] = DATA;
         bench.cpu.regs.gpr[18] = 0;
         bench.cpu.regs.gpr[22] = 1 << 60 | DATA;
-        bench.run(10 * 150, || 1 << 40);
-        (bench.cpu.regs.gpr, bench.state())
-    };
-    let (expected, got) = (run(Interpreter::new(Model::Power9)), run(with_compiler(Model::Power9)));
-    assert_eq!(expected.0[18], 150);
-    assert!(expected == got, "{}\n{}", expected.1.0, got.1.0);
+    });
+    assert_eq!(gpr[18], 150);
 }
 
 /// Stores by the stack pointer do not reach a page that a checkpoint holds.

@@ -3,6 +3,7 @@
 use super::Interpreter;
 use super::blocks::{Block, Code, Mode, Op, Source};
 use super::core::Run;
+use super::tlb::Real;
 use crate::bits::msr;
 use crate::compiled::{Calls, Entry, Leave, Translated};
 use crate::mmu::{Access, PAGE};
@@ -238,7 +239,7 @@ unsafe extern "C" fn step(cpu: *mut Vcpu, op: *const Op, address: u64, left: u64
 fn found(cpu: &mut Vcpu, run: &mut Run, ea: u64, access: Access) -> Option<(Translated, u64)> {
     let context = run.tlb.data_context(cpu);
     let drops = run.tlb.drops;
-    let super::tlb::Real(real) = run.tlb.lookup_or_fill(cpu, run.world.memory, context, ea, access).ok()?;
+    let Real(real) = run.tlb.lookup_or_fill(cpu, run.world.memory, context, ea, access).ok()?;
     debug_assert_eq!(run.tlb.drops, drops);
     Some((run.tlb.entry(context, ea), real))
 }

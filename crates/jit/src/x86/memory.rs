@@ -223,7 +223,9 @@ impl Emitter<'_> {
             Op::Unary(Unary::Sext32) => steady(node.a),
             Op::Binary(Arithmetic::Add | Arithmetic::Sub) => steady(node.a) && steady(node.b),
             Op::Binary(Arithmetic::Shl) => constant(node.b) && steady(node.a),
-            Op::Binary(Arithmetic::And) => self.nodes[node.b.at()].k >= 0xffff_ffff && steady(node.a),
+            Op::Binary(Arithmetic::And) => {
+                constant(node.b) && self.nodes[node.b.at()].k >= 0xffff_ffff && steady(node.a)
+            }
             _ => false,
         }
     }
