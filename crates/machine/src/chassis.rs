@@ -485,6 +485,10 @@ impl<B: Board> Machine for Chassis<B> {
                 Request::Panic(text) => return Stop::Panic(text.clone()),
             }
             self.settle();
+            // A device may have asked for it; not an instruction runs after that.
+            if *self.board.view().request != Request::None {
+                continue;
+            }
             let at = self.position();
             let Parts { memory, cpu, schedule, .. } = self.board.parts();
             let able = |n: u32| cpu[n as usize].able();

@@ -98,6 +98,28 @@ fn boots_linux_which_asks_the_management_controller_for_a_reset() {
     until(&mut machine, "OPAL v", 8_000_000_000);
 }
 
+/// The firmware asks the management controller for a reset and waits for it, in a loop of no device.
+#[test]
+fn a_reset_that_a_device_asks_for_is_the_end_of_that_instruction() {
+    let mut machine = machine(Some(b"this is no kernel\n".repeat(1000)), |_| {});
+    until(&mut machine, "Unable to log error", 200_000_000);
+    let before = machine.snapshot();
+    let run = |machine: &mut BoxedMachine, stride: u64| loop {
+        match machine.run(machine.position().count + stride) {
+            Stop::Reset => return (machine.position(), machine.digest()),
+            Stop::Limit => {}
+            Stop::Output => _ = machine.take_output(),
+            Stop::Idle { deadline: Some(_) } => machine.end_idle(),
+            stop => panic!("{stop:?}"),
+        }
+    };
+    let end = run(&mut machine, 1 << 40);
+    for stride in [1, 7, 1009] {
+        machine.restore(&before).unwrap();
+        assert_eq!(run(&mut machine, stride), end, "{stride}");
+    }
+}
+
 #[test]
 fn boots_on_power10() {
     let mut machine = machine(Some(read("vmlinux")[..].into()), |c| c.machine = "powernv10".into());
