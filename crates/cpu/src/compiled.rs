@@ -2,8 +2,9 @@
 //!
 //! The interpreter finds code, counts how often it runs, and hands what is hot to a [`Compiler`], which knows the host.
 //! Compiled code works on [`Vcpu::regs`](crate::Vcpu) and on [`Frame`], and calls back what is in [`Calls`]. It is
-//! as much a cache as decoded blocks are, and belongs to them: compiled code never leaves the page whose block it
-//! is without a look into [`Jump`]s, so when a page's blocks are dropped nothing leads to its code any more.
+//! as much a cache as decoded blocks are, and belongs to them: compiled code leaves the page whose block it is by a look
+//! into [`Jump`]s, or by a way that was made for the present context alone ([`Compiler::bridge`]). Both are forgotten
+//! when the page is elsewhere or its blocks are dropped, so nothing leads to that code any more.
 
 use crate::Vcpu;
 pub use crate::interpreter::{CALLS, Decoded, Op, Source};
@@ -94,6 +95,9 @@ pub struct Frame {
     pub code: Entry,
     /// What a [`Jump`] must hold to be valid now: which context, which mode, and since when. 0: look outside.
     pub salt: u32,
+    /// How many ways into other pages may still be looked up before one is made to lead on: one made for a context that
+    /// is gone, or for another process, is used again and again before it is worth the work.
+    pub patience: u32,
     /// The run that compiled code is part of.
     pub(crate) run: *mut c_void,
     /// Some of `translations`, of loads and of stores. They are forgotten whenever compiled code is entered and when
@@ -113,6 +117,8 @@ impl Frame {
 pub enum Leave {
     /// What is next is not compiled yet or not known; a jump at this address of the host can be made to lead there.
     Link(usize),
+    /// What is next is in another page; the way at this address of the host can be made to lead there.
+    Bridge(usize),
     /// What is next is to be looked up.
     Look,
     /// The instruction at NIA must be interpreted: a page that is not mapped, a device, a facility that is off.
@@ -125,8 +131,14 @@ pub enum Leave {
 
 impl Leave {
     /// Names of the counters in reports.
-    pub const NAMES: [&'static str; 5] =
-        ["leaves_to_link", "leaves_to_look", "leaves_to_interpret", "leaves_at_budget", "leaves_when_done"];
+    pub const NAMES: [&'static str; 6] = [
+        "leaves_to_link",
+        "leaves_to_look",
+        "leaves_to_interpret",
+        "leaves_at_budget",
+        "leaves_when_done",
+        "leaves_to_bridge",
+    ];
 
     /// Its place in [`Leave::NAMES`].
     pub fn number(self) -> usize {
@@ -136,6 +148,7 @@ impl Leave {
             Leave::Interpret => 2,
             Leave::Budget => 3,
             Leave::Done => 4,
+            Leave::Bridge(_) => 5,
         }
     }
 }
@@ -209,6 +222,11 @@ pub trait Compiler: Send {
     fn outside(&self) -> Entry;
     /// Makes the jump at `site` lead to `to`.
     fn link(&mut self, site: usize, to: Entry);
+    /// Makes the way at `site` into another page lead to `to` while [`Frame::salt`] is `salt`; whatever it led to before,
+    /// it does no more.
+    fn bridge(&mut self, site: usize, to: Entry, salt: u32);
+    /// Makes the way at `site` into another page be looked up again.
+    fn unbridge(&mut self, site: usize);
     /// Runs compiled code with this budget; returns why it came back, and what is left.
     ///
     /// # Safety

@@ -51,6 +51,7 @@ mod jit {
         bytes: u64,
         flushes: u64,
         links: u64,
+        bridges: u64,
         nanoseconds: u64,
     }
 
@@ -76,6 +77,7 @@ mod jit {
                 bytes: 0,
                 flushes: 0,
                 links: 0,
+                bridges: 0,
                 nanoseconds: 0,
             })
         }
@@ -117,6 +119,15 @@ mod jit {
             self.native.link(site, to);
         }
 
+        fn bridge(&mut self, site: usize, to: Entry, salt: u32) {
+            self.bridges += 1;
+            self.native.bridge(site, to, salt);
+        }
+
+        fn unbridge(&mut self, site: usize) {
+            self.native.unbridge(site);
+        }
+
         fn replace(&mut self, old: Entry, new: Entry) {
             self.native.replace(old, new);
         }
@@ -143,6 +154,7 @@ mod jit {
                 ("compiled_bytes", self.bytes),
                 ("compiled_flushes", self.flushes),
                 ("compiled_links", self.links),
+                ("compiled_bridges", self.bridges),
                 ("compile_nanoseconds", self.nanoseconds),
             ]
             .into_iter()

@@ -149,6 +149,8 @@ pub struct Segment {
 pub struct Superblock {
     /// Much time is spent in it.
     pub hot: bool,
+    /// The effective address of the only page that it is executed in.
+    pub home: Option<u64>,
     /// Its ways; the first one begins where the superblock does, others after those that they come from.
     pub segments: Vec<Segment>,
     /// What registers become.
@@ -381,7 +383,15 @@ impl<'b> Lifter<'b> {
             segments.push(segment);
             forks.extend(self.forks.take().unwrap_or_default());
         }
-        Superblock { hot, segments, log: self.log, points: self.points, calls: self.calls, carried }
+        Superblock {
+            hot,
+            home: source.home,
+            segments,
+            log: self.log,
+            points: self.points,
+            calls: self.calls,
+            carried,
+        }
     }
 
     /// Reads from the present offset to an end. Its first node and its first entry of the log are `first`.

@@ -56,6 +56,8 @@ const PROGRAMS: &[(&str, bool, &[u32])] = &[
     ("vector", true, &[0xf403_0001, 0xf424_0001, 0xf001_1308, 0xf403_0005, 0x3863_0010, 0x4200_ffec]),
     // lwarx r5,0,r3; addi r5,r5,1; stwcx. r5,0,r3; bne -12; dcbz 0,r4; b -20
     ("operations", true, &[0x7ca0_1828, 0x38a5_0001, 0x7ca0_192d, 0x4082_fff4, 0x7c00_27ec, 0x4bff_ffec]),
+    // cmpwi r3,0; beq +8; bl +8192; b -8192
+    ("ways", true, &[0x2c03_0000, 0x4182_0008, 0x4800_2001, 0x4bff_e000]),
     // fadd f1,f2,f3; mfcr r3; b -8
     ("calls", true, &[0xfc22_182a, 0x7c60_0026, 0x4bff_fff8]),
 ];
@@ -97,6 +99,7 @@ fn shared() -> Shared {
         outside: at(2),
         far: at(23),
         ways: at(25),
+        over: at(30),
         fill_load: at(3),
         fill_store: at(4),
         refill_load: at(10),
@@ -166,6 +169,8 @@ impl Compiler for Noting {
         std::ptr::null()
     }
     fn link(&mut self, _: usize, _: Entry) {}
+    fn bridge(&mut self, _: usize, _: Entry, _: u32) {}
+    fn unbridge(&mut self, _: usize) {}
     fn replace(&mut self, _: Entry, _: Entry) {}
     unsafe fn enter(&mut self, _: Entry, _: &mut Vcpu, budget: u64) -> (Leave, u64) {
         (Leave::Interpret, budget)

@@ -107,12 +107,30 @@ impl Block {
     }
 }
 
+/// In which effective pages the code of a page is executed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Home {
+    /// Nobody asked: none of it is compiled.
+    Open,
+    /// In this one alone: its compiled code may have ways into other pages.
+    At(u64),
+    /// In several.
+    None,
+}
+
 /// Blocks that start in one page.
 pub(crate) struct PageBlocks {
+    home: Cell<Home>,
     /// For each word: 0, or one more than the number of its block.
     starts: [u16; (PAGE / 4) as usize],
     #[expect(clippy::vec_box, reason = "jumps hold pointers to them")]
     blocks: Vec<Box<Block>>,
+}
+
+impl PageBlocks {
+    fn new(home: Home) -> PageBlocks {
+        PageBlocks { home: Cell::new(home), starts: [0; (PAGE / 4) as usize], blocks: Vec::new() }
+    }
 }
 
 /// All decoded code.
@@ -156,8 +174,8 @@ impl Blocks {
         if page >= self.pages.len() {
             self.pages.resize_with(page + 1, || None);
         }
-        let none = || Box::new(PageBlocks { starts: [0; (PAGE / 4) as usize], blocks: Vec::new() });
-        let PageBlocks { starts, blocks } = &mut **self.pages[page].get_or_insert_with(none);
+        let none = || Box::new(PageBlocks::new(Home::Open));
+        let PageBlocks { starts, blocks, .. } = &mut **self.pages[page].get_or_insert_with(none);
         let start = &mut starts[(real % PAGE / 4) as usize];
         let known = (*start as usize).checked_sub(1).map(|number| &mut blocks[number]);
         if let Some(block) = known.as_ref().filter(|block| block.mode == mode) {
@@ -183,6 +201,19 @@ impl Blocks {
     /// The blocks of the page at real address `real`.
     pub fn of_page(&self, real: u64) -> Option<&PageBlocks> {
         self.pages.get((real / PAGE) as usize)?.as_deref()
+    }
+
+    /// Code at `real` is about to be executed at effective address `address`. False: it was compiled for another effective
+    /// page; all blocks of its page are dropped, and will be compiled for any.
+    pub fn admit(&mut self, real: u64, address: u64) -> bool {
+        let Some(Some(page)) = self.pages.get_mut((real / PAGE) as usize) else { return true };
+        match page.home.get() {
+            Home::At(home) if home != address / PAGE => {
+                self.dropped.push(core::mem::replace(&mut **page, PageBlocks::new(Home::None)));
+                false
+            }
+            _ => true,
+        }
     }
 
     /// Drops all blocks that may contain the 64-byte line at `line`: those of its page.
@@ -226,6 +257,9 @@ pub struct Source<'a> {
     pub(super) code: Code<'a>,
     pub(super) cuts: &'a Cuts,
     pub(super) block: &'a Block,
+    /// The effective address of the only page that it is executed in: what leads from there into another page may lead on
+    /// by itself. None: there are several.
+    pub home: Option<u64>,
     /// What else begins in its page.
     pub(super) page: Option<&'a PageBlocks>,
 }
@@ -256,6 +290,16 @@ impl Source<'_> {
     /// A debugger may want to stop before the instruction at `offset` of the page: nothing must go on there by itself.
     pub fn stops(&self, offset: u32) -> bool {
         self.cuts.at(offset as u64)
+    }
+
+    /// The code is about to be executed at effective address `address`: if it was compiled for no other one, that is its
+    /// home.
+    pub(super) fn settle(&mut self, address: u64) {
+        let Some(page) = self.page else { return };
+        if page.home.get() == Home::Open {
+            page.home.set(Home::At(address / PAGE));
+        }
+        self.home = (page.home.get() == Home::At(address / PAGE)).then_some(address / PAGE * PAGE);
     }
 
     /// Something was executed that begins at `offset` of the page.

@@ -1,9 +1,9 @@
 //! Running compiled code, and what it calls back.
 
-use super::Interpreter;
 use super::blocks::{Block, Code, Mode, Op, Source};
 use super::core::Run;
 use super::tlb::Real;
+use super::{Interpreter, Link};
 use crate::bits::msr;
 use crate::compiled::{Calls, Entry, Leave, Translated};
 use crate::mmu::{Access, PAGE};
@@ -53,8 +53,16 @@ impl Interpreter {
             // A debugger is asked first.
             return;
         }
-        if let Some(site) = self.link.take() {
-            compiler.link(site, entry);
+        match self.link.take() {
+            Some(Link::Jump(site)) => compiler.link(site, entry),
+            Some(Link::Bridge(site)) => {
+                let salt = cpu.fast.frame.salt;
+                compiler.bridge(site, entry, salt);
+                if !self.bridges.note(cpu.regs.nia, site) {
+                    self.bridges.forget_all(|site| compiler.unbridge(site));
+                }
+            }
+            None => {}
         }
         self.jumps.lead(cpu.regs.nia, block, entry);
     }
@@ -70,7 +78,8 @@ impl Interpreter {
             return ptr::null();
         };
         let page = self.blocks.of_page(block.real());
-        let mut source = Source { decoder: &self.decoder, code, cuts: &self.cuts, block, page };
+        let mut source = Source { decoder: &self.decoder, code, cuts: &self.cuts, block, home: None, page };
+        source.settle(cpu.regs.nia);
         let old = block.entry.get();
         let entry = compiler.compile(&mut source, hot).unwrap_or(old);
         let lines = source.code.lines;
@@ -96,6 +105,7 @@ impl Interpreter {
         self.blocks.forget_compiled();
         self.link = None;
         self.jumps.clear();
+        self.bridges.clear();
     }
 
     /// Runs compiled code at NIA for at most `left` instructions.
@@ -130,7 +140,8 @@ impl Interpreter {
         cpu.fast.frame.run = ptr::null_mut();
         self.leaves[leave.number()] += 1;
         self.link = match leave {
-            Leave::Link(site) => Some(site),
+            Leave::Link(site) => Some(Link::Jump(site)),
+            Leave::Bridge(site) => Some(Link::Bridge(site)),
             _ => None,
         };
         let executed = left - rest;

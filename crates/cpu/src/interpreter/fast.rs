@@ -49,6 +49,7 @@ impl Default for Fast {
             jumps: ptr::null(),
             code: ptr::null(),
             salt: 0,
+            patience: 0,
             run: ptr::null_mut(),
             recent: Default::default(),
         };

@@ -2,6 +2,7 @@
 
 mod address_sets;
 mod blocks;
+mod bridges;
 mod calls;
 mod core;
 mod fast;
@@ -24,6 +25,7 @@ use crate::{Engine, Exit, Halts, Model, Outcome, Vcpu, World};
 use ::core::ptr;
 use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec, vec::Vec};
 use blocks::{Block, Blocks, Cuts, Mode};
+use bridges::Bridges;
 use jumps::Jumps;
 use thread::Tables;
 use timebase_isa::{Decoder, Flow, Trap};
@@ -37,6 +39,7 @@ pub struct Interpreter {
     tlb: Tlb,
     blocks: Blocks,
     jumps: Jumps,
+    bridges: Bridges,
     exceptions: [u64; Vector::COUNT],
     /// Words of no instruction, or of one that is not there.
     illegal: u64,
@@ -55,15 +58,23 @@ pub struct Interpreter {
     compiler: Option<Box<dyn Compiler>>,
     eagerness: Eagerness,
     /// A jump of compiled code that is to lead to the code that is found next.
-    link: Option<usize>,
+    link: Option<Link>,
     /// Compiled code was interrupted to see where it is.
     sample: bool,
     /// Why compiled code came back: link, look, interpret, budget, done.
-    leaves: [u64; 5],
+    leaves: [u64; Leave::NAMES.len()],
 }
 
 // SAFETY: the pointers in `jumps` point into `blocks`; they move together.
 unsafe impl Send for Interpreter {}
+
+/// A place of compiled code that can be made to lead to what is looked for now.
+enum Link {
+    /// A jump within its page.
+    Jump(usize),
+    /// A way into another page.
+    Bridge(usize),
+}
 
 /// What asks for a trace interrupt when an instruction begins: MSR, and whether CIABR names it.
 struct Asked {
@@ -84,6 +95,7 @@ impl Interpreter {
             tlb: Tlb::new(),
             blocks: Blocks::new(),
             jumps: Jumps::new(ptr::null()),
+            bridges: Bridges::default(),
             exceptions: [0; Vector::COUNT],
             illegal: 0,
             runs: 0,
@@ -94,7 +106,7 @@ impl Interpreter {
             eagerness: Eagerness::default(),
             link: None,
             sample: false,
-            leaves: [0; 5],
+            leaves: [0; Leave::NAMES.len()],
         }
     }
 
@@ -138,6 +150,10 @@ impl Interpreter {
     ) -> Result<*const Block, Trap> {
         let address = cpu.regs.nia;
         let Real(real) = self.tlb.lookup_or_fill(cpu, memory, context, address, Access::Fetch)?;
+        if !self.blocks.admit(real, address) {
+            self.tlb.code_has_gone(real);
+            self.forget_moved();
+        }
         let block = self
             .blocks
             .get(&self.decoder, &self.tables, memory, real, mode, &self.cuts)
@@ -155,8 +171,18 @@ impl Interpreter {
     #[cold]
     fn forget_moved(&mut self) {
         match self.tlb.take_moved() {
-            Some(pages) => pages.into_iter().for_each(|page| self.jumps.forget_page(page)),
-            None => self.jumps.clear(),
+            Some(pages) => {
+                for page in pages {
+                    self.jumps.forget_page(page);
+                    if let Some(compiler) = &mut self.compiler {
+                        self.bridges.forget_page(page, |site| compiler.unbridge(site));
+                    }
+                }
+            }
+            None => {
+                self.jumps.clear();
+                self.forget_compiled();
+            }
         }
     }
 
@@ -166,8 +192,8 @@ impl Interpreter {
         if !self.tlb.code_dropped.is_empty() {
             for line in ::core::mem::take(&mut self.tlb.code_dropped) {
                 self.blocks.drop_line(memory, line);
+                self.tlb.code_has_gone(line);
             }
-            self.tlb.renew_all();
             self.tlb.apply(memory);
         }
     }

@@ -400,7 +400,9 @@ impl Tlb {
         let slot = Self::slot(context, ea, access);
         let old = self.entries[slot];
         let origin = &self.origins[slot];
-        let same = origin.is(USED) && origin.page() == found.page && origin.leaf == found.leaf;
+        // One that is fetched from stays what it is, or goes with all that is known by it.
+        let other = access == Access::Fetch && old.fetch != NEVER && old.fetch != tag;
+        let same = origin.is(USED) && origin.page() == found.page && origin.leaf == found.leaf && !other;
         let keep = |t: u64| if same && t == tag { t } else { NEVER };
         let (kept_write, kept_fetch) = (keep(old.write), keep(old.fetch));
         if !same {
@@ -539,6 +541,17 @@ impl Tlb {
             }
         }
         self.dropped = all;
+    }
+
+    /// What was decoded from the page at `real` has gone: jumps there, wherever it is, are to be forgotten.
+    pub fn code_has_gone(&mut self, real: u64) {
+        self.each_of_page(real & !(PAGE - 1), |tlb, slot| {
+            let page = tlb.entries[slot].fetch;
+            if page != NEVER {
+                tlb.moved.push(page * PAGE);
+                tlb.fetch_changes += 1;
+            }
+        });
     }
 
     /// Gives back all pointers for writing.

@@ -2,9 +2,12 @@
 //!
 //! The memory is a file that is mapped to be executed, and written as a file is: no page of it is ever writable.
 
-use super::emit::{BUDGET, Code, DONE, EXCHANGED, INTERPRET, LOOK, ORDERS, SLOTS, SLOTS_AT, Shared};
+use super::emit::{
+    BUDGET, Code, DONE, EXCHANGED, INTERPRET, LOOK, NO_SALT, ORDERS, OVER, SLOTS, SLOTS_AT, Shared,
+};
 use super::encode::{
-    BIAS, CODE, JUMPS, NIA, RAX, SALT, TRANSLATIONS, VCPU, jump_line, recent, translation_slot,
+    BIAS, CODE, EQUAL, JUMPS, NIA, PATIENCE, RAX, SALT, TRANSLATIONS, VCPU, jump_line, recent,
+    translation_slot,
 };
 use super::float::{BYTES, LIMITS};
 use super::memory::anchor_at;
@@ -24,6 +27,8 @@ use timebase_cpu::compiled::{CALLS, Entry, JUMP_WAYS, Leave, RECENT, Recent, Tra
 const ROOM: usize = 64 << 20;
 /// Where code begins that is apart from the straight way: so what is executed stands close together.
 const ASIDE: usize = 28 << 20;
+/// Ways into other pages that are looked up before one of them is made to lead on.
+const PATIENT: i32 = 63;
 /// What a superblock may take.
 pub const LARGEST: usize = 256 << 10;
 /// Of the stack, so that calls find it aligned.
@@ -138,6 +143,29 @@ impl Native {
         self.put(offset, &distance(site + 4, to));
     }
 
+    /// Makes the way at `site` into another page lead to `to` while the salt is `salt`.
+    pub fn bridge(&mut self, site: usize, to: Entry, salt: u32) {
+        let offset = site.wrapping_sub(self.execute as usize);
+        if offset < self.kept || offset > self.used_aside - 4 {
+            return;
+        }
+        let mut way = [0, 0, 0, 0, 0x0f, 0x80 | EQUAL, 0, 0, 0, 0];
+        way[..4].copy_from_slice(&salt.to_le_bytes());
+        way[6..].copy_from_slice(&distance(site + 4, to));
+        // If it cannot be written as a whole it must not lead anywhere.
+        if self.put(offset - 6, &way).is_none() {
+            self.unbridge(site);
+        }
+    }
+
+    /// Makes the way at `site` into another page be looked up.
+    pub fn unbridge(&mut self, site: usize) {
+        let offset = site.wrapping_sub(self.execute as usize);
+        if offset >= self.kept && offset <= self.used_aside - 4 {
+            self.put(offset - 6, &NO_SALT.to_le_bytes()).expect("memory that was written before");
+        }
+    }
+
     /// Runs code.
     ///
     /// # Safety
@@ -152,6 +180,7 @@ impl Native {
             INTERPRET => Leave::Interpret,
             BUDGET => Leave::Budget,
             DONE => Leave::Done,
+            site if site & OVER != 0 => Leave::Bridge((site & !OVER) as usize),
             site => Leave::Link(site as usize),
         };
         (leave, rest)
@@ -234,6 +263,7 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         ; jmp ->leave
     );
     let far = place(code.offset());
+    dynasm!(code; .arch x64; ->far:);
     jump_line!(code);
     dynasm!(code; .arch x64
         ; add rcx, [rbp + JUMPS]
@@ -248,6 +278,20 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         ; mov r14, rax
         ; and r14, -4096
         ; jmp rcx
+    );
+    let over = place(code.offset());
+    dynasm!(code; .arch x64
+        ; pop rdx
+        ; movzx eax, WORD [rdx]
+        ; add rax, r14
+        ; dec DWORD [rbp + PATIENCE]
+        ; jns ->far
+        ; mov DWORD [rbp + PATIENCE], PATIENT
+        ; mov [rbp + NIA], rax
+        // Before the call of five bytes.
+        ; lea rax, [rdx - 9]
+        ; bts rax, BYTE OVER.trailing_zeros() as i8
+        ; jmp ->leave
     );
     let ways = place(code.offset());
     dynasm!(code; .arch x64; ->ways:; mov edx, [rbp + SALT]);
@@ -440,6 +484,7 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         order,
         outside,
         far,
+        over,
         ways,
         fill_load,
         fill_store,

@@ -8,7 +8,7 @@ use crate::live::{GROUPS, Lives};
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, VecAssembler, dynasm};
 use std::ops::Range;
-use timebase_cpu::compiled::RECENT;
+use timebase_cpu::compiled::{JUMP_LINES, RECENT};
 use timebase_isa::Reg;
 
 /// What the stack begins with: 4 and 8 as words, the orders of values that are greater and less.
@@ -58,6 +58,8 @@ pub struct Shared {
     pub outside: usize,
     /// To the effective address in rax, where code may be known.
     pub far: usize,
+    /// To the page at r14, called; the offset there follows in the code, and what compares and jumps stands before it.
+    pub over: usize,
     /// The same if what stands first in the line of jumps at rcx is another one.
     pub ways: usize,
     /// Makes the translation for a load at rax; rdx is the tag of its last byte. Zero flag: there is none.
@@ -96,11 +98,15 @@ pub struct Shared {
     pub bytes: usize,
 }
 
-/// Reasons to leave; any other is the place of a jump that can be made to lead on.
+/// What no salt is: the context has no number.
+pub const NO_SALT: u32 = 0x7;
+/// Reasons to leave; any other is the place of a jump that can be made to lead on, or with [`OVER`] of a way into another
+/// page.
 pub const LOOK: u64 = 1;
 pub const INTERPRET: u64 = 2;
 pub const BUDGET: u64 = 3;
 pub const DONE: u64 = 4;
+pub const OVER: u64 = 1 << 63;
 
 /// What registers are where control may leave: parts of [`Emitter::writes`] and [`Emitter::places`].
 #[derive(Clone, Debug, Default)]
@@ -790,15 +796,31 @@ impl Emitter<'_> {
         }
     }
 
+    /// After a call control comes back soon: what is known of that place is fetched meanwhile.
+    fn expect_return(&mut self) {
+        let address = self.known.current[Reg::LR.0 as usize];
+        if address == Id::NONE || self.nodes[address.at()].op != Op::Here {
+            return;
+        }
+        if let Some(home) = self.block.home {
+            let k = self.nodes[address.at()].k;
+            let line = (home.wrapping_add(k) >> 4) as usize % JUMP_LINES;
+            self.with_field(LOAD, RCX, JUMPS);
+            dynasm!(self.code; .arch x64; prefetcht0 [rcx + 64 * line as i32]);
+        }
+    }
+
     fn end(&mut self, end: &End) {
         match *end {
             End::Go(_) if self.block.loops(end) && !self.carriers.is_empty() => self.go_around(),
             End::Go(to) => {
+                self.expect_return();
                 self.store_all();
                 self.go(to);
             }
             End::Indirect(address) => {
                 let register = self.need(address);
+                self.expect_return();
                 self.store_all();
                 self.copy(RAX, register);
                 self.go_to_rax();
@@ -863,11 +885,22 @@ impl Emitter<'_> {
                 self.links.push((label, self.base + self.code.offset().0, offset));
             }
             Target::Stop(offset) => self.leave_at(offset, LOOK),
+            Target::Far(distance) if self.block.home.is_some() && fits(distance) => self.go_over(distance),
             Target::Far(distance) => {
                 self.here(RAX, distance);
                 self.go_to_rax();
             }
         }
+    }
+
+    /// Goes on in another page: as long as the context is that for which it was found what is there, at once.
+    fn go_over(&mut self, distance: u64) {
+        self.here(14, distance & !0xfff);
+        dynasm!(self.code; .arch x64; cmp DWORD [rbp + SALT], NO_SALT as i32);
+        // To what comes next, until there is anything to lead to.
+        self.code.extend(&[0x0f, 0x80 | EQUAL, 0, 0, 0, 0]);
+        self.call(self.shared.over);
+        self.code.push_u16(distance as u16 & 0xfff);
     }
 
     /// Goes on at the effective address in rax.
@@ -891,7 +924,7 @@ impl Emitter<'_> {
 
 const _: () = {
     use std::mem::{offset_of, size_of};
-    use timebase_cpu::compiled::{JUMP_LINES, JUMP_WAYS, Jump};
+    use timebase_cpu::compiled::{JUMP_WAYS, Jump};
     assert!(size_of::<Jump>() == 16 && JUMP_LINES == 16384 && JUMP_WAYS == 4);
     assert!(offset_of!(Jump, address) == 0 && offset_of!(Jump, entry) == 8 && offset_of!(Jump, salt) == 12);
     assert!(lift::CFAR.0 as usize == REGISTERS - 1);

@@ -57,6 +57,7 @@ pub const TRANSLATIONS: i32 = FRAME + offset_of!(Frame, translations) as i32;
 pub const JUMPS: i32 = FRAME + offset_of!(Frame, jumps) as i32;
 pub const CODE: i32 = FRAME + offset_of!(Frame, code) as i32;
 pub const SALT: i32 = FRAME + offset_of!(Frame, salt) as i32;
+pub const PATIENCE: i32 = FRAME + offset_of!(Frame, patience) as i32;
 /// Where the fields of translation number `number` of those at hand are from `rbp`: how far it reaches, its page, its
 /// addend.
 pub fn recent(store: bool, number: usize) -> [i32; 3] {

@@ -41,6 +41,8 @@ impl Compiler for Look {
         std::ptr::null()
     }
     fn link(&mut self, _: usize, _: Entry) {}
+    fn bridge(&mut self, _: usize, _: Entry, _: u32) {}
+    fn unbridge(&mut self, _: usize) {}
     fn replace(&mut self, _: Entry, _: Entry) {}
     unsafe fn enter(&mut self, _: Entry, _: &mut Vcpu, _: u64) -> (Leave, u64) {
         unreachable!("nothing is compiled")
