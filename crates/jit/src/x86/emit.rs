@@ -233,12 +233,16 @@ pub fn emit(
     (base, aside): (usize, usize),
 ) -> Option<Code> {
     let [entry, around, around_overrun] = [0, 1, 2].map(Label);
+    // Most superblocks need no more.
+    let mut labels = Vec::with_capacity(128);
+    labels.resize(3, 0);
+    let assembler = |at| VecAssembler::new_with_capacity(at, 2048, 0, 0, 0, 0, 0);
     let emitter = Emitter {
-        code: VecAssembler::new(base),
+        code: assembler(base),
         base,
-        other: (VecAssembler::new(aside), aside),
-        labels: vec![0; 3],
-        jumps: Vec::with_capacity(64),
+        other: (assembler(aside), aside),
+        labels,
+        jumps: Vec::with_capacity(128),
         nodes,
         lives,
         block,
@@ -264,13 +268,13 @@ pub fn emit(
         places: Vec::with_capacity(128),
         noted: vec![0; nodes.len()],
         snapshots: 0,
-        stubs: Vec::with_capacity(32),
+        stubs: Vec::with_capacity(64),
         entry,
         around,
         around_overrun,
         carriers: Vec::new(),
         begins: block.segments.iter().map(|_| None).collect(),
-        links: Vec::new(),
+        links: Vec::with_capacity(16),
         recent_used: [0; 2],
         aside: false,
         failed: false,
