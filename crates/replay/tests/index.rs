@@ -18,8 +18,8 @@ fn record_with(guest: &Guest, path: &Path, gap: Option<u64>) {
     let mut machine = guest.machine();
     let recorder =
         Recorder::create(path, &guest.config, &guest.images(), machine.schema(), 5_000_000).unwrap();
-    let indexer =
-        gap.map(|gap| Indexer::create(&path_of(path), recorder.header(), &mut *machine, gap).unwrap());
+    let indexer = gap
+        .map(|gap| Indexer::create(&path_of(path), &recorder, &guest.images(), &mut *machine, gap).unwrap());
     let rules = Rules { until_count: Some(guest.end), ..Rules::default() };
     let mut live = Live::recorded(recorder, indexer);
     drive(&mut *machine, &mut live, &mut Nobody, rules).unwrap();

@@ -93,6 +93,13 @@ pub struct Outline {
     pages: Vec<(u64, u64)>,
 }
 
+impl Outline {
+    /// Numbers of the pages that were there, zero or not, in order.
+    pub fn pages(&self) -> impl Iterator<Item = u64> {
+        self.pages.iter().map(|(number, _)| *number)
+    }
+}
+
 #[derive(Clone)]
 struct Inner {
     children: [Option<Node>; FANOUT],
