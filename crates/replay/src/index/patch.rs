@@ -15,12 +15,7 @@ const WORD: usize = 8;
 
 /// Appends what makes `page` from `base`, the page of that number or zeros, to `out`. False, and nothing appended, if
 /// more than `most` words differ.
-pub fn encode(
-    base: Option<(u64, &[u8; PAGE])>,
-    page: &[u8; PAGE],
-    most: usize,
-    out: &mut Vec<u8>,
-) -> bool {
+pub fn encode(base: Option<(u64, &[u8; PAGE])>, page: &[u8; PAGE], most: usize, out: &mut Vec<u8>) -> bool {
     let start = out.len();
     let (name, base) = base.map_or((0, &[0; PAGE]), |(number, base)| (number + 1, base));
     out.number(name);
