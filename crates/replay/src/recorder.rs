@@ -193,19 +193,15 @@ impl Recorder {
     /// Where the pages of `images`, from which the recording was begun, stand in the file: by the address that a page has
     /// now, its offset in bytes.
     pub(crate) fn pages(&self, images: &Images) -> BTreeMap<*const u8, u64> {
-        let mut pages = BTreeMap::new();
-        for image in &self.header.images {
-            let (Some(content), Some(places)) =
-                (content_of(images, image.role), self.images.get(&image.hash))
-            else {
-                continue;
-            };
-            for page in 0..content.len() / PAGE as u64 {
+        let of_image = |image: &Image| {
+            let content = content_of(images, image.role)?;
+            let places = self.images.get(&image.hash)?;
+            Some((0..content.len() / PAGE as u64).map(move |page| {
                 let (piece, within) = (page * PAGE as u64 / PIECE, page * PAGE as u64 % PIECE);
-                pages.insert(content.page_ptr(page), places[piece as usize] + within);
-            }
-        }
-        pages
+                (content.page_ptr(page), places[piece as usize] + within)
+            }))
+        };
+        self.header.images.iter().filter_map(of_image).flatten().collect()
     }
 
     /// Where the file is.
