@@ -9,7 +9,7 @@ use std::path::Path;
 use timebase_machine::api::{Images, Machine, Position};
 use timebase_state::Snapshot;
 
-/// Instructions that pay for a page, before it is packed and written, which is then about 2 % of the run. Counted in
+/// Instructions that pay for a page that is written, which is then less than 1 % of the run. Counted in
 /// instructions, the distances follow from the run alone.
 const INSTRUCTIONS_PER_PAGE: u64 = 400_000;
 /// Instructions from one checkpoint to the next, while recording: after each, pages are copied anew when written.
