@@ -78,6 +78,10 @@ fn live(run: args::Run, target: Option<Target>) -> Answer {
         let operator = operator(live, &end, signals.clone())?;
         return debugger::live(machine, Live::journaled(recorder), images, operator, address, signals);
     }
+    let indexer = match (&recorder, &target) {
+        (Some(recorder), Some(target)) => indexer(target, recorder, &images, &mut *machine),
+        _ => None,
+    };
     drop(images);
     if let Some(source) = again {
         machine.release_images(source);
@@ -88,13 +92,7 @@ fn live(run: args::Run, target: Option<Target>) -> Answer {
     if anything {
         operator.onlooker.script_mut().watch_for_death(FIRMWARE_DIES);
     }
-    let mut history = match (recorder, &target) {
-        (Some(recorder), Some(target)) => {
-            let indexer = indexer(target, &recorder, &mut *machine);
-            Live::recorded(recorder, indexer)
-        }
-        _ => Live::default(),
-    };
+    let mut history = recorder.map_or_else(Live::default, |recorder| Live::recorded(recorder, indexer));
     let outcome = drive(&mut *machine, &mut history, &mut operator, rules);
     operator.onlooker.leave();
     if let Some(error) = history.index_error() {
@@ -118,12 +116,17 @@ fn live(run: args::Run, target: Option<Target>) -> Answer {
 }
 
 /// Makes checkpoints beside the recording. They are only a cache: if that cannot be, the recording is as good.
-fn indexer(target: &Target, recorder: &Recorder, machine: &mut dyn Machine) -> Option<Indexer> {
+fn indexer(
+    target: &Target,
+    recorder: &Recorder,
+    images: &Images,
+    machine: &mut dyn Machine,
+) -> Option<Indexer> {
     if !target.index || !target.output.is_file() {
         return None;
     }
     let path = path_of(&target.output);
-    Indexer::create(&path, recorder.header(), machine, LIVE_GAP)
+    Indexer::create(&path, recorder, images, machine, LIVE_GAP)
         .inspect_err(|error| eprintln!("timebase: no checkpoints: cannot write {}: {error}", path.display()))
         .ok()
 }

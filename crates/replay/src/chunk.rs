@@ -3,7 +3,7 @@
 //! | bytes | |
 //! |---|---|
 //! | 0..8 | signature of what the file is |
-//! | 8..12 | [`FORMAT`], little endian like all numbers here |
+//! | 8..12 | [`FORMAT`] of a recording, [`INDEX_FORMAT`] of checkpoints; little endian like all numbers here |
 //! | 12..16 | CRC-32 of the bytes before |
 //!
 //! and then chunks, each a header of [`HEADER`] bytes and a payload:
@@ -22,7 +22,7 @@
 //! The header has its own checksum, so a file cut short (the header is right, bytes are missing) is told from a
 //! damaged one. A file system that lost power may leave zeros where the last write should be: that is cut, too.
 
-use crate::FORMAT;
+use crate::{FORMAT, INDEX_FORMAT};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 /// First bytes of a recording. Not text, and damaged by whatever converts line ends.
@@ -50,7 +50,7 @@ pub enum Kind {
     Start = 3,
     /// Records.
     History = 4,
-    /// Pages of bulk storage, one after another.
+    /// Pages of bulk storage, one after another, each as what makes it from another page.
     Pages = 5,
     /// A piece of a checkpoint's small state.
     Small = 6,
@@ -73,11 +73,16 @@ impl Kind {
     }
 }
 
+/// The version of the format in which files of this signature are written and read.
+fn format_of(signature: [u8; 8]) -> u32 {
+    if signature == INDEX { INDEX_FORMAT } else { FORMAT }
+}
+
 /// The first [`PREAMBLE`] bytes of a file.
 pub fn preamble(signature: [u8; 8]) -> [u8; PREAMBLE] {
     let mut out = [0; PREAMBLE];
     out[..8].copy_from_slice(&signature);
-    out[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+    out[8..12].copy_from_slice(&format_of(signature).to_le_bytes());
     let check = crc32fast::hash(&out[..12]);
     out[12..].copy_from_slice(&check.to_le_bytes());
     out
@@ -109,18 +114,50 @@ impl Packer {
         packed.reserve(zstd::zstd_safe::compress_bound(payload.len()));
         compressor.compress_to_buffer(payload, packed)?;
         let (encoding, stored) = if packed.len() < payload.len() { (1, &packed[..]) } else { (0, payload) };
-        chunk.clear();
-        chunk.extend_from_slice(&MAGIC);
-        chunk.extend_from_slice(&[kind as u8, encoding, 0, 0]);
-        chunk.extend_from_slice(&(stored.len() as u32).to_le_bytes());
-        chunk.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-        chunk.extend_from_slice(&crc32fast::hash(stored).to_le_bytes());
-        let check = crc32fast::hash(chunk);
-        chunk.extend_from_slice(&check.to_le_bytes());
+        begin(chunk);
         chunk.extend_from_slice(stored);
+        finish(chunk, kind, encoding, payload.len());
         out.write_all(chunk)?;
         Ok(chunk.len() as u64)
     }
+
+    /// Writes one chunk as [`Packer::write`] does, whose payload stands as it is: `parts` one after another.
+    ///
+    /// # Panics
+    /// If the payload is larger than [`LARGEST`]: the caller cuts it.
+    pub fn store<'a>(
+        &mut self,
+        out: &mut impl Write,
+        kind: Kind,
+        parts: impl IntoIterator<Item = &'a [u8]>,
+    ) -> io::Result<u64> {
+        let chunk = &mut self.chunk;
+        begin(chunk);
+        parts.into_iter().for_each(|part| chunk.extend_from_slice(part));
+        let payload = chunk.len() - HEADER;
+        assert!(payload <= LARGEST, "a payload of {payload} bytes is too large");
+        finish(chunk, kind, 0, payload);
+        out.write_all(chunk)?;
+        Ok(chunk.len() as u64)
+    }
+}
+
+/// A chunk without payload, whose header is still to be filled in.
+fn begin(chunk: &mut Vec<u8>) {
+    chunk.clear();
+    chunk.resize(HEADER, 0);
+}
+
+/// Fills in the header of `chunk`, whose payload follows; `raw` is its length in bytes when unpacked.
+fn finish(chunk: &mut [u8], kind: Kind, encoding: u8, raw: usize) {
+    let (header, stored) = chunk.split_at_mut(HEADER);
+    header[..4].copy_from_slice(&MAGIC);
+    header[4..6].copy_from_slice(&[kind as u8, encoding]);
+    header[8..12].copy_from_slice(&(stored.len() as u32).to_le_bytes());
+    header[12..16].copy_from_slice(&(raw as u32).to_le_bytes());
+    header[16..20].copy_from_slice(&crc32fast::hash(stored).to_le_bytes());
+    let check = crc32fast::hash(&header[..20]);
+    header[20..].copy_from_slice(&check.to_le_bytes());
 }
 
 /// Where a chunk stands.
@@ -202,7 +239,7 @@ impl<R: Read + Seek> Reader<R> {
         if word(12) != crc32fast::hash(&bytes[..12]) {
             return Err(Damage::Corrupt { offset: 8, what: "the checksum of the format version is wrong" });
         }
-        if word(8) != FORMAT {
+        if word(8) != format_of(signature) {
             return Err(Damage::Format(word(8)));
         }
         Ok(Reader {

@@ -32,6 +32,9 @@ pub use watch::{Attention, ConsoleLog, Ended, Outcome, Transcript, Watcher};
 /// Version of the file format: what chunks and records look like.
 pub const FORMAT: u32 = 2;
 
+/// Version of the format of files of checkpoints. They are a cache: one of another version is of no use, and that is all.
+pub const INDEX_FORMAT: u32 = 3;
+
 /// Bumped whenever a change to the program changes what a guest sees: recordings of another epoch are refused,
 /// because they would only diverge.
 pub const SEMANTICS_EPOCH: u32 = 10;

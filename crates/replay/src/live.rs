@@ -110,10 +110,12 @@ pub fn drive(
             Rest::There | Rest::Hit(_) => {}
         }
     };
+    let outcome = live.conclude(machine, ended, &transcript)?;
+    // After the digest, which knows the pages that are zero.
     if let Some(indexer) = &mut live.indexer {
         indexer.finish(machine, &mut transcript);
     }
-    live.conclude(machine, ended, &transcript)
+    Ok(outcome)
 }
 
 impl Live {

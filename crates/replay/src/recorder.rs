@@ -7,13 +7,14 @@
 use crate::chunk::{self, Kind, Packer};
 use crate::event::{Event, Header, Image, Record, Role};
 use crate::{BUILD, SEMANTICS_EPOCH, Transcript};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::iter;
 use std::path::{Path, PathBuf};
 use timebase_machine::api::{Config, Images, Position};
-use timebase_state::{Digest, Paged};
+use timebase_state::{Digest, PAGE, Paged};
 
 /// Bytes of an input at most.
 pub const LONGEST_INPUT: usize = 1 << 20;
@@ -75,18 +76,14 @@ fn content_of(images: &Images, role: Role) -> Option<&Paged> {
     }
 }
 
-/// Bytes of an image in a chunk.
+/// Bytes of an image in a chunk: whole pages.
 const PIECE: u64 = 1 << 20;
-
-/// The contents of an image in pieces, in order.
-fn pieces(content: &Paged) -> impl Iterator<Item = Vec<u8>> {
-    (0..content.len()).step_by(PIECE as usize).map(|offset| content.copy(offset, PIECE))
-}
 
 fn name(role: Role, content: &Paged) -> Image {
     let mut hasher = blake3::Hasher::new();
-    pieces(content).for_each(|piece| {
-        hasher.update(&piece);
+    // Page by page it would take longer.
+    (0..content.len()).step_by(PIECE as usize).for_each(|offset| {
+        hasher.update(&content.copy(offset, PIECE));
     });
     Image { role, hash: *hasher.finalize().as_bytes(), bytes: content.len() }
 }
@@ -97,6 +94,8 @@ pub struct Recorder {
     header: Header,
     file: File,
     packer: Packer,
+    /// Offsets in the file, in bytes, of the pieces of each image.
+    images: BTreeMap<[u8; 32], Vec<u64>>,
     /// Bytes of the file that are whole chunks.
     sound: u64,
     pending: Vec<u8>,
@@ -153,6 +152,7 @@ impl Recorder {
             header,
             file,
             packer: Packer::new(chunk::FAST).map_err(failed)?,
+            images: BTreeMap::new(),
             sound: 0,
             pending: Vec::new(),
             known: Position::default(),
@@ -173,20 +173,40 @@ impl Recorder {
         self.file.write_all(&chunk::preamble(chunk::RECORDING))?;
         self.sound = chunk::PREAMBLE as u64;
         self.chunk(Kind::Header, &self.header.encode())?;
-        let mut stored = BTreeSet::new();
-        let mut payload = Vec::new();
         for image in self.header.images.clone() {
-            if !stored.insert(image.hash) {
+            let Some(content) = content_of(images, image.role) else { continue };
+            if self.images.contains_key(&image.hash) {
                 continue;
             }
-            for piece in content_of(images, image.role).into_iter().flat_map(pieces) {
-                payload.clear();
-                payload.extend_from_slice(&image.hash);
-                payload.extend_from_slice(&piece);
-                self.chunk(Kind::Image, &payload)?;
+            let mut places = Vec::new();
+            for offset in (0..content.len()).step_by(PIECE as usize) {
+                places.push(self.sound + (chunk::HEADER + image.hash.len()) as u64);
+                // As it is: packing a kernel takes longer than all else that recording a boot costs.
+                let parts = iter::once(&image.hash[..]).chain(content.pieces(offset, PIECE));
+                self.written(|packer, file| packer.store(file, Kind::Image, parts))?;
             }
+            self.images.insert(image.hash, places);
         }
         self.chunk(Kind::Start, &[])
+    }
+
+    /// Where the pages of `images`, from which the recording was begun, stand in the file: by the address that a page has
+    /// now, its offset in bytes.
+    pub(crate) fn pages(&self, images: &Images) -> BTreeMap<*const u8, u64> {
+        let of_image = |image: &Image| {
+            let content = content_of(images, image.role)?;
+            let places = self.images.get(&image.hash)?;
+            Some((0..content.len() / PAGE as u64).map(move |page| {
+                let (piece, within) = (page * PAGE as u64 / PIECE, page * PAGE as u64 % PIECE);
+                (content.page_ptr(page), places[piece as usize] + within)
+            }))
+        };
+        self.header.images.iter().filter_map(of_image).flatten().collect()
+    }
+
+    /// Where the file is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What the recording begins with.
@@ -213,8 +233,12 @@ impl Recorder {
     }
 
     fn chunk(&mut self, kind: Kind, payload: &[u8]) -> io::Result<()> {
+        self.written(|packer, file| packer.write(file, kind, payload))
+    }
+
+    fn written(&mut self, write: impl FnOnce(&mut Packer, &mut File) -> io::Result<u64>) -> io::Result<()> {
         let before = self.sound;
-        let written = self.packer.write(&mut self.file, kind, payload);
+        let written = write(&mut self.packer, &mut self.file);
         if written.is_err() {
             // The file is full or gone: at least end it after a whole chunk. It would be read as cut anyway.
             let _ = self.file.set_len(before);

@@ -6,7 +6,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 use timebase_machine::api::*;
-use timebase_replay::chunk::{FAST, Kind, PREAMBLE, Packer, RECORDING, preamble};
+use timebase_replay::chunk::{FAST, Kind, Next, PREAMBLE, Packer, RECORDING, Reader, preamble};
 use timebase_replay::live::{Idle, Live, Rules, World, drive};
 use timebase_replay::play::{Played, play};
 use timebase_replay::*;
@@ -300,6 +300,27 @@ fn equal_images_are_stored_once_and_come_back() {
     };
     drop(Recorder::create(&path, &config(), &images, Digest::default(), 1000).unwrap());
     assert!(fs::metadata(&path).unwrap().len() < (3 << 20) + 10_000);
+    assert_eq!(Recording::open(&path).unwrap().images().unwrap(), images);
+}
+
+#[test]
+fn images_stand_as_they_are_and_packed_ones_are_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("images.tb");
+    let images = Images { kernel: Some([5; 3 << 20][..].into()), ..images() };
+    drop(Recorder::create(&path, &config(), &images, Digest::default(), 1000).unwrap());
+    let image_bytes = Recording::open(&path).unwrap().info().image_file_bytes;
+    assert!(image_bytes > 3 << 20, "{image_bytes}");
+    assert_eq!(Recording::open(&path).unwrap().images().unwrap(), images);
+
+    // As they stood in recordings of former versions.
+    let mut reader = Reader::new(fs::File::open(&path).unwrap(), RECORDING).ok().unwrap();
+    let (mut packed, mut packer) = (preamble(RECORDING).to_vec(), Packer::new(FAST).unwrap());
+    while let Ok(Next::Chunk(kind, _, payload)) = reader.next_chunk() {
+        packer.write(&mut packed, kind, &payload).unwrap();
+    }
+    assert!(packed.len() < 1 << 20, "{}", packed.len());
+    fs::write(&path, packed).unwrap();
     assert_eq!(Recording::open(&path).unwrap().images().unwrap(), images);
 }
 

@@ -5,7 +5,8 @@ mod guests;
 
 use guests::{Guest, Nobody, at, debian, race};
 use std::path::Path;
-use timebase_replay::index::{Built, Index, Indexer, build, path_of};
+use timebase_machine::Images;
+use timebase_replay::index::{Built, Index, Indexer, Unreadable, build, path_of};
 use timebase_replay::live::{Live, Rules, drive};
 use timebase_replay::{Recorder, Recording, Timeline};
 
@@ -15,11 +16,16 @@ fn record(guest: &Guest, path: &Path, indexed: bool) {
 
 /// Records with checkpoints that are at least so far apart.
 fn record_with(guest: &Guest, path: &Path, gap: Option<u64>) {
+    record_of(guest, path, gap, &guest.images());
+}
+
+/// The same, where the checkpoints know of these images.
+fn record_of(guest: &Guest, path: &Path, gap: Option<u64>, images: &Images) {
     let mut machine = guest.machine();
     let recorder =
         Recorder::create(path, &guest.config, &guest.images(), machine.schema(), 5_000_000).unwrap();
     let indexer =
-        gap.map(|gap| Indexer::create(&path_of(path), recorder.header(), &mut *machine, gap).unwrap());
+        gap.map(|gap| Indexer::create(&path_of(path), &recorder, images, &mut *machine, gap).unwrap());
     let rules = Rules { until_count: Some(guest.end), ..Rules::default() };
     let mut live = Live::recorded(recorder, indexer);
     drive(&mut *machine, &mut live, &mut Nobody, rules).unwrap();
@@ -90,6 +96,39 @@ fn a_recording_is_indexed_while_it_is_made() {
     };
     timeline.seek(at(guest.end), &mut patience).expect("the end");
     assert!(asked <= 1, "asked {asked} times whether to go on");
+}
+
+#[test]
+fn what_comes_from_an_image_is_not_stored_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tb");
+    let guest = debian(1, 60_000_000);
+    let size = |images: &Images| {
+        record_of(&guest, &path, Some(30_000_000), images);
+        assert_eq!(seeks(&guest, &path, 10), 2);
+        std::fs::metadata(path_of(&path)).unwrap().len()
+    };
+    // Linux moves itself, and changes a few words in many pages.
+    let (with, without) = (size(&guest.images()), size(&Images::default()));
+    assert!(with < without / 3, "{with} bytes, {without} without the images");
+    // Nor when all is done once more with the machine at hand.
+    let built = index(&guest, &path, 1 << 30);
+    seeks(&guest, &path, 10);
+    assert!(built.bytes < without / 2, "{built:?}, {without} without the images");
+}
+
+#[test]
+fn checkpoints_of_another_version_are_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tb");
+    record(&race(12_000_000), &path, true);
+    let mut bytes = std::fs::read(path_of(&path)).unwrap();
+    bytes[8] -= 1;
+    let check = crc32fast::hash(&bytes[..12]);
+    bytes[12..16].copy_from_slice(&check.to_le_bytes());
+    std::fs::write(path_of(&path), bytes).unwrap();
+    let Unreadable(why) = Index::open(&path_of(&path), &Recording::open(&path).unwrap()).err().unwrap();
+    assert_eq!(why, "it is of another version");
 }
 
 #[test]

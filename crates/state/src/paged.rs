@@ -32,15 +32,22 @@ struct Remembered {
 }
 
 impl Remembered {
-    fn get_or(&self, make: impl FnOnce() -> [u8; 32]) -> [u8; 32] {
-        let mut hash = [0; 32];
-        if self.known.load(Ordering::Acquire) {
+    /// The hash, if it was made.
+    fn get(&self) -> Option<[u8; 32]> {
+        self.known.load(Ordering::Acquire).then(|| {
+            let mut hash = [0; 32];
             for (bytes, word) in hash.chunks_mut(8).zip(&self.words) {
                 bytes.copy_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
             }
+            hash
+        })
+    }
+
+    fn get_or(&self, make: impl FnOnce() -> [u8; 32]) -> [u8; 32] {
+        if let Some(hash) = self.get() {
             return hash;
         }
-        hash = make();
+        let hash = make();
         for (bytes, word) in hash.chunks(8).zip(&self.words) {
             let bytes = [bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]];
             word.store(u64::from_le_bytes(bytes), Ordering::Relaxed);
@@ -76,6 +83,11 @@ impl Leaf {
         unsafe { Arc::new_zeroed().assume_init() }
     }
 
+    fn is_zero(&self) -> bool {
+        // Where the hash is known it says so: whoever makes a checkpoint has mostly made a digest before.
+        self.hash.get().map_or_else(|| self.page.0 == ZERO.0, |hash| hash == ZERO_HASH)
+    }
+
     /// The content is about to change.
     fn renew(&mut self) {
         // Nobody ever sees the number itself, only whether two are equal.
@@ -91,6 +103,13 @@ pub struct Outline {
     bytes: u64,
     /// The number of each page that was there, and that of its content; in order.
     pages: Vec<(u64, u64)>,
+}
+
+impl Outline {
+    /// Numbers of the pages that were there, zero or not, in order.
+    pub fn pages(&self) -> impl Iterator<Item = u64> {
+        self.pages.iter().map(|(number, _)| *number)
+    }
 }
 
 #[derive(Clone)]
@@ -352,7 +371,7 @@ impl Paged {
             changed
                 .extend(core::iter::from_fn(|| known.next_if(|(old, _)| *old < index)).map(|(old, _)| *old));
             let same = match known.next_if(|(old, _)| *old == index) {
-                None => leaf.page.0 == ZERO.0,
+                None => leaf.is_zero(),
                 Some((_, version)) => *version == leaf.version,
             };
             if !same {

@@ -1,6 +1,6 @@
 //! Makes the checkpoints of a whole recording.
 
-use super::{Index, IndexWriter, Lineage, Unreadable};
+use super::{Index, IndexWriter, Lineage, Originals, Unreadable};
 use crate::live::Rules;
 use crate::play::{Divergence, Playhead, Rest};
 use crate::timeline::GAP;
@@ -81,7 +81,7 @@ pub fn build(
     let failed = |error| IndexError::Write(draft_path.clone(), error);
     let cold = machine.snapshot();
     let lineage = Lineage::of(recording.header());
-    let writer = IndexWriter::create(&draft_path, lineage, &cold, super::LEVEL).map_err(failed)?;
+    let writer = create(&draft_path, lineage, &cold).map_err(failed)?;
     let mut draft = Draft { recording, cold, writer, gap: GAP, checkpoints: 0, limit, lineage: (lineage, 0) };
     let built = draft.build(machine, watcher);
     if built.is_err() {
@@ -91,6 +91,10 @@ pub fn build(
     let built = built?;
     std::fs::rename(&draft_path, path).map_err(|error| IndexError::Write(path.into(), error))?;
     Ok(built)
+}
+
+fn create(path: &Path, lineage: Lineage, cold: &Snapshot) -> io::Result<IndexWriter> {
+    IndexWriter::create(path, lineage, cold, Originals::kept(cold), Some(super::LEVEL))
 }
 
 impl Draft<'_> {
@@ -155,8 +159,7 @@ impl Draft<'_> {
             .map_err(unread)?
             .ok_or_else(|| unread(Unreadable("it is empty".into())))?;
         let start = Lineage::of(self.recording.header());
-        let mut thinner =
-            IndexWriter::create(&thinner_path, start, &self.cold, super::LEVEL).map_err(failed)?;
+        let mut thinner = create(&thinner_path, start, &self.cold).map_err(failed)?;
         let console = index.console().clone();
         let positions: Vec<Position> = index.positions().collect();
         let (mut lineage, mut records, mut shown, mut before) = (start, 0, 0, None);

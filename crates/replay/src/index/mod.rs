@@ -6,15 +6,19 @@
 //!
 //! The file is a [`chunk`] file. It has a [`Kind::Header`] with the lineage at power-on, and then for each
 //! checkpoint [`Kind::Pages`], [`Kind::Small`] and, last, [`Kind::Checkpoint`] chunks: whatever is cut off, all
-//! before is of use. No page is read before it is needed.
+//! before is of use. No page is read before it is needed. A page stands there as what makes it from a page of the machine
+//! at power-on ([`patch`]).
 
 mod build;
 mod live;
+mod originals;
+mod patch;
 mod reader;
 mod writer;
 
 pub use build::{Built, IndexError, build};
 pub use live::{Indexer, LIVE_GAP};
+pub use originals::Originals;
 pub use reader::{Index, Unreadable};
 pub use writer::IndexWriter;
 
@@ -26,7 +30,7 @@ use std::path::{Path, PathBuf};
 use timebase_machine::api::Position;
 use timebase_state::chain;
 
-/// zstd's level when there is time.
+/// zstd's level when there is time. While a guest runs pages are not packed.
 const LEVEL: i32 = 1;
 /// Instructions between the last checkpoints before the end, about.
 const NEAR: u64 = 20_000;

@@ -1,6 +1,6 @@
 //! Reads checkpoints.
 
-use super::{Lineage, decode_log, decode_place, decode_position};
+use super::{Lineage, decode_log, decode_place, decode_position, patch};
 use crate::chunk::{self, Damage, Kind, Next, Place, Reader};
 use crate::code::{Decode, Malformed};
 use crate::event::{Event, Record};
@@ -252,7 +252,7 @@ impl Index {
             }
             snapshot.paged.push(paged);
         }
-        self.fetch(&mut wanted, &mut snapshot.paged)?;
+        self.fetch(&mut wanted, &mut snapshot.paged, cold)?;
         let Stored { next, shown, ref small, .. } = self.stored[n];
         for &place in &small.clone() {
             snapshot.small.extend_from_slice(&self.payload(place, Kind::Small)?);
@@ -274,19 +274,27 @@ impl Index {
         }
     }
 
-    /// Reads the content of pages: (chunk, slot, bulk storage, page).
+    /// Reads the content of pages: (chunk, slot, bulk storage, page). They are made from those of `cold`.
     fn fetch(
         &mut self,
         wanted: &mut [(u32, u32, usize, u64)],
         bulks: &mut [Paged],
+        cold: &Snapshot,
     ) -> Result<(), Unreadable> {
         wanted.sort_unstable();
+        let nothing = Paged::new(0);
         for group in wanted.chunk_by(|a, b| a.0 == b.0) {
             let pages = self.payload(self.chunks[group[0].0 as usize], Kind::Pages)?;
-            let (pages, _) = pages.as_chunks::<PAGE>();
+            let (mut input, mut slots) = (Decode(&pages), 0..);
             for &(_, slot, bulk, page) in group {
-                let content = pages.get(slot as usize).ok_or(Malformed("a page is missing"))?;
-                bulks[bulk].set_page(page, content);
+                let originals = cold.paged.get(bulk).unwrap_or(&nothing);
+                for here in slots.by_ref() {
+                    let content = patch::decode(&mut input, |number| originals.page_bytes(number))?;
+                    if here == slot {
+                        bulks[bulk].set_page(page, &content);
+                        break;
+                    }
+                }
             }
         }
         Ok(())

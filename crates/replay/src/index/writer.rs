@@ -1,6 +1,6 @@
 //! Writes checkpoints.
 
-use super::{Lineage, encode_log, encode_place};
+use super::{Lineage, Originals, encode_log, encode_place};
 use crate::ConsoleLog;
 use crate::chunk::{self, Kind, Packer, Place};
 use crate::code::Encode;
@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use timebase_machine::api::Position;
-use timebase_state::{Outline, PAGE, Paged, Snapshot};
+use timebase_state::{Outline, Paged, Snapshot};
 
 /// Pages in a chunk.
 const TOGETHER: usize = 64;
@@ -20,6 +20,9 @@ pub struct IndexWriter {
     path: PathBuf,
     file: File,
     packer: Packer,
+    /// Pages of checkpoints are packed; else they stand as they are.
+    packs: bool,
+    originals: Originals,
     /// Bytes written.
     bytes: u64,
     /// What the bulk storage of the latest checkpoint was: the guest need not copy its pages for it.
@@ -29,12 +32,21 @@ pub struct IndexWriter {
 }
 
 impl IndexWriter {
-    /// Begins a file at `path`, which is replaced, for a machine that is `cold` at power-on. `level` is zstd's.
-    pub fn create(path: &Path, lineage: Lineage, cold: &Snapshot, level: i32) -> io::Result<IndexWriter> {
+    /// Begins a file at `path`, which is replaced, for a machine that is `cold` at power-on and had
+    /// the pages `originals`. `level` is zstd's for pages, if they are to be packed.
+    pub fn create(
+        path: &Path,
+        lineage: Lineage,
+        cold: &Snapshot,
+        originals: Originals,
+        level: Option<i32>,
+    ) -> io::Result<IndexWriter> {
         let mut writer = IndexWriter {
             path: path.into(),
             file: File::create(path)?,
-            packer: Packer::new(level)?,
+            packer: Packer::new(level.unwrap_or(chunk::FAST))?,
+            packs: level.is_some(),
+            originals,
             bytes: 0,
             latest: cold.paged.iter().map(Paged::outline).collect(),
             shown: 0,
@@ -73,9 +85,13 @@ impl IndexWriter {
 
     fn chunk(&mut self, kind: Kind, payload: &[u8]) -> io::Result<Place> {
         let length = self.packer.write(&mut self.file, kind, payload)?;
+        Ok(self.placed(length))
+    }
+
+    fn placed(&mut self, length: u64) -> Place {
         let place = Place { offset: self.bytes, length };
         self.bytes += length;
-        Ok(place)
+        place
     }
 
     /// Adds the checkpoint `snapshot` at `at`, which is after all others. `log` is what the console showed since the
@@ -97,7 +113,7 @@ impl IndexWriter {
         for (n, paged) in snapshot.paged.iter().enumerate() {
             known.number(paged.len());
             let changed = self.changed(snapshot, n);
-            self.add_pages(paged, &changed, &mut known)?;
+            self.add_pages(n, paged, &changed, &mut known)?;
         }
         let pieces = snapshot.small.chunks(PIECE);
         known.number(pieces.len() as u64);
@@ -116,16 +132,17 @@ impl IndexWriter {
         Ok(())
     }
 
-    /// Writes these pages of `paged`.
-    fn add_pages(&mut self, paged: &Paged, changed: &[u64], known: &mut Vec<u8>) -> io::Result<()> {
+    /// Writes these pages of bulk storage `n`, which is `paged`.
+    fn add_pages(&mut self, n: usize, paged: &Paged, changed: &[u64], known: &mut Vec<u8>) -> io::Result<()> {
         let groups = changed.chunks(TOGETHER);
         known.number(groups.len() as u64);
+        let mut payload = Vec::new();
         for group in groups {
-            let mut payload = Vec::with_capacity(group.len() * PAGE);
+            payload.clear();
             for &index in group {
-                payload.extend_from_slice(paged.page_bytes(index));
+                self.originals.patch(n, index, paged.page_bytes(index), &mut payload);
             }
-            let place = self.chunk(Kind::Pages, &payload)?;
+            let place = self.pages(&payload)?;
             encode_place(place, known);
             known.number(group.len() as u64);
             let mut last = 0;
@@ -135,5 +152,13 @@ impl IndexWriter {
             }
         }
         Ok(())
+    }
+
+    fn pages(&mut self, payload: &[u8]) -> io::Result<Place> {
+        if self.packs {
+            return self.chunk(Kind::Pages, payload);
+        }
+        let length = self.packer.store(&mut self.file, Kind::Pages, [payload])?;
+        Ok(self.placed(length))
     }
 }
