@@ -8,18 +8,20 @@
 //!
 //! The link to the slot is up as soon as the slot is out of reset, as if something were there that answers no
 //! configuration cycle: what reads a slot without a link waits a second of the guest's time for it, in a loop. No
-//! configuration cycle is answered (all ones); so no DMA, no message-signalled and no error interrupt ever comes from
-//! here, and the tables of the host bridge are kept for whoever reads them. Software that triggers one of its
-//! interrupts is served.
+//! configuration cycle and no access in the windows to the bus is answered ([`errors`]); so no DMA and no
+//! message-signalled interrupt ever comes from here, and what the host bridge has for them it keeps for whoever reads it.
+//! Software that triggers one of its interrupts is served.
 //!
-//! Left out: the windows to memory and I/O on the bus, in which nobody would answer; errors, but for the fence that
-//! software asks for; CAPI.
+//! Left out: CAPI.
 
+mod errors;
 mod root_port;
 
 use crate::xive_native::bits::{self, Management, PENDING};
 use alloc::{collections::BTreeMap, vec::Vec};
+use errors::Access;
 use root_port::RootPort;
+use timebase_memory::Memory;
 use timebase_state::{Paged, State};
 
 /// Which host bridge.
@@ -55,6 +57,9 @@ const CONFIGURATION: core::ops::Range<u32> = 0x1000..0x1800;
 
 /// XSCOM registers of the nest stack: fault isolation, windows and their enables.
 const FAULTS: u32 = 0;
+const FIRST_FAULT: u32 = 8;
+const FIRST_WINDOW: u32 = 0xe;
+const SECOND_WINDOW: u32 = 0x10;
 const MMIO_BASE: u32 = 0x12;
 const EVENTS_BASE: u32 = 0x13;
 const ENABLES: u32 = 0x14;
@@ -62,10 +67,14 @@ const ENABLES: u32 = 0x14;
 const RESET: u32 = 0xa;
 
 /// MMIO registers.
+const DMA_STATUS: u32 = 0x110;
+const ACCESS_STATUS: u32 = 0x120;
 const CONFIGURATION_DATA: core::ops::Range<u32> = 0x130..0x138;
+const CONFIGURATION_ADDRESS: u32 = 0x140;
 const DMA_SYNC: u32 = 0x200;
 const TABLE_ADDRESS: u32 = 0x220;
 const TABLE_DATA: u32 = 0x228;
+const ERROR_SUMMARY: u32 = 0x2c8;
 const NOTIFY_INDEX: u32 = 0x308;
 const CONTROL: u32 = 0x810;
 const RESETS: u32 = 0x1a10;
@@ -92,8 +101,12 @@ enum Kind {
     /// A write clears or sets bits of another register.
     Clears(u32),
     Sets(u32),
+    /// A part's errors: a write clears bits by ones.
+    Errors,
+    /// A write makes the part trap these errors; it reads as 0.
+    Injection,
 }
-use Kind::{Clears, Fixed, Kept, Sets};
+use Kind::{Clears, Errors, Fixed, Injection, Kept, Sets};
 
 /// A host bridge.
 #[derive(State, Clone)]
@@ -130,7 +143,7 @@ impl Phb {
     }
 
     /// Loads an XSCOM register. None: there is none.
-    pub fn scom(&mut self, unit: Unit, number: u32) -> Option<u64> {
+    pub fn scom(&mut self, unit: Unit, number: u32, memory: &mut Memory) -> Option<u64> {
         match (unit, number) {
             // No transaction is under way; nothing to report.
             (Unit::Nest, 0xa..=0xc) | (Unit::Pci, 0xb) => Some(0),
@@ -139,14 +152,14 @@ impl Phb {
             (Unit::Indirect, 0) => Some(self.indirect),
             (Unit::Indirect, 1) => {
                 let (offset, bytes) = self.indirect_access()?;
-                self.read(offset, bytes)
+                self.read(offset, bytes, memory)
             }
             _ => None,
         }
     }
 
     /// Stores an XSCOM register. None: there is none.
-    pub fn set_scom(&mut self, unit: Unit, number: u32, value: u64) -> Option<()> {
+    pub fn set_scom(&mut self, unit: Unit, number: u32, value: u64, memory: &mut Memory) -> Option<()> {
         match (unit, number) {
             (Unit::Nest, 0..=8) => isolate(&mut self.nest, number, value),
             (Unit::Pci, 0..=8) => isolate(&mut self.pci, number, value),
@@ -161,7 +174,7 @@ impl Phb {
             (Unit::Indirect, 0) => self.indirect = value,
             (Unit::Indirect, 1) => {
                 let (offset, bytes) = self.indirect_access()?;
-                self.write(offset, bytes, value);
+                self.write(offset, bytes, value, memory);
             }
             _ => return None,
         }
@@ -203,39 +216,57 @@ impl Phb {
         (offset < bytes).then_some(offset)
     }
 
+    /// The address is in a window to the bus.
+    fn is_of_bus(&self, address: u64) -> bool {
+        let nest = |number| stored(&self.nest, number);
+        [(FIRST_WINDOW, bit(0)), (SECOND_WINDOW, bit(1))].into_iter().any(|(base, enable)| {
+            nest(ENABLES) & enable != 0 && (address ^ nest(base) >> 8) & nest(base + 1) >> 8 == 0
+        })
+    }
+
     /// log2 of the distance of the pages of event states.
     fn page_shift(&self) -> u32 {
         const WIDE: u64 = bit(11);
         if self.register(CONTROL) & WIDE != 0 { 16 } else { 12 }
     }
 
-    /// The offset in the MMIO registers; interrupt, and offset in its page.
+    /// What is at this address.
     fn place(&self, address: u64) -> Option<Place> {
         if let Some(offset) = self.window(address, MMIO_BASE, bit(2), WINDOW) {
             return Some(Place::Register(offset as u32));
         }
         let shift = self.page_shift();
-        let offset = self.window(address, EVENTS_BASE, bit(3), INTERRUPTS << shift)?;
-        Some(Place::Event(offset >> shift, offset & 0xfff))
+        match self.window(address, EVENTS_BASE, bit(3), INTERRUPTS << shift) {
+            Some(offset) => Some(Place::Event(offset >> shift, offset & 0xfff)),
+            None => self.is_of_bus(address).then_some(Place::Bus),
+        }
     }
 
     /// Loads. None: the address is not the bridge's, or nobody answers there.
-    pub fn load(&mut self, address: u64, bytes: u8) -> Option<u64> {
+    pub fn load(&mut self, address: u64, bytes: u8, memory: &mut Memory) -> Option<u64> {
         match self.place(address)? {
             _ if self.is_fenced() => Some(u64::MAX),
-            Place::Register(offset) => self.read(offset, bytes),
+            Place::Register(offset) => self.read(offset, bytes, memory),
             Place::Event(number, offset) => Some(self.manage(number, bits::on_load(offset))),
+            Place::Bus => {
+                self.access_bus(Access::Memory(address), false, memory);
+                None
+            }
         }
     }
 
     /// Stores.
-    pub fn store(&mut self, address: u64, bytes: u8, value: u64) -> Option<()> {
+    pub fn store(&mut self, address: u64, bytes: u8, value: u64, memory: &mut Memory) -> Option<()> {
         match self.place(address)? {
             _ if self.is_fenced() => Some(()),
-            Place::Register(offset) => self.write(offset, bytes, value),
+            Place::Register(offset) => self.write(offset, bytes, value, memory),
             Place::Event(number, offset) => {
                 self.manage(number, bits::on_store(offset));
                 Some(())
+            }
+            Place::Bus => {
+                self.access_bus(Access::Memory(address), true, memory);
+                None
             }
         }
     }
@@ -251,17 +282,20 @@ impl Phb {
             Some(Kept(before)) => self.registers.get(&offset).copied().unwrap_or(before),
             Some(Fixed(value)) => value,
             Some(Clears(of) | Sets(of)) => self.register(of),
+            Some(Errors) => stored(&self.registers, offset),
+            Some(Injection) => 0,
             None => u64::MAX,
         }
     }
 
     /// Loads an MMIO register, as a big-endian number.
-    fn read(&mut self, offset: u32, bytes: u8) -> Option<u64> {
+    fn read(&mut self, offset: u32, bytes: u8, memory: &mut Memory) -> Option<u64> {
         if CONFIGURATION.contains(&offset) && bytes <= 4 {
             let link = self.link().then(|| self.speed());
             return Some(self.root_port.read(offset - CONFIGURATION.start, bytes, link));
         }
         if CONFIGURATION_DATA.contains(&offset) {
+            self.access_bus(Access::Configuration, false, memory);
             return Some(u64::MAX);
         }
         if bytes != 8 {
@@ -273,17 +307,20 @@ impl Phb {
                 Some(self.entry(at))
             }
             TRAINING => Some(self.training()),
+            DMA_STATUS | ACCESS_STATUS => Some(self.status()),
+            ERROR_SUMMARY => Some(self.summary()),
             _ => kind(self.generation, offset).map(|_| self.register(offset)),
         }
     }
 
     /// Stores it.
-    fn write(&mut self, offset: u32, bytes: u8, value: u64) -> Option<()> {
+    fn write(&mut self, offset: u32, bytes: u8, value: u64, memory: &mut Memory) -> Option<()> {
         if CONFIGURATION.contains(&offset) && bytes <= 4 {
             self.root_port.write(offset - CONFIGURATION.start, bytes, value);
             return Some(());
         }
         if CONFIGURATION_DATA.contains(&offset) {
+            self.access_bus(Access::Configuration, true, memory);
             return Some(());
         }
         if bytes != 8 {
@@ -301,7 +338,12 @@ impl Phb {
                 Fixed(_) => {}
                 Clears(of) => _ = self.registers.insert(of, self.register(of) & value),
                 Sets(of) => _ = self.registers.insert(of, self.register(of) | value),
+                Errors => _ = self.registers.insert(offset, self.register(offset) & !value),
+                Injection => self.trap(offset - errors::INJECT, value),
             },
+        }
+        if offset >= errors::REGISTERS {
+            self.bring_error_lines();
         }
         Some(())
     }
@@ -360,6 +402,7 @@ impl Phb {
         };
         let old = self.entry(at);
         self.set_entry(at, old & !mask | value & mask);
+        self.note_frozen(at);
         if address & GO_ON != 0 {
             let next = (address + 1) & (TABLE_ENTRIES - 1);
             self.registers.insert(TABLE_ADDRESS, address & !(TABLE_ENTRIES - 1) | next);
@@ -385,6 +428,9 @@ impl Phb {
             Management::Set(new) => (new, false),
             Management::Get | Management::Nothing => (old, false),
         };
+        // A line that is still on is an event again as soon as the last one is over.
+        let (new, event) =
+            if new == bits::RESET && self.is_on(number) { bits::trigger(new) } else { (new, event) };
         if new != old {
             self.set_entry(at, entry & !(3 << shift) | (new as u64) << shift);
         }
@@ -412,7 +458,9 @@ impl Phb {
 /// What an address means.
 enum Place {
     Register(u32),
+    /// An interrupt, and the offset in its page.
     Event(u64, u64),
+    Bus,
 }
 
 fn stored(registers: &BTreeMap<u32, u64>, number: u32) -> u64 {
@@ -449,10 +497,22 @@ fn kind(generation: Generation, offset: u32) -> Option<Kind> {
     Some(match offset {
         // Source of level-sensitive interrupts, locks, configuration address, configuration, base addresses of tables,
         // compare values, outbound addresses.
-        0x100 | 0x138 | 0x140 | 0x148 | 0x160 | 0x168 | 0x188 | 0x1a0 | 0x1a8 | 0x1c0 | 0x1c8 | 0x1d0
-        | 0x1f0 | 0x1f8 => Kept(0),
-        // Status of DMA and of loads and stores: no error.
-        0x110 | 0x120 => Fixed(0),
+        0x100
+        | 0x138
+        | CONFIGURATION_ADDRESS
+        | 0x148
+        | 0x160
+        | 0x168
+        | 0x188
+        | 0x1a0
+        | 0x1a8
+        | 0x1c0
+        | 0x1c8
+        | 0x1d0
+        | 0x1f0
+        | 0x1f8 => Kept(0),
+        // Of errors of DMA, of loads and stores, of all parts.
+        DMA_STATUS | ACCESS_STATUS | ERROR_SUMMARY => Fixed(0),
         DMA_SYNC | 0x218 | TABLE_ADDRESS => Kept(0),
         // Invalidations are done at once.
         0x208 | 0x210 => Fixed(0),
@@ -461,9 +521,8 @@ fn kind(generation: Generation, offset: u32) -> Option<Kind> {
         0x258 => Fixed(0x4008_4400_0000_0400),
         0x260 => Fixed(8 << 48 | INTERRUPTS),
         0x268 => Fixed(ENDPOINTS << 52),
-        // Injection of errors; a summary of errors: none.
+        // Injection of errors into accesses.
         0x2b0 | 0x2b8 | 0x2c0 => Kept(0),
-        0x2c8 => Fixed(0),
         0x300 | NOTIFY_INDEX => Kept(0),
         // Version.
         0x800 => Fixed(match generation {
@@ -479,10 +538,11 @@ fn kind(generation: Generation, offset: u32) -> Option<Kind> {
         0xc10 => Sets(0xc00),
         0xc20 => Clears(0xc18),
         0xc28 => Sets(0xc18),
-        // Errors of parts of the bridge: none; what to do with each.
+        // Errors of parts of the bridge, and what to do with each.
         0xc80..=0xcd8 | 0xd00..=0xdd8 | 0xe00..=0xed8 | 0x1900..=0x1958 | 0x1c00..=0x1c58 => {
             match offset & 0x7f {
-                0 | 8 | 0x10 | 0x40 | 0x48 => Fixed(0),
+                errors::STATUS => Errors,
+                errors::INJECT => Injection,
                 _ => Kept(0),
             }
         }
@@ -506,11 +566,33 @@ fn kind(generation: Generation, offset: u32) -> Option<Kind> {
 mod tests {
     use super::*;
 
-    const BASE: u64 = 0x0006_00c3_c000_0000;
-    const EVENTS: u64 = 0x0006_0210_0000_0000;
+    pub(super) const BASE: u64 = 0x0006_00c3_c000_0000;
+    pub(super) const EVENTS: u64 = 0x0006_0210_0000_0000;
 
-    fn phb() -> Phb {
-        let mut phb = Phb::cold(Generation::Phb4);
+    /// A host bridge, and the memory that it reaches.
+    pub(super) struct Tested {
+        pub phb: Phb,
+        pub memory: Memory,
+    }
+
+    impl Tested {
+        pub fn load(&mut self, address: u64, bytes: u8) -> Option<u64> {
+            self.phb.load(address, bytes, &mut self.memory)
+        }
+        pub fn store(&mut self, address: u64, bytes: u8, value: u64) -> Option<()> {
+            self.phb.store(address, bytes, value, &mut self.memory)
+        }
+        pub fn scom(&mut self, unit: Unit, number: u32) -> Option<u64> {
+            self.phb.scom(unit, number, &mut self.memory)
+        }
+        pub fn set_scom(&mut self, unit: Unit, number: u32, value: u64) -> Option<()> {
+            self.phb.set_scom(unit, number, value, &mut self.memory)
+        }
+    }
+
+    /// One with 1 MiB of memory whose registers and event states are at [`BASE`] and [`EVENTS`].
+    pub(super) fn phb() -> Tested {
+        let mut phb = Tested { phb: Phb::cold(Generation::Phb4), memory: Memory::new(1 << 20, 1) };
         phb.set_scom(Unit::Nest, MMIO_BASE, BASE << 8).unwrap();
         phb.set_scom(Unit::Nest, EVENTS_BASE, EVENTS << 8).unwrap();
         assert_eq!(phb.load(BASE + 0x800, 8), None);
@@ -586,15 +668,15 @@ mod tests {
             let page = EVENTS + (number << 16);
             phb.store(page, 8, 0).unwrap();
             phb.store(page, 8, 0).unwrap();
-            assert_eq!(phb.take_events(), [0x1000_0000 + number as u32]);
+            assert_eq!(phb.phb.take_events(), [0x1000_0000 + number as u32]);
             assert_eq!(phb.load(page + 0x800, 8), Some(3));
             assert_eq!(phb.load(page, 8), Some(1));
-            assert_eq!(phb.take_events(), [0x1000_0000 + number as u32]);
+            assert_eq!(phb.phb.take_events(), [0x1000_0000 + number as u32]);
             assert_eq!(phb.load(page + 0xd00, 8), Some(2));
             phb.store(page, 8, 0).unwrap();
-            assert_eq!(phb.take_events(), []);
+            assert_eq!(phb.phb.take_events(), []);
         }
-        assert_eq!(phb.entry(TABLE_MESSAGE * TABLE_ENTRIES + 1), 1 << 46);
+        assert_eq!(phb.phb.entry(TABLE_MESSAGE * TABLE_ENTRIES + 1), 1 << 46);
         assert_eq!(phb.load(EVENTS + (INTERRUPTS << 16), 8), None);
     }
 }

@@ -116,7 +116,6 @@ impl Devices {
 
     /// Brings the lines of devices to the interrupt controller.
     pub fn settle(&mut self, now: Instant, memory: &mut Memory) {
-        self.imc.settle(now, memory);
         for (sbe, psi) in self.sbe.iter_mut().zip(&mut self.psi) {
             sbe.look(now);
             psi.set_line(psi::SELF_BOOT_ENGINE, sbe.line());
@@ -236,7 +235,7 @@ impl Devices {
             }
             _ => {
                 if let Some((phb, unit, number)) = self.phb_register(chip, register) {
-                    return phb.scom(unit, number);
+                    return phb.scom(unit, number, memory);
                 }
                 self.settled = true;
                 let controls = self.controls.read(self.model, chip, register);
@@ -273,7 +272,7 @@ impl Devices {
             }
             _ => {
                 if let Some((phb, unit, number)) = self.phb_register(chip, register) {
-                    return phb.set_scom(unit, number, value);
+                    return phb.set_scom(unit, number, value, memory);
                 }
                 let controls = self.controls.write(self.model, chip, register, value);
                 controls
@@ -284,7 +283,7 @@ impl Devices {
     }
 
     /// An access to the PCI host bridge that answers it.
-    fn phb_access<T>(&mut self, access: impl Fn(&mut Phb) -> Option<T>) -> Option<T> {
+    fn phb_access<T>(&mut self, mut access: impl FnMut(&mut Phb) -> Option<T>) -> Option<T> {
         let (phb, answer) = self.phb.iter_mut().find_map(|phb| access(phb).map(|answer| (phb, answer)))?;
         self.settled = !phb.has_events();
         Some(answer)
@@ -373,7 +372,7 @@ impl Bus for Devices {
                 .xive
                 .load(cpu, address, bytes, memory)
                 .or_else(|| self.psi.iter_mut().find_map(|psi| psi.load(address)))
-                .or_else(|| self.phb_access(|phb| phb.load(address, bytes)))
+                .or_else(|| self.phb_access(|phb| phb.load(address, bytes, memory)))
                 .map(|value| value & ones(bytes)),
         };
         Ok(answer.unwrap_or_else(|| {
@@ -416,7 +415,7 @@ impl Bus for Devices {
                 .xive
                 .store(cpu, address, bytes, value, memory)
                 .or_else(|| self.psi.iter_mut().find_map(|psi| psi.store(address, value)))
-                .or_else(|| self.phb_access(|phb| phb.store(address, bytes, value))),
+                .or_else(|| self.phb_access(|phb| phb.store(address, bytes, value, memory))),
         };
         if answer.is_none() {
             self.unanswered(format!("store {address:#x}"));

@@ -1,11 +1,13 @@
-//! In-memory counters of cores: an engine of each core counts, and brings what it has counted into a page of memory that
-//! the host gives it ("In-Memory Collection Counters", device tree bindings in skiboot's documentation; register numbers
+//! In-memory counters of cores and threads: an engine of each core counts, and brings what it has counted into a page of
+//! memory that the host gives it, and into a page of each of its threads whose LDBAR says so ("In-Memory Collection Counters", device tree bindings in skiboot's documentation; register numbers
 //! and bits are those that skiboot programs). What is counted the host learns from a catalogue in the flash: a device
 //! tree, compressed. This one is ours, and names one event, CPM_32MHZ_CYC: cycles of a clock of 32 MHz, which is the time
 //! base by 16. So a count is a function of time alone.
 //!
-//! Left out: counters of threads (LDBAR) and of the chip's other units, whose engine says that it is paused and has none;
-//! traces; other events.
+//! A thread's count grows by what has gone by since the engine last came by, if LDBAR is on when it does.
+//!
+//! Left out: counters of the chip's other units, whose engine says that it is paused and has none (the host looks for them
+//! in HOMER as a part of main memory, which it is not here); traces; other events.
 
 use super::topology::Topology;
 use crate::tree::{ROOT, Tree};
@@ -25,6 +27,10 @@ const PERIOD: Ticks = Ticks(TICKS_PER_SECOND / 1000);
 
 /// Where the page is: the address bits of PDBAR.
 const PAGE: u64 = 0x0003_ffff_ffff_e000;
+/// LDBAR: the thread's page, whether it is to be counted, and whether what is brought there is a trace.
+const THREAD_PAGE: u64 = PAGE;
+const THREAD_COUNTS: u64 = 1 << 63;
+const THREAD_TRACES: u64 = 1 << 62;
 /// What the engine does: it brings its counters to memory.
 const RUNS: u64 = 1 << (63 - 4);
 
@@ -35,8 +41,16 @@ struct Engine {
     registers: [u64; 4],
     /// Ticks that were counted in earlier runs.
     counted: u64,
-    /// Since when it runs, and when it next brings its counter to memory.
-    run: Option<(Instant, Instant)>,
+    /// Since when it runs, when it last brought its counter to memory, and when it next does.
+    run: Option<Run>,
+}
+
+/// Instants of an engine that runs.
+#[derive(State, Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Run {
+    since: Instant,
+    last: Instant,
+    next: Instant,
 }
 
 /// The engines of all cores.
@@ -113,8 +127,8 @@ impl Imc {
         if register == MODE {
             let runs = value & RUNS != 0;
             match engine.run {
-                None if runs => engine.run = Some((now, now)),
-                Some((since, _)) if !runs => {
+                None if runs => engine.run = Some(Run { since: now, last: now, next: now }),
+                Some(Run { since, .. }) if !runs => {
                     engine.counted += elapsed(since, now);
                     engine.run = None;
                 }
@@ -126,18 +140,30 @@ impl Imc {
 
     /// When a counter is next brought to memory.
     pub fn deadline(&self) -> Option<Instant> {
-        self.engines.iter().filter_map(|engine| Some(engine.run?.1)).min()
+        self.engines.iter().filter_map(|engine| Some(engine.run?.next)).min()
     }
 
-    /// Brings counters to memory whose time it is.
-    pub fn settle(&mut self, now: Instant, memory: &mut Memory) {
-        for engine in &mut self.engines {
-            let Some((since, _)) = engine.run.filter(|&(_, next)| next <= now) else { continue };
-            let count = (engine.counted + elapsed(since, now)) / TICKS;
-            let at = (engine.registers[PDBAR] & PAGE) + COUNTER as u64;
+    /// Brings counters to memory whose time it is; `ldbar` gives LDBAR of a vCPU.
+    pub fn settle(&mut self, now: Instant, memory: &mut Memory, ldbar: impl Fn(usize) -> u64) {
+        let threads = self.topology.threads as usize;
+        for (core, engine) in self.engines.iter_mut().enumerate() {
+            let Some(run) = engine.run.filter(|run| run.next <= now) else { continue };
+            let count = (engine.counted + elapsed(run.since, now)) / TICKS;
             // An address that is no memory is an error of the host's, which nothing here tells it.
-            let _ = memory.store_u64(at, count, Writer::Other);
-            engine.run = Some((since, now + PERIOD));
+            let mut bring = |page: u64, count: &dyn Fn(u64) -> u64| {
+                let at = page + COUNTER as u64;
+                let old = memory.read_u64(at).unwrap_or(0);
+                let _ = memory.store_u64(at, count(old), Writer::Other);
+            };
+            bring(engine.registers[PDBAR] & PAGE, &|_| count);
+            // Of whole cycles since the start, so that no part of one is lost.
+            let gone = count - (engine.counted + elapsed(run.since, run.last)) / TICKS;
+            for ldbar in (core * threads..(core + 1) * threads).map(&ldbar) {
+                if ldbar & (THREAD_COUNTS | THREAD_TRACES) == THREAD_COUNTS {
+                    bring(ldbar & THREAD_PAGE, &|old| old.wrapping_add(gone));
+                }
+            }
+            engine.run = Some(Run { last: now, next: now + PERIOD, ..run });
         }
     }
 }
@@ -145,6 +171,7 @@ impl Imc {
 /// The catalogue: which units count, and what.
 fn catalogue() -> Vec<u8> {
     const CORE: u32 = 4;
+    const THREAD: u32 = 1;
     let mut tree = Tree::new();
     tree.set_str(ROOT, "compatible", "ibm,opal-in-memory-counters");
     tree.set_cells(ROOT, "#address-cells", &[1]);
@@ -157,15 +184,17 @@ fn catalogue() -> Vec<u8> {
     tree.set_str(event, "event-name", "32MHZ_CYC");
     tree.set_str(event, "desc", "Cycles of a clock of 32 MHz");
     tree.set_cells(event, "reg", &[COUNTER, 8]);
-    let core = tree.add(ROOT, "core");
-    tree.set_str(core, "compatible", "ibm,imc-counters");
-    tree.set_str(core, "events-prefix", "CPM_");
-    tree.set_str(core, "unit", "");
-    tree.set_str(core, "scale", "");
-    tree.set_cells(core, "reg", &[0, 8]);
-    tree.set_cells(core, "events", &[tree.phandle(events)]);
-    tree.set_cells(core, "type", &[CORE]);
-    tree.set_cells(core, "size", &[0x2000]);
+    for (name, kind) in [("core", CORE), ("thread", THREAD)] {
+        let unit = tree.add(ROOT, name);
+        tree.set_str(unit, "compatible", "ibm,imc-counters");
+        tree.set_str(unit, "events-prefix", "CPM_");
+        tree.set_str(unit, "unit", "");
+        tree.set_str(unit, "scale", "");
+        tree.set_cells(unit, "reg", &[0, 8]);
+        tree.set_cells(unit, "events", &[tree.phandle(events)]);
+        tree.set_cells(unit, "type", &[kind]);
+        tree.set_cells(unit, "size", &[0x2000]);
+    }
     tree.flatten(&[])
 }
 
@@ -242,20 +271,38 @@ mod tests {
             imc.write(model, 0, page, 0x8000_0000_0000_4000, at(0)).unwrap();
             assert_eq!(imc.deadline(), None);
             imc.write(model, 0, mode, 0xe800_0000_0000_0000, at(1600)).unwrap();
-            imc.settle(at(1600), &mut memory);
+            imc.settle(at(1600), &mut memory, |_| 0);
             assert_eq!(imc.deadline(), Some(at(1600 + 512_000)));
-            imc.settle(at(1600 + 511_999), &mut memory);
+            imc.settle(at(1600 + 511_999), &mut memory, |_| 0);
             assert_eq!(memory.read_u64(0x4008), Ok(0));
-            imc.settle(at(1600 + 512_000), &mut memory);
+            imc.settle(at(1600 + 512_000), &mut memory, |_| 0);
             assert_eq!(memory.read_u64(0x4008), Ok(32_000));
             imc.write(model, 0, mode, 0xe000_0000_0000_0000, at(1600 + 512_160)).unwrap();
             assert_eq!(imc.deadline(), None);
             imc.write(model, 0, mode, 0xe800_0000_0000_0000, at(9_000_000)).unwrap();
-            imc.settle(at(9_000_016), &mut memory);
+            imc.settle(at(9_000_016), &mut memory, |_| 0);
             assert_eq!(memory.read_u64(0x4008), Ok(32_011));
             assert_eq!(imc.read(model, 0, page), Some(0x8000_0000_0000_4000));
             assert_eq!(imc.read(model, 1, page), None);
         }
+    }
+
+    #[test]
+    fn threads_count_while_their_ldbar_is_on() {
+        let mut memory = Memory::new(1 << 20, 1);
+        let mut imc = Imc::cold(Topology { chips: 1, cores: 2, threads: 2 });
+        let at = |ticks| Instant::from_ticks(ticks);
+        // The second core's engine; its threads are vCPUs 2 and 3, its page is at 0x8000.
+        imc.write(Model::Power9, 0, 0x1001_230b, 0x8000, at(0)).unwrap();
+        imc.write(Model::Power9, 0, 0x1001_2300, RUNS, at(8)).unwrap();
+        memory.store_u64(0x4008, 100, Writer::Other).unwrap();
+        let on = |cpu: usize| THREAD_COUNTS | [0x2000, 0x2000, 0x4000, 0x6000][cpu];
+        imc.settle(at(8), &mut memory, on);
+        // What goes by while it is off is not counted; a trace is none.
+        imc.settle(at(8 + 512_000), &mut memory, |cpu| on(cpu) & !THREAD_COUNTS);
+        imc.settle(at(8 + 1_024_000), &mut memory, |cpu| on(cpu) | (cpu as u64 & 1) << 62);
+        let counts = [0x2008, 0x4008, 0x6008, 0x8008].map(|address| memory.read_u64(address).unwrap());
+        assert_eq!(counts, [0, 32_100, 0, 64_000]);
     }
 
     #[test]

@@ -243,6 +243,8 @@ impl chassis::Board for Board {
             slot.vcpu.spr.hmer |= bits;
         }
         self.share_core_registers();
+        let cpu = &self.cpu;
+        self.devices.imc.settle(now, &mut self.memory, |n| cpu[n].vcpu.spr.ldbar);
         self.devices.settle(now, &mut self.memory);
         match self.devices.lpc.bmc.take_power() {
             Power::Stay => {}

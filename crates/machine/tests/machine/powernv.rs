@@ -172,18 +172,38 @@ fn a_thread_stops_and_resets_another_by_direct_controls() {
     }
 }
 
+/// `--cpus N,threads=T,sockets=S`: Linux finds the nodes, all threads, and the cores that they belong to.
+fn boots_with_threads(cpus: u32, threads: u32, sockets: u32, brought_up: &str) {
+    for name in ["powernv9", "powernv10"] {
+        let mut machine = machine(Some(read("vmlinux")[..].into()), |c| {
+            c.machine = name.into();
+            (c.cpus, c.threads, c.sockets) = (cpus, threads, sockets);
+            c.memory_bytes = sockets as u64 * (1 << 30);
+        });
+        let console = until(&mut machine, brought_up, 8_000_000_000);
+        assert!(console.contains(&format!("CPU: All {cpus} processors called in")), "{console}");
+        assert!(console.contains(&format!("threads_per_core  = {threads}")), "{console}");
+    }
+}
+
 #[test]
 fn boots_four_cpus() {
-    let mut machine = machine(Some(read("vmlinux")[..].into()), |c| c.cpus = 4);
-    until(&mut machine, "smp: Brought up 1 node, 4 CPUs", 4_000_000_000);
+    boots_with_threads(4, 1, 1, "smp: Brought up 1 node, 4 CPUs");
+}
+
+#[test]
+fn boots_four_threads_of_a_core() {
+    boots_with_threads(4, 4, 1, "smp: Brought up 1 node, 4 CPUs");
 }
 
 #[test]
 fn boots_two_sockets() {
-    let mut machine = machine(Some(read("vmlinux")[..].into()), |c| {
-        (c.cpus, c.sockets, c.memory_bytes) = (2, 2, 2 << 30);
-    });
-    until(&mut machine, "smp: Brought up 2 nodes, 2 CPUs", 4_000_000_000);
+    boots_with_threads(2, 1, 2, "smp: Brought up 2 nodes, 2 CPUs");
+}
+
+#[test]
+fn boots_two_chips_of_two_cores_of_four_threads() {
+    boots_with_threads(16, 4, 2, "smp: Brought up 2 nodes, 16 CPUs");
 }
 
 /// A payload that is no ELF file and big-endian: guests/big-endian.
