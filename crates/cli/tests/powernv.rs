@@ -124,3 +124,55 @@ fn linux_on_power10_is_typed_at_and_replays_exactly() {
     let (code, replayed, err) = say(&["replay", &tb]);
     assert_eq!((code, replayed == out), (Some(0), true), "{err}");
 }
+
+/// What Linux's debugging files inject into a PCI host bridge: an error that interrupts, one that fences the bridge. Linux
+/// resets the bridge and finds its root port again. Counters of cores and threads are there.
+#[test]
+fn linux_recovers_from_errors_of_a_pci_host_bridge_and_replays_exactly() {
+    const MOUNT: &str = "mount -t sysfs s /sys; mount -t proc p /proc; mount -t debugfs d /sys/kernel/debug";
+    const INJECT: &str = "cd /sys/kernel/debug/powerpc; \
+        echo 0x8000000000000000 > PCI0000/err_injct_inboundA; sleep 1; \
+        echo 0x8000000000000000 > PCI0000/err_injct_outbound; cat PCI0000/err_injct_outbound; \
+        echo 0000:00:00.0 > eeh_dev_check; sleep 9; cat PCI0000/err_injct_outbound";
+    const LOOK: &str =
+        "ls /sys/bus/event_source/devices; grep opal-eeh /proc/interrupts; echo $((6*7)) is the end";
+    let (kernel, initrd) = (format!("{GUEST}/vmlinux"), format!("{GUEST}/initrd.gz"));
+    assert!(Path::new(&initrd).exists(), "no {initrd}: run `cargo xtask setup`, which installs the guest");
+    let place = tempfile::tempdir().unwrap();
+    let tb = place.path().join("errors.tb").to_str().unwrap().to_owned();
+    let (code, out, err) = say(&[
+        "record",
+        "-o",
+        &tb,
+        "--machine",
+        "powernv9",
+        "--kernel",
+        &kernel,
+        "--initrd",
+        &initrd,
+        "--append",
+        "console=hvc0 rdinit=/bin/sh",
+        "--send",
+        &format!("~ # ={MOUNT}; {INJECT}; {LOOK}\\n"),
+        "--until",
+        "42 is the end",
+        "--until-count",
+        "5000000000",
+    ]);
+    assert_eq!(code, Some(0), "{out}\n{err}");
+    for text in [
+        "PHB#0000[0:0]: PHB Freeze/Fence detected !",
+        "EEH: Recovering PHB#0",
+        "PhbTxeErr:  8000000000000000 8000000000000000",
+        "EEH: Recovery successful.",
+        "core_imc",
+        "thread_imc",
+    ] {
+        assert!(out.contains(text), "`{text}` is missing in:\n{out}");
+    }
+    assert_eq!(out.matches("0xffffffffffffffff").count(), 1, "{out}");
+    let events = out.lines().find(|line| line.contains("opal-eeh") && line.contains("OPAL EVT"));
+    assert_eq!(events.and_then(|line| line.split_whitespace().nth(1)), Some("1"), "{out}");
+    let (code, replayed, err) = say(&["replay", &tb]);
+    assert_eq!((code, replayed == out), (Some(0), true), "{err}");
+}

@@ -4,6 +4,7 @@
 
 use crate::harness::{Random, built, config};
 use crate::linux::{PANIC, read, restored, until};
+use std::collections::BTreeMap;
 use timebase_machine::{BoxedMachine, Config, Firmware, Images, Stop, build};
 
 const FIRMWARE: &str = "/usr/share/qemu/skiboot.lid";
@@ -172,38 +173,49 @@ fn a_thread_stops_and_resets_another_by_direct_controls() {
     }
 }
 
-/// `--cpus N,threads=T,sockets=S`: Linux finds the nodes, all threads, and the cores that they belong to.
-fn boots_with_threads(cpus: u32, threads: u32, sockets: u32, brought_up: &str) {
-    for name in ["powernv9", "powernv10"] {
-        let mut machine = machine(Some(read("vmlinux")[..].into()), |c| {
-            c.machine = name.into();
-            (c.cpus, c.threads, c.sockets) = (cpus, threads, sockets);
-            c.memory_bytes = sockets as u64 * (1 << 30);
-        });
-        let console = until(&mut machine, brought_up, 8_000_000_000);
-        assert!(console.contains(&format!("CPU: All {cpus} processors called in")), "{console}");
-        assert!(console.contains(&format!("threads_per_core  = {threads}")), "{console}");
+/// `--cpus N,threads=T,sockets=S`: Linux finds the nodes, all threads, and how many a core has.
+fn boots_with_threads(name: &str, (cpus, threads, sockets): (u32, u32, u32), brought_up: &str) {
+    let mut machine = machine(Some(read("vmlinux")[..].into()), |c| {
+        c.machine = name.into();
+        (c.cpus, c.threads, c.sockets) = (cpus, threads, sockets);
+        c.memory_bytes = (sockets as u64) << 30;
+    });
+    let console = until(&mut machine, brought_up, 14_000_000_000);
+    for text in [
+        format!("CPU: All {cpus} processors called in"),
+        format!("CPU maps initialized for {threads} thread"),
+    ] {
+        assert!(console.contains(&text), "`{text}` is missing in:\n{console}");
     }
 }
 
 #[test]
 fn boots_four_cpus() {
-    boots_with_threads(4, 1, 1, "smp: Brought up 1 node, 4 CPUs");
+    boots_with_threads("powernv9", (4, 1, 1), "smp: Brought up 1 node, 4 CPUs");
 }
 
 #[test]
 fn boots_four_threads_of_a_core() {
-    boots_with_threads(4, 4, 1, "smp: Brought up 1 node, 4 CPUs");
+    for name in ["powernv9", "powernv10"] {
+        boots_with_threads(name, (4, 4, 1), "smp: Brought up 1 node, 4 CPUs");
+    }
 }
 
 #[test]
 fn boots_two_sockets() {
-    boots_with_threads(2, 1, 2, "smp: Brought up 2 nodes, 2 CPUs");
+    for name in ["powernv9", "powernv10"] {
+        boots_with_threads(name, (2, 1, 2), "smp: Brought up 2 nodes, 2 CPUs");
+    }
 }
 
 #[test]
 fn boots_two_chips_of_two_cores_of_four_threads() {
-    boots_with_threads(16, 4, 2, "smp: Brought up 2 nodes, 16 CPUs");
+    boots_with_threads("powernv9", (16, 4, 2), "smp: Brought up 2 nodes, 16 CPUs");
+}
+
+#[test]
+fn boots_two_chips_of_two_cores_of_four_threads_on_power10() {
+    boots_with_threads("powernv10", (16, 4, 2), "smp: Brought up 2 nodes, 16 CPUs");
 }
 
 /// A payload that is no ELF file and big-endian: guests/big-endian.
@@ -219,6 +231,67 @@ fn a_big_endian_payload_takes_interrupts_in_the_state_that_hile_names() {
                 Stop::Idle { deadline: Some(_) } => machine.end_idle(),
                 stop => break assert_eq!(stop, Stop::PowerOff),
             }
+        }
+    }
+}
+
+/// Runs firmware of these instructions, which begin at 0x10 and end in an endless loop; gives general registers 3 to 8 and
+/// what was not answered.
+fn bare(name: &str, words: &[u32]) -> (Vec<u64>, BTreeMap<String, u64>) {
+    const END: u32 = 0x4800_0000;
+    let code: Vec<u8> =
+        [&[0; 4], words, &[END; 4]].concat().iter().flat_map(|word| word.to_be_bytes()).collect();
+    let (mut config, mut images) = configured(None, |c| c.machine = name.into());
+    config.memory_bytes = 512 << 20;
+    images.firmware = Some(code[..].into());
+    let mut machine = build(&config, &images).map_err(|e| e.0).expect("a good configuration");
+    assert_eq!(machine.run(words.len() as u64 + 100), Stop::Limit);
+    (machine.vcpu(0).regs.gpr[3..9].to_vec(), machine.statistics().engine)
+}
+
+/// Of an XSCOM register that does not exist, and of addresses that nobody has, hardware reads all ones; HMER tells of the
+/// former (POWER9 Processor User's Manual, "HMER": bit 8 an XSCOM access failed, 9 it is done, 21 to 23 the cause, here
+/// an invalid address).
+#[test]
+fn what_does_not_exist_reads_as_all_ones_and_is_counted() {
+    const HMER: u32 = 336;
+    let spr = |number: u32| (number & 31) << 16 | (number >> 5) << 11;
+    let mfspr = |to: u32, number: u32| 0x7c00_02a6 | to << 21 | spr(number);
+    let mtspr = |number: u32, from: u32| 0x7c00_03a6 | from << 21 | spr(number);
+    // r10: the address of an XSCOM register or of anything; `ldcix` and `stdcix` access it.
+    let address = |address: u64| {
+        let part = |shift: u32| (address >> shift & 0xffff) as u32;
+        [
+            0x3d40_0000 | part(48),
+            0x614a_0000 | part(32),
+            0x794a_07c6,
+            0x654a_0000 | part(16),
+            0x614a_0000 | part(0),
+        ]
+    };
+    let ldcix = |to: u32| 0x7c00_56ea | to << 21;
+    let stdcix = |from: u32| 0x7c00_57ea | from << 21;
+    let (xscom, nothing) = (0x0006_03fc_0000_0000, 0x0006_0123_4567_8000);
+    for name in ["powernv9", "powernv10"] {
+        let mut words = Vec::new();
+        // One that exists, one that does not: what it reads, and HMER; a store to it; then an address that nobody has.
+        for (number, register) in [(0xf_000f, 3), (0xdead, 5)] {
+            words.extend(address(xscom + 8 * number));
+            words.extend([ldcix(register), mfspr(register + 1, HMER)]);
+        }
+        let clear = [0x38e0_0000, mtspr(HMER, 7)];
+        words.extend(clear);
+        words.extend([stdcix(7), mfspr(7, HMER)]);
+        words.extend(address(nothing));
+        words.extend([ldcix(8), stdcix(8)]);
+        let (registers, counts) = bare(name, &words);
+        let (done, failed) = (1 << 54, 1 << 55 | 4 << 40);
+        let id = if name == "powernv9" { 0x220d_1049_0000_8000 } else { 0x220d_a049_8000_0000 };
+        assert_eq!(registers, [id, done, u64::MAX, done | failed, done | failed, u64::MAX], "{name}");
+        let counted =
+            ["xscom load 0xdead", "xscom store 0xdead", "load 0x6012345678000", "store 0x6012345678000"];
+        for what in counted {
+            assert_eq!(counts.get(&format!("unanswered {what}")), Some(&1), "{name}: {what} in {counts:?}");
         }
     }
 }
