@@ -106,6 +106,9 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// A salt that no context ever has: their numbers, in the bits above, begin at 1.
+    pub const NO_SALT: u32 = 7;
+
     /// Forgets the translations that are at hand.
     pub(crate) fn forget_recent(&mut self) {
         self.recent.iter_mut().for_each(|recent| recent.reach = [0; RECENT]);

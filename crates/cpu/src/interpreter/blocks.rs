@@ -131,6 +131,16 @@ impl PageBlocks {
     fn new(home: Home) -> PageBlocks {
         PageBlocks { home: Cell::new(home), starts: [0; (PAGE / 4) as usize], blocks: Vec::new() }
     }
+
+    /// The effective address of the only page that this one is executed in, of which it is about to be compiled at
+    /// effective address `address`: from now on it is, if nothing of it was compiled. None: there are several.
+    pub fn settle(&self, address: u64) -> Option<u64> {
+        let here = Home::At(address / PAGE);
+        if self.home.get() == Home::Open {
+            self.home.set(here);
+        }
+        (self.home.get() == here).then_some(address / PAGE * PAGE)
+    }
 }
 
 /// All decoded code.
@@ -290,16 +300,6 @@ impl Source<'_> {
     /// A debugger may want to stop before the instruction at `offset` of the page: nothing must go on there by itself.
     pub fn stops(&self, offset: u32) -> bool {
         self.cuts.at(offset as u64)
-    }
-
-    /// The code is about to be executed at effective address `address`: if it was compiled for no other one, that is its
-    /// home.
-    pub(super) fn settle(&mut self, address: u64) {
-        let Some(page) = self.page else { return };
-        if page.home.get() == Home::Open {
-            page.home.set(Home::At(address / PAGE));
-        }
-        self.home = (page.home.get() == Home::At(address / PAGE)).then_some(address / PAGE * PAGE);
     }
 
     /// Something was executed that begins at `offset` of the page.

@@ -78,8 +78,8 @@ impl Interpreter {
             return ptr::null();
         };
         let page = self.blocks.of_page(block.real());
-        let mut source = Source { decoder: &self.decoder, code, cuts: &self.cuts, block, home: None, page };
-        source.settle(cpu.regs.nia);
+        let home = page.and_then(|page| page.settle(cpu.regs.nia));
+        let mut source = Source { decoder: &self.decoder, code, cuts: &self.cuts, block, home, page };
         let old = block.entry.get();
         let entry = compiler.compile(&mut source, hot).unwrap_or(old);
         let lines = source.code.lines;

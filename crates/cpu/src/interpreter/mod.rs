@@ -61,7 +61,7 @@ pub struct Interpreter {
     link: Option<Link>,
     /// Compiled code was interrupted to see where it is.
     sample: bool,
-    /// Why compiled code came back: link, look, interpret, budget, done.
+    /// Why compiled code came back, by [`Leave::number`].
     leaves: [u64; Leave::NAMES.len()],
 }
 

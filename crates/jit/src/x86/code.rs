@@ -2,9 +2,7 @@
 //!
 //! The memory is a file that is mapped to be executed, and written as a file is: no page of it is ever writable.
 
-use super::emit::{
-    BUDGET, Code, DONE, EXCHANGED, INTERPRET, LOOK, NO_SALT, ORDERS, OVER, SLOTS, SLOTS_AT, Shared,
-};
+use super::emit::{BUDGET, Code, DONE, EXCHANGED, INTERPRET, LOOK, ORDERS, OVER, SLOTS, SLOTS_AT, Shared};
 use super::encode::{
     BIAS, CODE, EQUAL, JUMPS, NIA, PATIENCE, RAX, SALT, TRANSLATIONS, VCPU, jump_line, recent,
     translation_slot,
@@ -21,7 +19,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::mem::offset_of;
 use std::ptr;
 use timebase_cpu::Vcpu;
-use timebase_cpu::compiled::{CALLS, Entry, JUMP_WAYS, Leave, RECENT, Recent, Translated};
+use timebase_cpu::compiled::{CALLS, Entry, Frame, JUMP_WAYS, Leave, RECENT, Recent, Translated};
 
 /// Bytes of host code at most; they are touched as they are filled.
 const ROOM: usize = 64 << 20;
@@ -135,20 +133,21 @@ impl Native {
 
     /// Makes the jump whose distance stands at `site` lead to `to`.
     pub fn link(&mut self, site: usize, to: Entry) {
-        let offset = site.wrapping_sub(self.execute as usize);
-        if offset < self.kept || offset > self.used_aside - 4 {
-            return;
+        if let Some(offset) = self.site(site) {
+            // If it cannot be written the jump leads back, as before.
+            self.put(offset, &distance(site + 4, to));
         }
-        // If it cannot be written the jump leads back, as before.
-        self.put(offset, &distance(site + 4, to));
+    }
+
+    /// The offset of a jump's distance in the memory, if it is one of a superblock's.
+    fn site(&self, site: usize) -> Option<usize> {
+        let offset = site.wrapping_sub(self.execute as usize);
+        (self.kept..=self.used_aside - 4).contains(&offset).then_some(offset)
     }
 
     /// Makes the way at `site` into another page lead to `to` while the salt is `salt`.
     pub fn bridge(&mut self, site: usize, to: Entry, salt: u32) {
-        let offset = site.wrapping_sub(self.execute as usize);
-        if offset < self.kept || offset > self.used_aside - 4 {
-            return;
-        }
+        let Some(offset) = self.site(site) else { return };
         let mut way = [0, 0, 0, 0, 0x0f, 0x80 | EQUAL, 0, 0, 0, 0];
         way[..4].copy_from_slice(&salt.to_le_bytes());
         way[6..].copy_from_slice(&distance(site + 4, to));
@@ -160,9 +159,8 @@ impl Native {
 
     /// Makes the way at `site` into another page be looked up.
     pub fn unbridge(&mut self, site: usize) {
-        let offset = site.wrapping_sub(self.execute as usize);
-        if offset >= self.kept && offset <= self.used_aside - 4 {
-            self.put(offset - 6, &NO_SALT.to_le_bytes()).expect("memory that was written before");
+        if let Some(offset) = self.site(site) {
+            self.put(offset - 6, &Frame::NO_SALT.to_le_bytes()).expect("memory that was written before");
         }
     }
 

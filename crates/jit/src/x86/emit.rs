@@ -8,7 +8,7 @@ use crate::live::{GROUPS, Lives};
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, VecAssembler, dynasm};
 use std::ops::Range;
-use timebase_cpu::compiled::{JUMP_LINES, RECENT};
+use timebase_cpu::compiled::{Frame, JUMP_LINES, RECENT};
 use timebase_isa::Reg;
 
 /// What the stack begins with: 4 and 8 as words, the orders of values that are greater and less.
@@ -98,8 +98,6 @@ pub struct Shared {
     pub bytes: usize,
 }
 
-/// What no salt is: the context has no number.
-pub const NO_SALT: u32 = 0x7;
 /// Reasons to leave; any other is the place of a jump that can be made to lead on, or with [`OVER`] of a way into another
 /// page.
 pub const LOOK: u64 = 1;
@@ -900,7 +898,7 @@ impl Emitter<'_> {
     /// Goes on in another page: as long as the context is that for which it was found what is there, at once.
     fn go_over(&mut self, distance: u64) {
         self.here(14, distance & !0xfff);
-        dynasm!(self.code; .arch x64; cmp DWORD [rbp + SALT], NO_SALT as i32);
+        dynasm!(self.code; .arch x64; cmp DWORD [rbp + SALT], Frame::NO_SALT as i32);
         // To what comes next, until there is anything to lead to.
         self.code.extend(&[0x0f, 0x80 | EQUAL, 0, 0, 0, 0]);
         self.call(self.shared.over);

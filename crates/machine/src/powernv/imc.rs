@@ -1,8 +1,9 @@
 //! In-memory counters of cores and threads: an engine of each core counts, and brings what it has counted into a page of
-//! memory that the host gives it, and into a page of each of its threads whose LDBAR says so ("In-Memory Collection Counters", device tree bindings in skiboot's documentation; register numbers
-//! and bits are those that skiboot programs). What is counted the host learns from a catalogue in the flash: a device
-//! tree, compressed. This one is ours, and names one event, CPM_32MHZ_CYC: cycles of a clock of 32 MHz, which is the time
-//! base by 16. So a count is a function of time alone.
+//! memory that the host gives it, and into a page of each of its threads whose LDBAR says so ("In-Memory Collection
+//! Counters", device tree bindings in skiboot's documentation; register numbers and bits are those that skiboot programs).
+//! What is counted the host learns from a catalogue in the flash: a device tree, compressed. This one is ours, and names
+//! one event, CPM_32MHZ_CYC: cycles of a clock of 32 MHz, which is the time base by 16. So a count is a function of time
+//! alone.
 //!
 //! A thread's count grows by what has gone by since the engine last came by, if LDBAR is on when it does.
 //!
@@ -25,10 +26,9 @@ const COUNTER: u32 = 8;
 /// How often it is brought to memory: every millisecond.
 const PERIOD: Ticks = Ticks(TICKS_PER_SECOND / 1000);
 
-/// Where the page is: the address bits of PDBAR.
+/// Where the page is: the address bits of PDBAR, and of LDBAR.
 const PAGE: u64 = 0x0003_ffff_ffff_e000;
-/// LDBAR: the thread's page, whether it is to be counted, and whether what is brought there is a trace.
-const THREAD_PAGE: u64 = PAGE;
+/// LDBAR: whether the thread is to be counted, and whether what is brought there is a trace.
 const THREAD_COUNTS: u64 = 1 << 63;
 const THREAD_TRACES: u64 = 1 << 62;
 /// What the engine does: it brings its counters to memory.
@@ -149,18 +149,15 @@ impl Imc {
         for (core, engine) in self.engines.iter_mut().enumerate() {
             let Some(run) = engine.run.filter(|run| run.next <= now) else { continue };
             let count = (engine.counted + elapsed(run.since, now)) / TICKS;
+            let at = |register: u64| (register & PAGE) + COUNTER as u64;
             // An address that is no memory is an error of the host's, which nothing here tells it.
-            let mut bring = |page: u64, count: &dyn Fn(u64) -> u64| {
-                let at = page + COUNTER as u64;
-                let old = memory.read_u64(at).unwrap_or(0);
-                let _ = memory.store_u64(at, count(old), Writer::Other);
-            };
-            bring(engine.registers[PDBAR] & PAGE, &|_| count);
+            let _ = memory.store_u64(at(engine.registers[PDBAR]), count, Writer::Other);
             // Of whole cycles since the start, so that no part of one is lost.
             let gone = count - (engine.counted + elapsed(run.since, run.last)) / TICKS;
             for ldbar in (core * threads..(core + 1) * threads).map(&ldbar) {
                 if ldbar & (THREAD_COUNTS | THREAD_TRACES) == THREAD_COUNTS {
-                    bring(ldbar & THREAD_PAGE, &|old| old.wrapping_add(gone));
+                    let before = memory.read_u64(at(ldbar)).unwrap_or(0);
+                    let _ = memory.store_u64(at(ldbar), before.wrapping_add(gone), Writer::Other);
                 }
             }
             engine.run = Some(Run { last: now, next: now + PERIOD, ..run });
