@@ -336,7 +336,7 @@ fn info(info: args::Info) -> Answer {
         line("command line", inside.append);
     }
     for image in inside.images {
-        line(image.role, format!("{} bytes, blake3 {}", image.bytes, image.blake3));
+        line(image.role, format!("{} bytes, xxh3 {}", image.bytes, image.xxh3));
     }
     line(
         "seeds",

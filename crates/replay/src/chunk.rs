@@ -23,7 +23,7 @@
 //! damaged one. A file system that lost power may leave zeros where the last write should be: that is cut, too.
 
 use crate::{FORMAT, INDEX_FORMAT};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
 
 /// First bytes of a recording. Not text, and damaged by whatever converts line ends.
 pub const RECORDING: [u8; 8] = *b"\x89TBREC\r\n";
@@ -92,72 +92,68 @@ pub fn preamble(signature: [u8; 8]) -> [u8; PREAMBLE] {
 pub struct Packer {
     compressor: zstd::bulk::Compressor<'static>,
     packed: Vec<u8>,
-    chunk: Vec<u8>,
 }
 
 impl Packer {
     /// A packer of zstd's `level`.
     pub fn new(level: i32) -> io::Result<Packer> {
         let compressor = zstd::bulk::Compressor::new(level)?;
-        Ok(Packer { compressor, packed: Vec::new(), chunk: Vec::new() })
+        Ok(Packer { compressor, packed: Vec::new() })
     }
 
-    /// Writes one chunk with a single call of `write_all`, so that a killed process leaves at most one cut chunk.
+    /// Writes one chunk with a single call of the system, so that a killed process leaves at most one cut chunk.
     /// Returns the bytes it takes.
     ///
     /// # Panics
     /// If the payload is larger than [`LARGEST`]: the caller cuts it.
     pub fn write(&mut self, out: &mut impl Write, kind: Kind, payload: &[u8]) -> io::Result<u64> {
         assert!(payload.len() <= LARGEST, "a payload of {} bytes is too large", payload.len());
-        let Packer { compressor, packed, chunk } = self;
+        let Packer { compressor, packed } = self;
         packed.clear();
         packed.reserve(zstd::zstd_safe::compress_bound(payload.len()));
         compressor.compress_to_buffer(payload, packed)?;
         let (encoding, stored) = if packed.len() < payload.len() { (1, &packed[..]) } else { (0, payload) };
-        begin(chunk);
-        chunk.extend_from_slice(stored);
-        finish(chunk, kind, encoding, payload.len());
-        out.write_all(chunk)?;
-        Ok(chunk.len() as u64)
-    }
-
-    /// Writes one chunk as [`Packer::write`] does, whose payload stands as it is: `parts` one after another.
-    ///
-    /// # Panics
-    /// If the payload is larger than [`LARGEST`]: the caller cuts it.
-    pub fn store<'a>(
-        &mut self,
-        out: &mut impl Write,
-        kind: Kind,
-        parts: impl IntoIterator<Item = &'a [u8]>,
-    ) -> io::Result<u64> {
-        let chunk = &mut self.chunk;
-        begin(chunk);
-        parts.into_iter().for_each(|part| chunk.extend_from_slice(part));
-        let payload = chunk.len() - HEADER;
-        assert!(payload <= LARGEST, "a payload of {payload} bytes is too large");
-        finish(chunk, kind, 0, payload);
-        out.write_all(chunk)?;
-        Ok(chunk.len() as u64)
+        put(out, kind, encoding, payload.len(), &[stored])
     }
 }
 
-/// A chunk without payload, whose header is still to be filled in.
-fn begin(chunk: &mut Vec<u8>) {
-    chunk.clear();
-    chunk.resize(HEADER, 0);
+/// Writes one chunk as [`Packer::write`] does, whose payload stands as it is: `parts` one after another, which are not
+/// copied for that. Returns the bytes it takes.
+///
+/// # Panics
+/// If the payload is larger than [`LARGEST`]: the caller cuts it.
+pub fn store(out: &mut impl Write, kind: Kind, parts: &[&[u8]]) -> io::Result<u64> {
+    let length = parts.iter().map(|part| part.len()).sum();
+    assert!(length <= LARGEST, "a payload of {length} bytes is too large");
+    put(out, kind, 0, length, parts)
 }
 
-/// Fills in the header of `chunk`, whose payload follows; `raw` is its length in bytes when unpacked.
-fn finish(chunk: &mut [u8], kind: Kind, encoding: u8, raw: usize) {
-    let (header, stored) = chunk.split_at_mut(HEADER);
+/// Writes a chunk whose payload is `parts`, one after another; `raw` is its length in bytes when unpacked.
+fn put(out: &mut impl Write, kind: Kind, encoding: u8, raw: usize, parts: &[&[u8]]) -> io::Result<u64> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let mut sum = crc32fast::Hasher::new();
+    parts.iter().for_each(|part| sum.update(part));
+    let mut header = [0; HEADER];
     header[..4].copy_from_slice(&MAGIC);
     header[4..6].copy_from_slice(&[kind as u8, encoding]);
-    header[8..12].copy_from_slice(&(stored.len() as u32).to_le_bytes());
+    header[8..12].copy_from_slice(&(length as u32).to_le_bytes());
     header[12..16].copy_from_slice(&(raw as u32).to_le_bytes());
-    header[16..20].copy_from_slice(&crc32fast::hash(stored).to_le_bytes());
+    header[16..20].copy_from_slice(&sum.finalize().to_le_bytes());
     let check = crc32fast::hash(&header[..20]);
     header[20..].copy_from_slice(&check.to_le_bytes());
+    let mut slices: Vec<IoSlice> = Vec::with_capacity(1 + parts.len());
+    slices.push(IoSlice::new(&header));
+    slices.extend(parts.iter().map(|part| IoSlice::new(part)));
+    let mut left = &mut slices[..];
+    while !left.is_empty() {
+        match out.write_vectored(left) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut left, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((HEADER + length) as u64)
 }
 
 /// Where a chunk stands.

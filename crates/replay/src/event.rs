@@ -3,7 +3,8 @@
 use crate::Ended;
 use crate::code::{Decode, Encode, Malformed};
 use timebase_machine::api::{Config, Firmware, Port, Position, Stop};
-use timebase_state::{Digest, Instant};
+use timebase_state::{Digest, Instant, Paged};
+use twox_hash::XxHash3_128;
 
 /// Which of the images that a machine starts with.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -35,8 +36,9 @@ impl Role {
 pub struct Image {
     /// What it is to the machine.
     pub role: Role,
-    /// BLAKE3 of its content. Two roles of the same content share what is stored.
-    pub hash: [u8; 32],
+    /// XXH3 of its content: for copies that were damaged, not for forgers. Two roles of the same content share what is
+    /// stored.
+    pub hash: u128,
     /// Its length in bytes.
     pub bytes: u64,
 }
@@ -58,6 +60,16 @@ pub struct Header {
     pub images: Vec<Image>,
 }
 
+/// Bytes of an image at most. Zeros take no place in the file, but whoever checks the image reads them all.
+pub(crate) const LONGEST_IMAGE: u64 = 1 << 36;
+
+/// The name of an image of this content.
+pub(crate) fn name_of(content: &Paged) -> u128 {
+    let mut hasher = XxHash3_128::new();
+    content.pieces(0, content.len()).for_each(|piece| hasher.write(piece));
+    hasher.finish_128()
+}
+
 impl Header {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let Header { build, epoch, schema, digest_interval, config, images } = self;
@@ -70,7 +82,7 @@ impl Header {
         out.number(images.len() as u64);
         for Image { role, hash, bytes } in images {
             out.push(*role as u8);
-            out.extend_from_slice(hash);
+            out.extend_from_slice(&hash.to_be_bytes());
             out.number(*bytes);
         }
         out
@@ -90,7 +102,12 @@ impl Header {
         for _ in 0..input.number()? {
             let role = input.byte()?;
             let role = Role::ALL.into_iter().find(|&r| r as u8 == role).ok_or(Malformed("unknown image"))?;
-            images.push(Image { role, hash: input.array()?, bytes: input.number()? });
+            let hash = u128::from_be_bytes(input.array()?);
+            let bytes = input.number()?;
+            if bytes > LONGEST_IMAGE {
+                return Err(Malformed("an image is too long"));
+            }
+            images.push(Image { role, hash, bytes });
         }
         if !input.is_empty() {
             return Err(Malformed("the header is too long"));
@@ -285,7 +302,7 @@ mod tests {
             schema: Digest([3; 32]),
             digest_interval: 5,
             config: config(),
-            images: vec![Image { role: Role::Initrd, hash: [9; 32], bytes: 77 }],
+            images: vec![Image { role: Role::Initrd, hash: 9 << 100, bytes: 77 }],
         };
         let bytes = header.encode();
         assert_eq!(Header::decode(&bytes), Ok(header));

@@ -30,7 +30,7 @@ pub use timeline::{ChangeError, Checkpoint, Found, Judge, Patience, Timeline, Tr
 pub use watch::{Attention, ConsoleLog, Ended, Outcome, Transcript, Watcher};
 
 /// Version of the file format: what chunks and records look like.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Version of the format of files of checkpoints. They are a cache: one of another version is of no use, and that is all.
 pub const INDEX_FORMAT: u32 = 3;

@@ -5,13 +5,12 @@
 //! that it flushed, a machine that loses power may.
 
 use crate::chunk::{self, Kind, Packer};
-use crate::event::{Event, Header, Image, Record, Role};
+use crate::event::{Event, Header, Image, LONGEST_IMAGE, Record, Role, name_of};
 use crate::{BUILD, SEMANTICS_EPOCH, Transcript};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::iter;
 use std::path::{Path, PathBuf};
 use timebase_machine::api::{Config, Images, Position};
 use timebase_state::{Digest, PAGE, Paged};
@@ -76,17 +75,8 @@ fn content_of(images: &Images, role: Role) -> Option<&Paged> {
     }
 }
 
-/// Bytes of an image in a chunk: whole pages.
-const PIECE: u64 = 1 << 20;
-
-fn name(role: Role, content: &Paged) -> Image {
-    let mut hasher = blake3::Hasher::new();
-    // Page by page it would take longer.
-    (0..content.len()).step_by(PIECE as usize).for_each(|offset| {
-        hasher.update(&content.copy(offset, PIECE));
-    });
-    Image { role, hash: *hasher.finalize().as_bytes(), bytes: content.len() }
-}
+/// Pages of an image in a chunk, at most.
+const TOGETHER: usize = 256;
 
 /// A recording being made.
 pub struct Recorder {
@@ -94,8 +84,8 @@ pub struct Recorder {
     header: Header,
     file: File,
     packer: Packer,
-    /// Offsets in the file, in bytes, of the pieces of each image.
-    images: BTreeMap<[u8; 32], Vec<u64>>,
+    /// Of each image, the numbers of its pages that are not zero, and their offsets in the file in bytes.
+    images: BTreeMap<u128, Vec<(u64, u64)>>,
     /// Bytes of the file that are whole chunks.
     sound: u64,
     pending: Vec<u8>,
@@ -117,6 +107,10 @@ impl Recorder {
         interval: u64,
     ) -> Result<Recorder, CreateError> {
         let failed = |error| CreateError::Io(path.into(), error);
+        let all = Role::ALL.into_iter().filter_map(|role| Some((role, content_of(images, role)?)));
+        if all.clone().any(|(_, content)| content.len() > LONGEST_IMAGE) {
+            return Err(failed(io::ErrorKind::FileTooLarge.into()));
+        }
         let existed = path.exists();
         let mut options = File::options();
         let mut file =
@@ -142,9 +136,8 @@ impl Recorder {
             schema,
             digest_interval: interval.max(1),
             config: config.clone(),
-            images: Role::ALL
-                .into_iter()
-                .filter_map(|role| Some(name(role, content_of(images, role)?)))
+            images: all
+                .map(|(role, content)| Image { role, hash: name_of(content), bytes: content.len() })
                 .collect(),
         };
         let mut recorder = Recorder {
@@ -178,12 +171,19 @@ impl Recorder {
             if self.images.contains_key(&image.hash) {
                 continue;
             }
-            let mut places = Vec::new();
-            for offset in (0..content.len()).step_by(PIECE as usize) {
-                places.push(self.sound + (chunk::HEADER + image.hash.len()) as u64);
+            let present = content.present_pages();
+            let mut places = Vec::with_capacity(present.len());
+            // What follows each other, without the zeros between.
+            let runs = present.chunk_by(|page, next| page + 1 == *next);
+            for pages in runs.flat_map(|run| run.chunks(TOGETHER)) {
+                let (offset, bytes) = (pages[0] * PAGE as u64, (pages.len() * PAGE) as u64);
+                let head = [&image.hash.to_be_bytes()[..], &offset.to_le_bytes()].concat();
+                let start = self.sound + (chunk::HEADER + head.len()) as u64;
+                places.extend(pages.iter().zip((start..).step_by(PAGE)).map(|(page, place)| (*page, place)));
                 // As it is: packing a kernel takes longer than all else that recording a boot costs.
-                let parts = iter::once(&image.hash[..]).chain(content.pieces(offset, PIECE));
-                self.written(|packer, file| packer.store(file, Kind::Image, parts))?;
+                let mut parts = vec![&head[..]];
+                parts.extend(content.pieces(offset, bytes));
+                self.written(|_, file| chunk::store(file, Kind::Image, &parts))?;
             }
             self.images.insert(image.hash, places);
         }
@@ -195,11 +195,9 @@ impl Recorder {
     pub(crate) fn pages(&self, images: &Images) -> BTreeMap<*const u8, u64> {
         let of_image = |image: &Image| {
             let content = content_of(images, image.role)?;
-            let places = self.images.get(&image.hash)?;
-            Some((0..content.len() / PAGE as u64).map(move |page| {
-                let (piece, within) = (page * PAGE as u64 / PIECE, page * PAGE as u64 % PIECE);
-                (content.page_ptr(page), places[piece as usize] + within)
-            }))
+            let places = self.images.get(&image.hash)?.iter();
+            let whole = places.filter(|(page, _)| (page + 1) * PAGE as u64 <= content.len());
+            Some(whole.map(|&(page, place)| (content.page_ptr(page), place)))
         };
         self.header.images.iter().filter_map(of_image).flatten().collect()
     }

@@ -2,7 +2,7 @@
 
 use crate::chunk::{Damage, Kind, Next, Place, RECORDING, Reader};
 use crate::code::{Decode, Malformed};
-use crate::event::{Event, Header, Image, Record, Role};
+use crate::event::{Event, Header, Record, Role, name_of};
 use crate::{BUILD, FORMAT, SEMANTICS_EPOCH};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -232,40 +232,29 @@ impl Recording {
     }
 
     /// The contents of all images by name, checked.
-    fn contents(&mut self) -> Result<BTreeMap<[u8; 32], Paged>, OpenError> {
-        struct Content {
-            pages: Paged,
-            filled: u64,
-            hasher: blake3::Hasher,
-        }
-        let offset = self.pieces.first().map_or(0, |place| place.offset);
+    fn contents(&mut self) -> Result<BTreeMap<u128, Paged>, OpenError> {
+        let first = self.pieces.first().map_or(0, |place| place.offset);
         let corrupt = |offset, what| Err(OpenError::Corrupt { offset, what });
-        let empty = |image: &Image| {
-            let pages = Paged::new(image.bytes);
-            (image.hash, Content { pages, filled: 0, hasher: blake3::Hasher::new() })
-        };
-        let mut contents: BTreeMap<[u8; 32], Content> = self.header.images.iter().map(empty).collect();
+        let images = self.header.images.iter();
+        let mut contents: BTreeMap<u128, Paged> =
+            images.map(|image| (image.hash, Paged::new(image.bytes))).collect();
         for &place in &self.pieces {
             let Next::Chunk(_, _, payload) = self.reader.again(place)? else { continue };
-            let Some((hash, piece)) = payload.split_first_chunk::<32>() else {
+            let mut input = Decode(&payload);
+            let (Ok(hash), Ok(offset)) = (input.array(), input.array()) else {
                 return corrupt(place.offset, "an image has no name");
             };
-            let Some(content) = contents.get_mut(hash) else {
+            let Some(content) = contents.get_mut(&u128::from_be_bytes(hash)) else {
                 return corrupt(place.offset, "an image is not of this recording");
             };
-            if !content.pages.write(content.filled, piece) {
+            if !content.write(u64::from_le_bytes(offset), input.0) {
                 return corrupt(place.offset, "an image is longer than its name says");
             }
-            content.filled += piece.len() as u64;
-            content.hasher.update(piece);
         }
-        let wrong = |(hash, content): (&[u8; 32], &Content)| {
-            content.filled != content.pages.len() || content.hasher.finalize() != *hash
-        };
-        if contents.iter().any(wrong) {
-            return corrupt(offset, "an image is not what its name says");
+        if contents.iter().any(|(hash, content)| name_of(content) != *hash) {
+            return corrupt(first, "an image is not what its name says");
         }
-        Ok(contents.into_iter().map(|(hash, content)| (hash, content.pages)).collect())
+        Ok(contents)
     }
 
     /// What is inside.
@@ -317,7 +306,7 @@ impl Recording {
                 .map(|image| ImageInfo {
                     role: image.role.name(),
                     bytes: image.bytes,
-                    blake3: Digest(image.hash).to_string(),
+                    xxh3: format!("{:032x}", image.hash),
                 })
                 .collect(),
             digest_interval: *digest_interval,
@@ -422,6 +411,6 @@ pub struct ImageInfo {
     pub role: &'static str,
     /// Length in bytes.
     pub bytes: u64,
-    /// BLAKE3 of the content.
-    pub blake3: String,
+    /// XXH3 of the content, as `xxhsum -H2` prints it.
+    pub xxh3: String,
 }

@@ -325,6 +325,50 @@ fn images_stand_as_they_are_and_packed_ones_are_read() {
 }
 
 #[test]
+fn zeros_of_an_image_take_no_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("images.tb");
+    let mut bytes = vec![0; 10_000_000];
+    bytes[5_000_000..5_003_000].copy_from_slice(&noise(3000));
+    let images = Images { kernel: Some(bytes[..].into()), ..Images::default() };
+    drop(Recorder::create(&path, &config(), &images, Digest::default(), 1000).unwrap());
+    let size = fs::metadata(&path).unwrap().len();
+    assert!(size < 10_000, "{size}");
+    let mut recording = Recording::open(&path).unwrap();
+    assert_eq!(recording.images().unwrap(), images);
+    // The name is what a common tool says of the whole file.
+    let name = twox_hash::XxHash3_128::oneshot(&bytes);
+    assert_eq!(recording.info().images[0].xxh3, format!("{name:032x}"));
+
+    // One whose pages stand elsewhere is not that image, nor is one without them.
+    let whole = fs::read(&path).unwrap();
+    let offsets = chunk_offsets(&whole);
+    let (start, end) = (offsets[1], offsets[2]);
+    let mut payload = whole[start + 24..end].to_vec();
+    payload[16 + 1] ^= 0x10;
+    let mut moved = whole[..start].to_vec();
+    let mut packer = Packer::new(FAST).unwrap();
+    packer.write(&mut moved, Kind::Image, &payload).unwrap();
+    moved.extend_from_slice(&whole[end..]);
+    let without = [&whole[..start], &whole[end..]].concat();
+    for wrong in [moved, without] {
+        fs::write(&path, wrong).unwrap();
+        let error = Recording::open(&path).unwrap().images().unwrap_err().to_string();
+        assert!(error.contains("an image is not what its name says"), "{error}");
+    }
+}
+
+#[test]
+fn an_image_that_nobody_could_read_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("images.tb");
+    let images = Images { kernel: Some(Paged::new((1 << 36) + 1)), ..Images::default() };
+    let error = Recorder::create(&path, &config(), &images, Digest::default(), 1000).err().unwrap();
+    assert!(error.to_string().contains("too large"), "{error}");
+    assert!(!path.exists());
+}
+
+#[test]
 fn hostile_chunks_are_errors_and_never_a_panic() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("hostile.tb");

@@ -283,7 +283,7 @@ impl Paged {
         self.root.as_ref().map_or(ZERO_HASH, Node::hash)
     }
 
-    /// Grows by `bytes`.
+    /// Grows by `bytes`. Pages of zeros stay absent.
     pub fn append(&mut self, bytes: &[u8]) {
         let end = self.bytes;
         self.bytes += bytes.len() as u64;
@@ -296,7 +296,12 @@ impl Paged {
                 self.root = Some(Node::Inner(Arc::new(Inner { children, hash: Remembered::default() })));
             }
         }
-        self.write(end, bytes);
+        let first = (end.next_multiple_of(PAGE as u64) - end).min(bytes.len() as u64) as usize;
+        let (head, pages) = bytes.split_at(first);
+        self.write(end, head);
+        for (n, page) in pages.chunks(PAGE).enumerate().filter(|(_, page)| **page != ZERO.0[..page.len()]) {
+            self.write(end + (first + n * PAGE) as u64, page);
+        }
     }
 
     /// The leaf of page `index`; None: it is zero (or outside).
@@ -361,12 +366,13 @@ impl Paged {
     }
 
     /// Numbers of the pages that may have another content than when `before` was taken, in order: all that were to be
-    /// written since. If the length is another one, all that are not zero.
-    pub fn changed_since(&self, before: &Outline) -> Vec<u64> {
+    /// written since. If the length is another one, all that are not zero. And what they are compared with next time.
+    pub fn changed_since(&self, before: &Outline) -> (Vec<u64>, Outline) {
         let known = if self.bytes == before.bytes { &before.pages[..] } else { &[] };
         let mut known = known.iter().peekable();
-        let mut changed = Vec::new();
+        let (mut changed, mut pages) = (Vec::new(), Vec::with_capacity(before.pages.len()));
         each_leaf(self.root.as_ref(), self.levels, 0, &mut |index, leaf| {
+            pages.push((index, leaf.version));
             // Those that were there and are zero now.
             changed
                 .extend(core::iter::from_fn(|| known.next_if(|(old, _)| *old < index)).map(|(old, _)| *old));
@@ -379,7 +385,7 @@ impl Paged {
             }
         });
         changed.extend(known.map(|(old, _)| *old));
-        changed
+        (changed, Outline { bytes: self.bytes, pages })
     }
 
     /// Page `index` is this from now on.
@@ -400,9 +406,7 @@ impl Paged {
 
     /// Numbers of the pages that are not zero, in order.
     pub fn present_pages(&self) -> Vec<u64> {
-        let mut present = Vec::new();
-        differing(self.root.as_ref(), None, self.levels, 0, &mut present);
-        present
+        self.changed_since(&Outline { bytes: self.bytes, pages: Vec::new() }).0
     }
 }
 

@@ -3,7 +3,6 @@
 use super::{DEFAULT_SIZE, IndexWriter, Lineage, Originals};
 use crate::event::Record;
 use crate::{ConsoleLog, Recorder, Transcript};
-use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use timebase_machine::api::{Images, Machine, Position};
@@ -14,9 +13,6 @@ use timebase_state::Snapshot;
 const INSTRUCTIONS_PER_PAGE: u64 = 400_000;
 /// Instructions from one checkpoint to the next, while recording: after each, pages are copied anew when written.
 pub const LIVE_GAP: u64 = 300_000_000;
-/// Checkpoints before the present position that are at hand: the end may come at any time, and steps back from there
-/// should be quick.
-const RECENT: usize = 2;
 
 /// Checkpoints of a guest that is being recorded.
 pub struct Indexer {
@@ -28,8 +24,9 @@ pub struct Indexer {
     due: u64,
     /// What was executed until then has paid for what is written.
     paid: u64,
-    /// Checkpoints that were not written, latest last.
-    recent: VecDeque<Recent>,
+    /// The latest checkpoint, not written yet: the end may come at any time, and steps back from there should be quick.
+    /// Only one is kept, for the guest copies each page that it writes while a checkpoint has it.
+    latest: Option<Checkpoint>,
     /// What the console showed since the latest that was written.
     log: ConsoleLog,
     /// And how much before that, in bytes.
@@ -38,7 +35,7 @@ pub struct Indexer {
     error: Option<io::Error>,
 }
 
-struct Recent {
+struct Checkpoint {
     at: Position,
     lineage: Lineage,
     snapshot: Snapshot,
@@ -66,7 +63,7 @@ impl Indexer {
             lineage,
             due: gap,
             paid: 0,
-            recent: VecDeque::new(),
+            latest: None,
             log: ConsoleLog::default(),
             logged: 0,
             error: None,
@@ -85,22 +82,21 @@ impl Indexer {
 
     /// Makes a checkpoint of `machine`, which is settled. `transcript` keeps its log.
     pub(crate) fn checkpoint(&mut self, machine: &mut dyn Machine, transcript: &mut Transcript) {
-        let at = machine.position();
-        self.take(machine, transcript);
-        self.due = at.count.saturating_add(self.gap);
-        // The oldest, so that there are always some at hand before the present position.
-        let Some(oldest) = self.recent.front() else { return };
-        let cost = self.writer.would_add(&oldest.snapshot).saturating_mul(INSTRUCTIONS_PER_PAGE);
-        if at.count - self.paid < cost {
-            return;
-        }
-        self.paid = at.count;
-        if let Some(oldest) = self.recent.pop_front() {
-            self.write(&oldest);
+        let count = machine.position().count;
+        self.due = count.saturating_add(self.gap);
+        // The one before makes room. If what was executed since has paid for it, it is written.
+        if let Some(before) = self.latest.take() {
+            let cost = self.writer.would_add(&before.snapshot).saturating_mul(INSTRUCTIONS_PER_PAGE);
+            if count - self.paid >= cost {
+                self.paid = count;
+                self.write(&before);
+            }
         }
         if self.error.is_some() || self.writer.bytes() > DEFAULT_SIZE {
             self.due = u64::MAX;
+            return;
         }
+        self.latest = Some(self.take(machine, transcript));
     }
 
     /// The last checkpoint: where `machine` is now.
@@ -108,26 +104,23 @@ impl Indexer {
         if self.due == u64::MAX {
             return;
         }
-        self.take(machine, transcript);
-        for recent in std::mem::take(&mut self.recent) {
-            self.write(&recent);
-        }
+        let last = self.take(machine, transcript);
+        let before = self.latest.take().filter(|before| before.at != last.at);
+        before.iter().chain([&last]).for_each(|checkpoint| self.write(checkpoint));
     }
 
-    fn take(&mut self, machine: &mut dyn Machine, transcript: &mut Transcript) {
+    fn take(&mut self, machine: &mut dyn Machine, transcript: &mut Transcript) -> Checkpoint {
         self.log.append(transcript.take_log());
-        let (at, lineage, shown) = (machine.position(), self.lineage, self.logged + self.log.text.len());
-        if self.recent.back().is_some_and(|latest| latest.at == at) {
-            self.recent.pop_back();
-        }
-        self.recent.push_back(Recent { at, lineage, snapshot: machine.snapshot(), shown });
-        if self.recent.len() > RECENT {
-            self.recent.pop_front();
+        Checkpoint {
+            at: machine.position(),
+            lineage: self.lineage,
+            snapshot: machine.snapshot(),
+            shown: self.logged + self.log.text.len(),
         }
     }
 
-    fn write(&mut self, recent: &Recent) {
-        let Recent { at, lineage, snapshot, shown } = recent;
+    fn write(&mut self, checkpoint: &Checkpoint) {
+        let Checkpoint { at, lineage, snapshot, shown } = checkpoint;
         let (log, rest) = self.log.split(shown - self.logged);
         match self.writer.add(*at, *lineage, snapshot, &log) {
             Err(error) => self.error = Some(error),

@@ -12,6 +12,15 @@ use crate::code::{Decode, Encode, Malformed};
 use timebase_state::PAGE;
 
 const WORD: usize = 8;
+/// Words that are compared at once, as most are equal.
+const TOGETHER: usize = 16;
+
+/// How many words are equal before the first that differs.
+fn equal(here: &[[u8; WORD]], there: &[[u8; WORD]]) -> usize {
+    let together = here.chunks_exact(TOGETHER).zip(there.chunks_exact(TOGETHER));
+    let start = TOGETHER * together.take_while(|(here, there)| here == there).count();
+    start + here[start..].iter().zip(&there[start..]).take_while(|(here, there)| here == there).count()
+}
 
 /// Appends what makes `page` from `base`, the page of that number or zeros, to `out`. False, and nothing appended, if
 /// more than `most` words differ.
@@ -22,9 +31,9 @@ pub fn encode(base: Option<(u64, &[u8; PAGE])>, page: &[u8; PAGE], most: usize, 
     let (mut here, mut there) = (page.as_chunks::<WORD>().0, base.as_chunks::<WORD>().0);
     let mut left = most;
     loop {
-        let pairs = || here.iter().zip(there);
-        let same = pairs().take_while(|(here, there)| here == there).count();
-        let differing = pairs().skip(same).take_while(|(here, there)| here != there).count();
+        let same = equal(here, there);
+        let pairs = here[same..].iter().zip(&there[same..]);
+        let differing = pairs.take_while(|(here, there)| here != there).count();
         if differing > left {
             out.truncate(start);
             return false;

@@ -74,11 +74,11 @@ impl IndexWriter {
 
     /// How many pages would be written for this checkpoint.
     pub fn would_add(&self, snapshot: &Snapshot) -> u64 {
-        (0..snapshot.paged.len()).map(|n| self.changed(snapshot, n).len() as u64).sum()
+        (0..snapshot.paged.len()).map(|n| self.changed(snapshot, n).0.len() as u64).sum()
     }
 
-    /// The pages of bulk storage `n` that are others than those of the latest checkpoint.
-    fn changed(&self, snapshot: &Snapshot, n: usize) -> Vec<u64> {
+    /// The pages of bulk storage `n` that are others than those of the latest checkpoint, and which there are now.
+    fn changed(&self, snapshot: &Snapshot, n: usize) -> (Vec<u64>, Outline) {
         let nothing = Outline::default();
         snapshot.paged[n].changed_since(self.latest.get(n).unwrap_or(&nothing))
     }
@@ -110,10 +110,12 @@ impl IndexWriter {
         encode_log(log, self.shown, &mut known);
         self.shown += log.text.len() as u64;
         known.number(snapshot.paged.len() as u64);
+        let mut outlines = Vec::new();
         for (n, paged) in snapshot.paged.iter().enumerate() {
             known.number(paged.len());
-            let changed = self.changed(snapshot, n);
+            let (changed, outline) = self.changed(snapshot, n);
             self.add_pages(n, paged, &changed, &mut known)?;
+            outlines.push(outline);
         }
         let pieces = snapshot.small.chunks(PIECE);
         known.number(pieces.len() as u64);
@@ -127,8 +129,7 @@ impl IndexWriter {
             payload.extend_from_slice(piece);
             self.chunk(Kind::Checkpoint, &payload)?;
         }
-        self.latest.clear();
-        self.latest.extend(snapshot.paged.iter().map(Paged::outline));
+        self.latest = outlines;
         Ok(())
     }
 
@@ -158,7 +159,7 @@ impl IndexWriter {
         if self.packs {
             return self.chunk(Kind::Pages, payload);
         }
-        let length = self.packer.store(&mut self.file, Kind::Pages, [payload])?;
+        let length = chunk::store(&mut self.file, Kind::Pages, &[payload])?;
         Ok(self.placed(length))
     }
 }
