@@ -2,7 +2,7 @@
 
 use crate::{Outcome, run};
 
-const GUESTS: [&str; 4] = ["race", "latches", "big-endian", "differential"];
+const GUESTS: [&str; 5] = ["race", "latches", "big-endian", "differential", "partition"];
 
 /// Builds them, or with `check` compares what their sources make with the committed images.
 pub fn build(check: bool) -> Outcome {

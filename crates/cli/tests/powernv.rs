@@ -30,6 +30,13 @@ fn what_no_bare_metal_machine_can_be_made_of_is_refused_in_one_line() {
     let text = file("text", &b"this is no firmware\n".repeat(20));
     let (short, zeros) = (file("short", &[0x48; 19]), file("zeros", &[0; 4096]));
     let large = file("large", &[0x60, 0, 0, 0].repeat((4 << 20) + 1));
+    // Firmware moves itself to where these would lie; they have no blocks.
+    let sparse = |name: &str| {
+        let path = place.path().join(name);
+        fs::File::create(&path).unwrap().set_len((256 << 20) + 1).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (initrd, kernel) = (sparse("initrd"), file("kernel", &[0; 64]));
     let gzip = file("gzip", &[0x1f, 0x8b, 8, 0]);
     for (arguments, status, reason) in [
         (&["--firmware", "/nowhere"][..], 1, "cannot read the firmware /nowhere"),
@@ -49,6 +56,9 @@ fn what_no_bare_metal_machine_can_be_made_of_is_refused_in_one_line() {
         (&["--cpus", "4,sockets=1,sockets=2"], 2, "`sockets=2`: it is given twice"),
         (&["--cpus", "25"], 2, "give a multiple of 1 up to 24"),
         (&["--cpus", "2,sockets=2"], 2, "two sockets need 2 GiB"),
+        (&["--memory", "768M"], 2, "memory of 768 MiB: give a multiple of 256 MiB between 1 GiB and 1 TiB"),
+        (&["--kernel", &kernel, "--initrd", &initrd], 1, "initrd: it is larger than 128 MiB"),
+        (&["--kernel", &initrd], 1, "kernel: it is larger than 256 MiB"),
         (&["--memory", "700M"], 2, "memory of 700 MiB: give a multiple of 256 MiB"),
     ] {
         let (code, out, err) = say(&[&["run", "--machine", "powernv9"], arguments].concat());
@@ -117,24 +127,20 @@ fn linux_on_power10_is_typed_at_and_replays_exactly() {
 }
 
 /// What Linux's debugging files inject into a PCI host bridge: an error that interrupts, one that fences the bridge. Linux
-/// resets the bridge and finds its root port again. Counters of cores and threads are there.
-#[test]
-fn linux_recovers_from_errors_of_a_pci_host_bridge_and_replays_exactly() {
+/// resets the bridge and finds its root port again.
+fn linux_recovers_from_errors_of_a_pci_host_bridge(machine: &str) {
     const MOUNT: &str = "mount -t sysfs s /sys; mount -t proc p /proc; mount -t debugfs d /sys/kernel/debug";
     const INJECT: &str = "cd /sys/kernel/debug/powerpc; \
         echo 0x8000000000000000 > PCI0000/err_injct_inboundA; sleep 1; \
         echo 0x8000000000000000 > PCI0000/err_injct_outbound; cat PCI0000/err_injct_outbound; \
         echo 0000:00:00.0 > eeh_dev_check; sleep 9; cat PCI0000/err_injct_outbound";
-    const LOOK: &str =
-        "ls /sys/bus/event_source/devices; grep opal-eeh /proc/interrupts; echo $((6*7)) is the end";
-    let out = typed(&["powernv9"], "", &format!("~ # ={MOUNT}; {INJECT}; {LOOK}\\n"), "42 is the end");
+    const LOOK: &str = "grep opal-eeh /proc/interrupts; echo $((6*7)) is the end";
+    let out = typed(&[machine], "", &format!("~ # ={MOUNT}; {INJECT}; {LOOK}\\n"), "42 is the end");
     for text in [
         "PHB#0000[0:0]: PHB Freeze/Fence detected !",
         "EEH: Recovering PHB#0",
         "PhbTxeErr:  8000000000000000 8000000000000000",
         "EEH: Recovery successful.",
-        "core_imc",
-        "thread_imc",
     ] {
         assert!(out.contains(text), "`{text}` is missing in:\n{out}");
     }
@@ -143,4 +149,55 @@ fn linux_recovers_from_errors_of_a_pci_host_bridge_and_replays_exactly() {
     assert_eq!(read.collect::<Vec<_>>(), ["0xffffffffffffffff", "0x0"], "{out}");
     let events = out.lines().find(|line| line.contains("opal-eeh") && line.contains("OPAL EVT"));
     assert_eq!(events.and_then(|line| line.split_whitespace().nth(1)), Some("1"), "{out}");
+}
+
+#[test]
+fn linux_recovers_from_errors_of_a_pci_host_bridge_and_replays_exactly() {
+    linux_recovers_from_errors_of_a_pci_host_bridge("powernv9");
+}
+
+#[test]
+fn linux_on_power10_recovers_from_errors_of_a_pci_host_bridge_and_replays_exactly() {
+    linux_recovers_from_errors_of_a_pci_host_bridge("powernv10");
+}
+
+/// What on-chip controllers have in main memory: a sensor by firmware and by Linux itself, a power cap, the counter of the
+/// power bus, which pauses and then counts for a second.
+fn linux_reads_what_on_chip_controllers_share(machine: &str, bus: &str) {
+    const LOOK: &str = "mount -t sysfs s /sys; mount -t debugfs d /sys/kernel/debug; \
+        ls /sys/bus/event_source/devices; cat /sys/class/hwmon/hwmon0/temp1_input; \
+        cd /sys/firmware/opal; head -c 4 exports/occ_inband_sensors | cat -v; echo; \
+        cd powercap/system-powercap; echo 2000 > powercap-current; cat powercap-current; \
+        cd ../../exports; X=$(echo imc_nest*); \
+        look() { dd if=$X bs=1 skip=$1 count=8 2> /dev/null | cat -v; echo; }; \
+        look 280; look 261120; echo 1 > /sys/kernel/debug/powerpc/imc/imc_cmd_0; sleep 1; look 261120; look 280; \
+        echo $((6*7)) is the end";
+    let out = typed(&[machine], "", &format!("~ # ={LOOK}\\n"), "42 is the end");
+    let lines: Vec<&str> = out.lines().map(str::trim_end).collect();
+    let devices = lines.iter().flat_map(|line| line.split_whitespace());
+    let counters = [bus, "core_imc", "thread_imc"].map(|name| devices.clone().any(|device| device == name));
+    assert_eq!(counters, [true; 3], "{out}");
+    let after =
+        lines.iter().position(|line| *line == "40000").unwrap_or_else(|| panic!("no sensor in:\n{out}"));
+    let [sensors, cap, before, paused, running, cycles] = lines[after + 1..after + 7] else {
+        panic!("{out}")
+    };
+    const ZEROS: &str = "^@^@^@^@^@^@^@";
+    assert_eq!((sensors, cap), ("^A^A^@^A", "2000"), "{out}");
+    assert_eq!(
+        (before, paused, running),
+        (&*format!("{ZEROS}^@"), &*format!("{ZEROS}^B"), &*format!("{ZEROS}^A"))
+    );
+    // A second of 2 GHz by 256 is 0x77_3594: it ended within the last four milliseconds.
+    assert!(cycles.starts_with("^@^@^@^@^@w"), "{cycles}");
+}
+
+#[test]
+fn linux_on_power9_reads_what_on_chip_controllers_share() {
+    linux_reads_what_on_chip_controllers_share("powernv9", "nest_powerbus0_imc");
+}
+
+#[test]
+fn linux_on_power10_reads_what_on_chip_controllers_share() {
+    linux_reads_what_on_chip_controllers_share("powernv10", "nest_pb_imc");
 }

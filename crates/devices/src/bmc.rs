@@ -199,6 +199,8 @@ impl Bmc {
         match command {
             // Device id: revision 0.1 of IPMI 2.0, with a log, no maker.
             1 => vec![DONE, 0, 1, 0, 1, 2, 4, 0, 0, 0, 0, 0],
+            // Self test: no error.
+            4 => vec![DONE, 0x55, 0],
             // Power states, watchdog: noted, and nothing follows.
             6 | 0x22 | 0x24 | 0x30 => vec![DONE],
             7 => vec![DONE, 0, 0],
@@ -315,6 +317,7 @@ mod tests {
         assert_eq!(bmc.take_power(), Power::Off);
         ask(&mut bmc, &[0, 9, 2, 3]);
         assert_eq!(bmc.take_power(), Power::Reset);
+        assert_eq!(ask(&mut bmc, &[0x18, 9, 4])[3..], [DONE, 0x55, 0]);
         assert_eq!(ask(&mut bmc, &[0xe8, 9, 0x5b, 1])[3], INVALID_COMMAND);
     }
 

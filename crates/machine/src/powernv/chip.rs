@@ -11,7 +11,7 @@ use super::topology::Topology;
 use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec::Vec};
 use timebase_cpu::{Bus, BusError, Model};
 use timebase_devices::xive_native::Generation;
-use timebase_devices::{Bmc, I2c, Lpc, Occ, Phb, Psi, Sbe, XiveNative, i2c, occ, phb, psi, sbe};
+use timebase_devices::{Bmc, I2c, Lpc, Occ, Phb, Psi, Sbe, XiveNative, i2c, phb, psi, sbe};
 use timebase_memory::Memory;
 use timebase_state::{Instant, State};
 
@@ -21,17 +21,6 @@ const XSCOM_BYTES: u64 = 0x4_0000_0000;
 /// Where chip 0 has its LPC bus, 4 GiB.
 pub(super) const LPC: u64 = 0x0006_0300_0000_0000;
 const LPC_BYTES: u64 = 0x1_0000_0000;
-
-/// Where the HOMERs of the chips are, one behind the other, and what their on-chip controllers share.
-pub(super) fn homer(model: Model) -> u64 {
-    match model {
-        Model::Power9 => 0x203f_fd80_0000,
-        Model::Power10 => 0x300f_fd80_0000,
-    }
-}
-pub(super) fn occ_common(model: Model) -> u64 {
-    homer(model) + 0x200_0000
-}
 
 /// The window of `chip` that chip 0 has at `base`.
 pub(super) fn chip_base(model: Model, base: u64, chip: u32) -> u64 {
@@ -82,11 +71,11 @@ pub(crate) struct Devices {
 }
 
 impl Devices {
-    /// As after power-on.
-    pub fn cold(model: Model, topology: Topology, bmc: Bmc) -> Devices {
-        let (generation, layout) = match model {
-            Model::Power9 => (Generation::First, occ::Layout::Power9),
-            Model::Power10 => (Generation::Second, occ::Layout::Power10),
+    /// As after power-on; the areas of the on-chip controllers begin at `occ`.
+    pub fn cold(model: Model, topology: Topology, bmc: Bmc, occ: u64, now: Instant) -> Devices {
+        let generation = match model {
+            Model::Power9 => Generation::First,
+            Model::Power10 => Generation::Second,
         };
         Devices {
             lpc: Lpc::cold(bmc),
@@ -103,9 +92,9 @@ impl Devices {
                 .map(|_| Phb::cold(pci::generation(model)))
                 .collect(),
             controls: Controls::cold(topology),
-            occ: Occ::cold(layout, topology.chips),
+            occ: Occ::cold(occ, topology.chips, now),
             imc: Imc::cold(topology),
-            scoms: Scoms::default(),
+            scoms: Scoms::cold(occ),
             hmer: None,
             settled: false,
             topology,
@@ -116,6 +105,9 @@ impl Devices {
 
     /// Brings the lines of devices to the interrupt controller.
     pub fn settle(&mut self, now: Instant, memory: &mut Memory) {
+        for chip in self.occ.look(now, memory) {
+            self.scoms.interrupt_by_occ(chip);
+        }
         for (sbe, psi) in self.sbe.iter_mut().zip(&mut self.psi) {
             sbe.look(now);
             psi.set_line(psi::SELF_BOOT_ENGINE, sbe.line());
@@ -150,9 +142,10 @@ impl Devices {
         brought && !self.lpc.has_something_to_take()
     }
 
-    /// When a device does something by itself.
-    pub fn deadline(&self) -> Option<Instant> {
-        self.sbe.iter().filter_map(Sbe::deadline).chain(self.imc.deadline()).min()
+    /// When a device does something by itself. `busy`: some vCPU runs.
+    pub fn deadline(&self, busy: bool, memory: &Memory) -> Option<Instant> {
+        let own = self.sbe.iter().filter_map(Sbe::deadline).chain(self.imc.deadline());
+        own.chain(self.occ.deadline(busy, memory)).min()
     }
 
     /// Takes what was sent to the console.
@@ -168,19 +161,11 @@ impl Devices {
         (chip < self.topology.chips && offset < bytes).then_some((chip, offset))
     }
 
-    /// Chip and offset in its HOMER, or only the offset in what the on-chip controllers share.
-    fn occ_window(&self, address: u64) -> Option<(Option<u32>, u64)> {
-        let offset = address.wrapping_sub(occ_common(self.model));
-        if offset < occ::COMMON_BYTES {
-            return Some((None, offset));
-        }
-        let offset = address.wrapping_sub(homer(self.model));
-        let chip = offset / occ::HOMER_BYTES;
-        (chip < self.topology.chips as u64).then_some((Some(chip as u32), offset % occ::HOMER_BYTES))
-    }
-
+    /// Counts what nobody answered; of what a guest that looks everywhere finds, only the first is told one by one.
     fn unanswered(&mut self, what: String) {
-        *self.unanswered.entry(what).or_default() += 1;
+        const TOLD: usize = 256;
+        let told = self.unanswered.len() < TOLD || self.unanswered.contains_key(&what);
+        *self.unanswered.entry(if told { what } else { "other".into() }).or_default() += 1;
     }
 
     /// Tells vCPU `cpu` how its XSCOM access went.
@@ -357,10 +342,6 @@ impl Bus for Devices {
         {
             return Ok(self.xscom_read(cpu, chip, (offset >> 3) as u32, memory));
         }
-        if let Some((chip, offset)) = self.occ_window(address) {
-            self.settled = true;
-            return self.occ.load(chip, offset, bytes).ok_or(BusError);
-        }
         let answer = match self.window(address, LPC, LPC_BYTES) {
             Some((0, offset)) if bytes <= 4 => {
                 let value = self.lpc.read(offset as u32, bytes);
@@ -395,13 +376,6 @@ impl Bus for Devices {
             && bytes == 8
         {
             self.xscom_write(cpu, (chip, (offset >> 3) as u32), value, now, memory);
-            return Ok(());
-        }
-        if let Some((chip, offset)) = self.occ_window(address) {
-            let answered = self.occ.store(chip, offset, bytes, value).ok_or(BusError)?;
-            if let (Some(chip), true) = (chip, answered) {
-                self.scoms.interrupt_by_occ(chip);
-            }
             return Ok(());
         }
         let answer = match self.window(address, LPC, LPC_BYTES) {
@@ -448,7 +422,7 @@ mod tests {
         let now = Instant::default();
         for model in [Model::Power9, Model::Power10] {
             let topology = Topology { chips: 1, cores: 1, threads: 1 };
-            let mut devices = Devices::cold(model, topology, Bmc::cold(Rtc::cold(0, now)));
+            let mut devices = Devices::cold(model, topology, Bmc::cold(Rtc::cold(0, now)), 0, now);
             let memory = &mut Memory::new(1 << 20, 1);
             let scom = |number: u64| XSCOM + 8 * number;
             // The bridge's registers and event states are there; serial interrupts come through.
@@ -464,7 +438,6 @@ mod tests {
                 .chain([0x220, 0x228].map(|offset| (PHB + offset, 8)))
                 .chain((0..4).map(|n| (PHB + 0x100_0000 + (n << 12), 8)))
                 .chain([0xd_0063, 0xd_0060, 0x6_c080, 0x6_c082, 0xf_000f].map(|number| (scom(number), 8)))
-                .chain([(occ_common(model), 8)])
                 .collect();
             let (mut seed, mut settled) = (1, 0);
             for _ in 0..3_000 {
@@ -495,5 +468,18 @@ mod tests {
             }
             assert!((1_000..2_700).contains(&settled), "{settled}");
         }
+    }
+
+    #[test]
+    fn what_a_guest_that_looks_everywhere_finds_takes_no_more_room() {
+        let (now, memory) = (Instant::default(), &mut Memory::new(1 << 20, 1));
+        let topology = Topology { chips: 1, cores: 1, threads: 1 };
+        let mut devices = Devices::cold(Model::Power9, topology, Bmc::cold(Rtc::cold(0, now)), 0, now);
+        for n in 0..1_000 {
+            assert_eq!(devices.load(0, 0x6_0123_4567_8000 + 8 * (n % 500), 8, now, memory), Ok(u64::MAX));
+        }
+        assert_eq!(devices.unanswered.len(), 257);
+        assert_eq!(devices.unanswered["load 0x6012345678000"], 2);
+        assert_eq!(devices.unanswered["other"], 2 * (500 - 256));
     }
 }

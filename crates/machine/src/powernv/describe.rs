@@ -7,8 +7,9 @@ use super::topology::Topology;
 use crate::Config;
 use crate::tree::{NodeId, ROOT, Tree};
 use alloc::format;
+use alloc::vec::Vec;
 use timebase_cpu::Model;
-use timebase_devices::{bmc, i2c};
+use timebase_devices::{bmc, i2c, occ};
 use timebase_state::time::TICKS_PER_SECOND;
 
 /// Attributes of the processor (the number of bytes, type 0, the bytes): those of POWER9, and what POWER10 adds.
@@ -19,8 +20,14 @@ const FEATURES_9: [u8; 68] = [
 ];
 const NEWER_10: [(usize, u8); 3] = [(64, 0x80), (68, 0xce), (72, 0x80)];
 
-/// The tree.
-pub(super) fn tree(config: &Config, model: Model, topology: Topology, initrd: Option<(u64, u64)>) -> Tree {
+/// The tree; the areas of the on-chip controllers begin at `occ`.
+pub(super) fn tree(
+    config: &Config,
+    model: Model,
+    topology: Topology,
+    occ: u64,
+    initrd: Option<(u64, u64)>,
+) -> Tree {
     let mut tree = Tree::new();
     let (machine, generation) = match model {
         Model::Power9 => ("qemu,powernv9", "power9"),
@@ -37,6 +44,7 @@ pub(super) fn tree(config: &Config, model: Model, topology: Topology, initrd: Op
     chosen(&mut tree, config, initrd);
     processors(&mut tree, model, topology);
     memory(&mut tree, config, topology);
+    reserved(&mut tree, occ, topology);
     for chip in 0..topology.chips {
         xscom(&mut tree, model, generation, chip);
     }
@@ -99,7 +107,7 @@ fn core(tree: &mut Tree, parent: NodeId, model: Model, topology: Topology, first
     tree.set_cells(node, "ibm,segment-page-sizes", &sizes);
     let radix = [12, 5 << 29 | 16, 1 << 29 | 21, 2 << 29 | 30];
     tree.set_cells(node, "ibm,processor-radix-AP-encodings", &radix);
-    let servers: alloc::vec::Vec<u32> = (0..topology.threads).map(|n| pir + n).collect();
+    let servers: Vec<u32> = (0..topology.threads).map(|n| pir + n).collect();
     tree.set_cells(node, "ibm,ppc-interrupt-server#s", &servers);
     let mut features = FEATURES_9.to_vec();
     if model == Model::Power10 {
@@ -112,20 +120,28 @@ fn core(tree: &mut Tree, parent: NodeId, model: Model, topology: Topology, first
     tree.set(node, "ibm,pa-features", &features);
 }
 
-/// Each chip has its part of memory, in order; what is left over is at the first one.
 fn memory(tree: &mut Tree, config: &Config, topology: Topology) {
-    const UNIT: u64 = 256 << 20;
-    let part = config.memory_bytes / topology.chips as u64 / UNIT * UNIT;
-    let first = config.memory_bytes - part * (topology.chips as u64 - 1);
-    let mut base = 0;
-    for chip in 0..topology.chips {
-        let bytes = if chip == 0 { first } else { part };
+    for (chip, part) in (0..).zip(topology.memory(config.memory_bytes).windows(2)) {
+        let [base, bytes] = [part[0], part[1] - part[0]];
         let node = tree.add(ROOT, &format!("memory@{base:x}"));
         tree.set_str(node, "device_type", "memory");
         tree.set_cells(node, "ibm,chip-id", &[chip]);
         tree.set_cells(node, "reg", &[(base >> 32) as u32, base as u32, (bytes >> 32) as u32, bytes as u32]);
-        base += bytes;
     }
+}
+
+/// What of memory is the on-chip controllers'.
+fn reserved(tree: &mut Tree, occ: u64, topology: Topology) {
+    let homers = (0..topology.chips)
+        .map(|chip| ("ibm,homer-image", occ::homer_address(occ, chip), occ::HOMER_BYTES))
+        .chain([("ibm,occ-common-area", occ::common_address(occ), occ::COMMON_BYTES)]);
+    let (mut names, mut ranges) = (Vec::new(), Vec::new());
+    for (name, base, bytes) in homers {
+        names.extend(name.bytes().chain([0]));
+        ranges.extend([base, bytes].map(u64::to_be_bytes).as_flattened());
+    }
+    tree.set(ROOT, "reserved-names", &names);
+    tree.set(ROOT, "reserved-ranges", &ranges);
 }
 
 fn cells_of(address: u64) -> [u32; 2] {

@@ -2,19 +2,20 @@
 //! memory that the host gives it, and into a page of each of its threads whose LDBAR says so ("In-Memory Collection
 //! Counters", device tree bindings in skiboot's documentation; register numbers and bits are those that skiboot programs).
 //! What is counted the host learns from a catalogue in the flash: a device tree, compressed. This one is ours, and names
-//! one event, CPM_32MHZ_CYC: cycles of a clock of 32 MHz, which is the time base by 16. So a count is a function of time
-//! alone.
+//! one event of cores and threads, CPM_32MHZ_CYC: cycles of a clock of 32 MHz, which is the time base by 16. So a count is
+//! a function of time alone. Of the chip's other units, which the on-chip controllers count, it names one event of the
+//! power bus, PM_PB_CYC.
 //!
 //! A thread's count grows by what has gone by since the engine last came by, if LDBAR is on when it does.
 //!
-//! Left out: counters of the chip's other units, whose engine says that it is paused and has none (the host looks for them
-//! in HOMER as a part of main memory, which it is not here); traces; other events.
+//! Left out: traces; other events.
 
 use super::topology::Topology;
-use crate::tree::{ROOT, Tree};
+use crate::tree::{NodeId, ROOT, Tree};
 use alloc::{boxed::Box, vec, vec::Vec};
 use crc32fast::hash as crc32;
 use timebase_cpu::Model;
+use timebase_devices::occ;
 use timebase_memory::{Memory, Writer};
 use timebase_state::time::TICKS_PER_SECOND;
 use timebase_state::{Instant, State, Ticks};
@@ -166,7 +167,8 @@ impl Imc {
 }
 
 /// The catalogue: which units count, and what.
-fn catalogue() -> Vec<u8> {
+fn catalogue(model: Model) -> Vec<u8> {
+    const CHIP: u32 = 0x10;
     const CORE: u32 = 4;
     const THREAD: u32 = 1;
     let mut tree = Tree::new();
@@ -174,25 +176,46 @@ fn catalogue() -> Vec<u8> {
     tree.set_cells(ROOT, "#address-cells", &[1]);
     tree.set_cells(ROOT, "#size-cells", &[1]);
     tree.set_cells(ROOT, "version-id", &[1]);
-    let events = tree.add(ROOT, "core-events");
+    let cycles = event(&mut tree, "core-events", COUNTER, "32MHZ_CYC", "Cycles of a clock of 32 MHz");
+    for (name, kind) in [("core", CORE), ("thread", THREAD)] {
+        let node = unit(&mut tree, name, "CPM_", cycles, (kind, 0x2000));
+        tree.set_str(node, "scale", "");
+    }
+    let at = occ::BUS_CYCLES as u32;
+    let cycles = event(&mut tree, "nest-pb-events", at, "CYC", "Cycles of the power bus");
+    let bus = match model {
+        Model::Power9 => "powerbus0",
+        Model::Power10 => "pb",
+    };
+    let node = unit(&mut tree, bus, "PM_PB_", cycles, (CHIP, occ::COUNTERS_BYTES as u32));
+    tree.set_cells(node, "offset", &[occ::COUNTERS as u32]);
+    tree.set_str(node, "scale", "256");
+    tree.flatten(&[])
+}
+
+/// A list of events that consists of the one whose counter is at `at`.
+fn event(tree: &mut Tree, list: &str, at: u32, name: &str, description: &str) -> NodeId {
+    let events = tree.add(ROOT, list);
     tree.set_cells(events, "#address-cells", &[1]);
     tree.set_cells(events, "#size-cells", &[1]);
-    let event = tree.add(events, &alloc::format!("event@{COUNTER:x}"));
-    tree.set_str(event, "event-name", "32MHZ_CYC");
-    tree.set_str(event, "desc", "Cycles of a clock of 32 MHz");
-    tree.set_cells(event, "reg", &[COUNTER, 8]);
-    for (name, kind) in [("core", CORE), ("thread", THREAD)] {
-        let unit = tree.add(ROOT, name);
-        tree.set_str(unit, "compatible", "ibm,imc-counters");
-        tree.set_str(unit, "events-prefix", "CPM_");
-        tree.set_str(unit, "unit", "");
-        tree.set_str(unit, "scale", "");
-        tree.set_cells(unit, "reg", &[0, 8]);
-        tree.set_cells(unit, "events", &[tree.phandle(events)]);
-        tree.set_cells(unit, "type", &[kind]);
-        tree.set_cells(unit, "size", &[0x2000]);
-    }
-    tree.flatten(&[])
+    let event = tree.add(events, &alloc::format!("event@{at:x}"));
+    tree.set_str(event, "event-name", name);
+    tree.set_str(event, "desc", description);
+    tree.set_cells(event, "reg", &[at, 8]);
+    events
+}
+
+/// A unit that counts `events`, whose names begin with `prefix`; its kind, and how much memory its counters take.
+fn unit(tree: &mut Tree, name: &str, prefix: &str, events: NodeId, (kind, size): (u32, u32)) -> NodeId {
+    let unit = tree.add(ROOT, name);
+    tree.set_str(unit, "compatible", "ibm,imc-counters");
+    tree.set_str(unit, "events-prefix", prefix);
+    tree.set_str(unit, "unit", "");
+    tree.set_cells(unit, "reg", &[0, 8]);
+    tree.set_cells(unit, "events", &[tree.phandle(events)]);
+    tree.set_cells(unit, "type", &[kind]);
+    tree.set_cells(unit, "size", &[size]);
+    unit
 }
 
 /// The partition IMA_CATALOG of the flash: a table of catalogues by the version of the processor, and the one of `model`.
@@ -200,7 +223,7 @@ pub(crate) fn partition(model: Model) -> Vec<u8> {
     /// The table takes a block. Of the version register it has what skiboot looks for.
     const TABLE: usize = 0x1000;
     const VERSION: u32 = !0xf0ff;
-    let content = stored_as_xz(&catalogue());
+    let content = stored_as_xz(&catalogue(model));
     let entry = [model.pvr() & VERSION, TABLE as u32, content.len() as u32];
     let mut partition = Vec::from(*b"IMC\0");
     partition.extend([1].iter().chain(&entry).flat_map(|word: &u32| word.to_be_bytes()));
@@ -315,7 +338,7 @@ mod tests {
     #[test]
     fn the_catalogue_is_an_xz_file_of_a_tree() {
         assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
-        let tree = catalogue();
+        let tree = catalogue(Model::Power9);
         let xz = stored_as_xz(&tree);
         assert_eq!(xz.len() % 4, 0);
         assert_eq!(&xz[24..24 + 3 + 4][3..], &[0xd0, 0x0d, 0xfe, 0xed]);

@@ -19,7 +19,7 @@ use chip::Devices;
 use control::{Order, Seen};
 use timebase_cpu::{Clock, Exit, Model, Vcpu};
 use timebase_devices::bmc::Power;
-use timebase_devices::{Bmc, Rtc};
+use timebase_devices::{Bmc, Rtc, occ};
 use timebase_isa::decode::Decoder;
 use timebase_memory::Memory;
 use timebase_state::{Instant, Paged, State};
@@ -31,6 +31,11 @@ const ENTRY: u64 = 0x10;
 const TREE: u64 = 0x100_0000;
 const KERNEL: u64 = 0x2000_0000;
 const INITRD: u64 = 0x2800_0000;
+
+/// Where skiboot moves itself: nothing that it is to find may lie there.
+const SKIBOOT: u64 = 0x3000_0000;
+/// The least memory that it works with.
+const LEAST_MEMORY: u64 = 1 << 30;
 
 /// A vCPU and what the machine knows of it.
 #[derive(State)]
@@ -86,6 +91,11 @@ fn topology(config: &Config) -> Topology {
     Topology { chips, cores: config.cpus / (chips * threads), threads }
 }
 
+/// Where the areas of the on-chip controllers begin: they are the end of the first chip's memory.
+fn occ_areas(config: &Config) -> u64 {
+    topology(config).memory(config.memory_bytes)[1] - occ::BYTES
+}
+
 /// Whether this may be what threads find at address 0: it is no file of another kind, and has an instruction where they
 /// enter.
 fn may_be_firmware(firmware: &Paged, model: Model) -> bool {
@@ -111,6 +121,14 @@ fn may_be_kernel(kernel: &Paged) -> Result<(), String> {
     Ok(())
 }
 
+/// What is to lie in front of something else is not larger than the room for it.
+fn check_size(what: &str, content: &Paged, room: u64) -> Result<(), ConfigError> {
+    if content.len() > room {
+        return Err(ConfigError(format!("{what}: it is larger than {} MiB", room >> 20)));
+    }
+    Ok(())
+}
+
 impl Board {
     fn power_on(config: &Config, model: Model, bmc: Bmc, count: InstructionCount, now: Instant) -> Board {
         let topology = topology(config);
@@ -127,7 +145,7 @@ impl Board {
             cpu,
             clock: Clock::cold(config.rate_numerator, config.rate_denominator, count, now),
             schedule: Schedule::cold(config.schedule_seed),
-            devices: Devices::cold(model, topology, bmc),
+            devices: Devices::cold(model, topology, bmc, occ_areas(config), now),
             request: Request::None,
             output: [0; 32],
             count,
@@ -164,13 +182,13 @@ impl chassis::Board for Board {
         }
         let mib = 1 << 20;
         let memory = config.memory_bytes;
-        if memory < 512 * mib || !memory.is_multiple_of(256 * mib) || memory > 1 << 40 {
+        if memory < LEAST_MEMORY || !memory.is_multiple_of(256 * mib) || memory > 1 << 40 {
             return bad(format!(
-                "memory of {} MiB: give a multiple of 256 MiB between 512 MiB and 1 TiB",
+                "memory of {} MiB: give a multiple of 256 MiB between 1 GiB and 1 TiB",
                 memory / mib
             ));
         }
-        if sockets == 2 && memory < 2048 * mib {
+        if sockets == 2 && memory < 2 * LEAST_MEMORY {
             return bad(format!("memory of {} MiB: two sockets need 2 GiB", memory / mib));
         }
         if config.rate_numerator == 0 || config.rate_denominator == 0 {
@@ -208,26 +226,34 @@ impl chassis::Board for Board {
                 "firmware: it is no boot image that begins at address 0; give skiboot's skiboot.lid".into(),
             ));
         }
-        if firmware.len() > TREE {
-            return Err(ConfigError(format!("firmware: it is larger than {} MiB", TREE >> 20)));
-        }
+        check_size("firmware", firmware, TREE)?;
         image::place(&mut self.memory, "firmware", 0, firmware, 0..firmware.len())?;
         if let Some(kernel) = &images.kernel {
             may_be_kernel(kernel).map_err(|why| ConfigError(format!("kernel: {why}")))?;
-            if images.initrd.is_some() && kernel.len() > INITRD - KERNEL {
-                return Err(ConfigError("kernel: it is so large that no initrd fits behind it".into()));
-            }
+            let next = if images.initrd.is_some() { INITRD } else { SKIBOOT };
+            check_size("kernel", kernel, next - KERNEL)?;
             image::place(&mut self.memory, "kernel", KERNEL, kernel, 0..kernel.len())?;
         }
         let initrd = images.initrd.as_ref().map(|initrd| (INITRD, INITRD + initrd.len()));
         if let Some(content) = &images.initrd {
+            check_size("initrd", content, SKIBOOT - INITRD)?;
             image::place(&mut self.memory, "initrd", INITRD, content, 0..content.len())?;
         }
         Ok(initrd)
     }
 
     fn start(&mut self, config: &Config, initrd: &Option<(u64, u64)>) -> Result<(), ConfigError> {
-        let tree = describe::tree(config, self.model, self.topology, *initrd).flatten(&[]);
+        let (occ, layout) = (
+            occ_areas(config),
+            match self.model {
+                Model::Power9 => occ::Layout::Power9,
+                Model::Power10 => occ::Layout::Power10,
+            },
+        );
+        for (address, area) in occ::areas(layout, occ, self.topology.chips) {
+            image::place(&mut self.memory, "what on-chip controllers share", address, &area, 0..area.len())?;
+        }
+        let tree = describe::tree(config, self.model, self.topology, occ, *initrd).flatten(&[]);
         image::place(&mut self.memory, "device tree", TREE, &tree[..].into(), 0..tree.len() as u64)?;
         for slot in &mut self.cpu {
             slot.vcpu.regs.nia = ENTRY;
@@ -265,7 +291,8 @@ impl chassis::Board for Board {
     }
 
     fn device_deadline(&self) -> Option<Instant> {
-        self.devices.deadline()
+        let busy = self.cpu.iter().any(|slot| chassis::Slot::activity(slot) == Activity::Running);
+        self.devices.deadline(busy, &self.memory)
     }
 
     fn take_emitted(&mut self) -> Option<(&'static str, Vec<u8>)> {

@@ -1,7 +1,6 @@
 //! XSCOM registers of units that need no model of their own: they keep what is written, or say one thing for ever
 //! (POWER9 and POWER10 register specifications; numbers as skiboot has them).
 
-use super::chip::{homer, occ_common};
 use super::pci;
 use alloc::collections::BTreeMap;
 use timebase_cpu::Model;
@@ -9,9 +8,12 @@ use timebase_devices::occ;
 use timebase_state::State;
 
 /// Registers that keep what is written to them, by chip and number.
-#[derive(State, Default)]
+#[derive(State)]
 pub(crate) struct Scoms {
     stored: BTreeMap<(u32, u32), u64>,
+    /// Where the areas of the on-chip controllers begin.
+    #[wiring("from the configuration")]
+    occ: u64,
 }
 
 /// What a register is.
@@ -52,8 +54,8 @@ fn occ_store(model: Model, register: u32, value: u64, old: impl Fn(u32) -> u64) 
     })
 }
 
-/// The register of a chip, if it exists.
-fn kind(model: Model, chip: u32, register: u32) -> Option<Kind> {
+/// The register of a chip, if it exists; the areas of the on-chip controllers begin at `occ`.
+fn kind(occ: u64, model: Model, chip: u32, register: u32) -> Option<Kind> {
     // The bus arbiter of the power management engines: its windows to HOMER (0) and to what the on-chip controllers share
     // (2), and their sizes.
     let pba = match model {
@@ -61,8 +63,8 @@ fn kind(model: Model, chip: u32, register: u32) -> Option<Kind> {
         Model::Power10 => 0x101_0cda,
     };
     match register.wrapping_sub(pba) {
-        0 => return Some(Fixed(homer(model) + chip as u64 * occ::HOMER_BYTES)),
-        2 => return Some(Fixed(occ_common(model))),
+        0 => return Some(Fixed(occ::homer_address(occ, chip))),
+        2 => return Some(Fixed(occ::common_address(occ))),
         4 => return Some(Fixed(occ::HOMER_BYTES - BAR_UNIT)),
         6 => return Some(Fixed(occ::COMMON_BYTES - BAR_UNIT)),
         1 | 3 | 5 | 7 => return Some(Kept(0)),
@@ -131,6 +133,11 @@ fn core_10(register: u32) -> Option<Kind> {
 }
 
 impl Scoms {
+    /// As after power-on.
+    pub fn cold(occ: u64) -> Scoms {
+        Scoms { stored: BTreeMap::new(), occ }
+    }
+
     /// The interrupt line of a chip's on-chip controller.
     pub fn occ_line(&self, chip: u32) -> bool {
         self.stored.get(&(chip, OCC_INTERRUPTS)).is_some_and(|bits| bits >> 63 != 0)
@@ -145,7 +152,7 @@ impl Scoms {
 
     /// Loads a register of a chip. None: there is none.
     pub fn read(&self, model: Model, chip: u32, register: u32) -> Option<u64> {
-        match kind(model, chip, register)? {
+        match kind(self.occ, model, chip, register)? {
             Fixed(value) => Some(value),
             Kept(before) => Some(self.stored.get(&(chip, register)).copied().unwrap_or(before)),
         }
@@ -155,7 +162,7 @@ impl Scoms {
     pub fn write(&mut self, model: Model, chip: u32, register: u32, value: u64) -> Option<()> {
         let old = |base| self.stored.get(&(chip, base)).copied().unwrap_or(0);
         let (register, value) = occ_store(model, register, value, old).unwrap_or((register, value));
-        if let Kept(_) = kind(model, chip, register)? {
+        if let Kept(_) = kind(self.occ, model, chip, register)? {
             self.stored.insert((chip, register), value);
         }
         Some(())
@@ -168,7 +175,7 @@ mod tests {
 
     #[test]
     fn registers_keep_what_they_should_and_others_do_not_exist() {
-        let mut scoms = Scoms::default();
+        let mut scoms = Scoms::cold(0x3d80_0000);
         scoms.write(Model::Power9, 0, 0x1001_1010, 7).unwrap();
         assert_eq!(scoms.read(Model::Power9, 0, 0x1001_1010), Some(7));
         assert_eq!(scoms.read(Model::Power9, 1, 0x1001_1010), Some(0));
@@ -181,6 +188,19 @@ mod tests {
         assert_eq!((scoms.occ_line(0), scoms.occ_line(1)), (false, true));
         scoms.write(Model::Power10, 1, 0x6_c081, u64::MAX).unwrap();
         assert_eq!((scoms.occ_line(1), scoms.read(Model::Power10, 1, 0x6_c080)), (false, Some(0)));
+        // Windows of the on-chip controllers: a HOMER of 4 MiB to a chip, then what all share.
+        let windows = [(Model::Power9, 0x501_2b00), (Model::Power10, 0x101_0cda_u32)];
+        for (model, first) in windows {
+            let read = |chip, n: u32| scoms.read(model, chip, first + n);
+            assert_eq!(
+                (read(0, 0), read(1, 0), read(1, 4)),
+                (Some(0x3d80_0000), Some(0x3dc0_0000), Some(0x30_0000))
+            );
+            assert_eq!(
+                (read(0, 2), read(1, 2), read(1, 6)),
+                (Some(0x3f80_0000), Some(0x3f80_0000), Some(0x70_0000))
+            );
+        }
         assert_eq!(scoms.read(Model::Power9, 0, 0xdead), None);
         assert_eq!(scoms.write(Model::Power9, 0, 0xdead, 0), None);
     }

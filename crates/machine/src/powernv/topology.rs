@@ -1,5 +1,7 @@
 //! Chips, cores and threads: how the vCPUs of a machine are numbered (POWER9 and POWER10 user's manuals, PIR).
 
+use alloc::vec::Vec;
+
 /// Bits of PIR below the chip's number.
 const CHIP_SHIFT: u32 = 8;
 /// Cores of a chip that a PIR can name, one pair of small cores apart from the other.
@@ -33,6 +35,15 @@ impl Topology {
         chip << CHIP_SHIFT | core << 2 | thread
     }
 
+    /// Where the memory of each chip begins, and where the last one's ends: each has its part, in order, what is left over
+    /// is at the first one.
+    pub fn memory(self, bytes: u64) -> Vec<u64> {
+        const UNIT: u64 = 256 << 20;
+        let part = bytes / self.chips as u64 / UNIT * UNIT;
+        let later = (0..self.chips as u64).rev().map(|after| bytes - part * after);
+        [0].into_iter().chain(later).collect()
+    }
+
     /// The vCPU of this PIR.
     pub fn cpu(self, pir: u32) -> Option<u32> {
         let (chip, core, thread) = (pir >> CHIP_SHIFT, pir >> 2 & 63, pir & 3);
@@ -54,5 +65,13 @@ mod tests {
         assert_eq!(topology.pir(13), 0x101);
         assert_eq!(topology.cpu(0x00c), None);
         assert_eq!(topology.cpu(u32::MAX), None);
+    }
+
+    #[test]
+    fn each_chip_has_its_part_of_memory() {
+        let parts = |chips, mib: u64| Topology { chips, cores: 1, threads: 1 }.memory(mib << 20);
+        let mib = |bounds: &[u64]| bounds.iter().map(|bound| bound << 20).collect::<Vec<_>>();
+        assert_eq!((parts(1, 1024), parts(2, 2048)), (mib(&[0, 1024]), mib(&[0, 1024, 2048])));
+        assert_eq!(parts(2, 2304), mib(&[0, 1280, 2304]));
     }
 }

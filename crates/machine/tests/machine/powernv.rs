@@ -235,18 +235,44 @@ fn a_big_endian_payload_takes_interrupts_in_the_state_that_hile_names() {
     }
 }
 
-/// Runs firmware of these instructions, which begin at 0x10 and end in an endless loop; gives general registers 3 to 8 and
-/// what was not answered.
-fn bare(name: &str, words: &[u32]) -> (Vec<u64>, BTreeMap<String, u64>) {
+/// A machine whose firmware is these instructions, which begin at 0x10 and end in an endless loop.
+fn bare_machine(name: &str, words: &[u32]) -> BoxedMachine {
     const END: u32 = 0x4800_0000;
     let code: Vec<u8> =
         [&[0; 4], words, &[END; 4]].concat().iter().flat_map(|word| word.to_be_bytes()).collect();
-    let (mut config, mut images) = configured(None, |c| c.machine = name.into());
-    config.memory_bytes = 512 << 20;
+    let (config, mut images) = configured(None, |c| c.machine = name.into());
     images.firmware = Some(code[..].into());
-    let mut machine = build(&config, &images).map_err(|e| e.0).expect("a good configuration");
+    build(&config, &images).map_err(|e| e.0).expect("a good configuration")
+}
+
+/// Runs such firmware; gives general registers 3 to 8 and what was not answered.
+fn bare(name: &str, words: &[u32]) -> (Vec<u64>, BTreeMap<String, u64>) {
+    let mut machine = bare_machine(name, words);
     assert_eq!(machine.run(words.len() as u64 + 100), Stop::Limit);
     (machine.vcpu(0).regs.gpr[3..9].to_vec(), machine.statistics().engine)
+}
+
+/// Loads a general register with a value.
+fn load(register: u32, value: u64) -> [u32; 5] {
+    let part = |shift: u32| (value >> shift & 0xffff) as u32;
+    let (to, both) = (register << 21, register << 21 | register << 16);
+    [
+        0x3c00_0000 | to | part(48),
+        0x6000_0000 | both | part(32),
+        0x7800_07c6 | both,
+        0x6400_0000 | both | part(16),
+        0x6000_0000 | both | part(0),
+    ]
+}
+
+/// Where XSCOM registers of chip 0 are, a doubleword each.
+const XSCOM: u64 = 0x0006_03fc_0000_0000;
+/// `ldcix` and `stdcix` of a register, by the address in r10.
+fn ldcix(to: u32) -> u32 {
+    0x7c00_56ea | to << 21
+}
+fn stdcix(from: u32) -> u32 {
+    0x7c00_57ea | from << 21
 }
 
 /// Of an XSCOM register that does not exist, and of addresses that nobody has, hardware reads all ones; HMER tells of the
@@ -258,31 +284,18 @@ fn what_does_not_exist_reads_as_all_ones_and_is_counted() {
     let spr = |number: u32| (number & 31) << 16 | (number >> 5) << 11;
     let mfspr = |to: u32, number: u32| 0x7c00_02a6 | to << 21 | spr(number);
     let mtspr = |number: u32, from: u32| 0x7c00_03a6 | from << 21 | spr(number);
-    // r10: the address of an XSCOM register or of anything; `ldcix` and `stdcix` access it.
-    let address = |address: u64| {
-        let part = |shift: u32| (address >> shift & 0xffff) as u32;
-        [
-            0x3d40_0000 | part(48),
-            0x614a_0000 | part(32),
-            0x794a_07c6,
-            0x654a_0000 | part(16),
-            0x614a_0000 | part(0),
-        ]
-    };
-    let ldcix = |to: u32| 0x7c00_56ea | to << 21;
-    let stdcix = |from: u32| 0x7c00_57ea | from << 21;
-    let (xscom, nothing) = (0x0006_03fc_0000_0000, 0x0006_0123_4567_8000);
+    let nothing = 0x0006_0123_4567_8000;
     for name in ["powernv9", "powernv10"] {
         let mut words = Vec::new();
         // One that exists, one that does not: what it reads, and HMER; a store to it; then an address that nobody has.
         for (number, register) in [(0xf_000f, 3), (0xdead, 5)] {
-            words.extend(address(xscom + 8 * number));
+            words.extend(load(10, XSCOM + 8 * number));
             words.extend([ldcix(register), mfspr(register + 1, HMER)]);
         }
         let clear = [0x38e0_0000, mtspr(HMER, 7)];
         words.extend(clear);
         words.extend([stdcix(7), mfspr(7, HMER)]);
-        words.extend(address(nothing));
+        words.extend(load(10, nothing));
         words.extend([ldcix(8), stdcix(8)]);
         let (registers, counts) = bare(name, &words);
         let (done, failed) = (1 << 54, 1 << 55 | 4 << 40);
@@ -379,24 +392,76 @@ fn a_reset_machine_equals_a_new_one() {
 #[test]
 fn perturbing_any_field_changes_the_digest() {
     for name in ["powernv9", "powernv10"] {
-        perturb(machine(None, |c| {
+        let mut machine = machine(None, |c| {
             c.cpus = 2;
             c.machine = name.into();
-        }));
+        });
+        run_to(&mut machine, 40_000_000);
+        assert!(perturb(&mut machine).len() > 500, "{name}");
     }
 }
 
-fn perturb(mut machine: BoxedMachine) {
-    run_to(&mut machine, 40_000_000);
+/// The same where the engines of counters run: that of a core, and that of the chip's units.
+#[test]
+fn perturbing_any_field_of_engines_that_count_changes_the_digest() {
+    const RUNS: u64 = 1 << 59;
+    const RESUME: u64 = 1;
+    let command = (1 << 30) - 0x280_0000 + 0x1b_fc08;
+    for (name, mode) in [("powernv9", 0x1001_2200), ("powernv10", 0x2001_8680)] {
+        let mut words = Vec::new();
+        for (address, value) in [(XSCOM + 8 * mode, RUNS), (command, RESUME)] {
+            words.extend(load(10, address));
+            words.extend(load(9, value));
+            words.push(stdcix(9));
+        }
+        let mut machine = bare_machine(name, &words);
+        // The on-chip controllers look every 4 ms.
+        run_to(&mut machine, 10_000_000);
+        let paths = perturb(&mut machine);
+        for field in ["imc.engines[0].run", "occ.engines[0].since", "occ.next"] {
+            assert!(paths.iter().any(|path| path.contains(field)), "{name}: no {field} in {paths:?}");
+        }
+    }
+}
+
+/// Changes each leaf of the state, and sees the digest change. Their paths.
+fn perturb(machine: &mut BoxedMachine) -> Vec<String> {
     let snapshot = machine.snapshot();
     let digest = machine.digest();
-    for n in 0.. {
-        let Some(path) = machine.perturb(n) else {
-            assert!(n > 500, "only {n} leaves");
-            break;
-        };
+    let mut paths = Vec::new();
+    while let Some(path) = machine.perturb(paths.len() as u64) {
         assert_ne!(machine.digest(), digest, "{path}");
         machine.restore(&snapshot).expect("a snapshot of the same machine");
+        paths.push(path);
+    }
+    paths
+}
+
+/// A hypervisor of one partition, in `guests/partition`: radix in two levels that is filled as the guest comes upon it,
+/// what the guest takes itself, HFSCR, HDEC, doorbells, `sc 1`.
+#[test]
+fn a_bare_hypervisor_runs_the_guest_of_its_partition() {
+    const END: u64 = 20_000;
+    let firmware = include_bytes!("../../../../guests/partition/partition.bin");
+    for name in ["powernv9", "powernv10"] {
+        let (config, mut images) = configured(None, |c| c.machine = name.into());
+        images.firmware = Some(firmware[..].into());
+        let mut machine = build(&config, &images).map_err(|e| e.0).expect("a good configuration");
+        run_to(&mut machine, END);
+        let digest = machine.digest();
+        // Calls; data and instruction storage; decrementer; doorbells; facility; HDSISR: no page, by a store; own ones.
+        let counts = machine.vcpu(0).regs.gpr[16..24].to_vec();
+        assert_eq!(counts, [2, 8, 8, 1, 1, 1, 0x4200_0000, 3], "{name}");
+        // The compiler sees the same, and so does who goes on from a snapshot.
+        let mut compiled = built(&config, images.clone());
+        for at in (0..END).step_by(97) {
+            run_to(&mut compiled, at);
+            machine.restore(&compiled.snapshot()).expect("a snapshot of the same machine");
+            run_to(&mut machine, END);
+            assert_eq!(machine.digest(), digest, "{name} from {at}");
+        }
+        run_to(&mut compiled, END);
+        assert_eq!(compiled.digest(), digest, "{name}");
     }
 }
 

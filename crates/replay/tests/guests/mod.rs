@@ -65,7 +65,7 @@ pub fn latches(end: u64) -> Guest {
         machine: "powernv9".into(),
         firmware: Firmware::Image,
         cpus: 2,
-        memory_bytes: 512 << 20,
+        memory_bytes: 1 << 30,
         ..race(0).config
     };
     Guest { config, kernel: None, firmware: Some(LATCHES[..].into()), end }
