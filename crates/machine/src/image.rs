@@ -106,7 +106,10 @@ fn parse_elf<E: FileHeader<Endian = Endianness>>(
         entry = segments[0].address;
     }
     let (bits64, little_endian) = (header.is_type_64(), endian.is_little_endian());
-    Ok(Image { segments, program: Program { start, end, entry: destination(entry, base), bits64, little_endian } })
+    Ok(Image {
+        segments,
+        program: Program { start, end, entry: destination(entry, base), bits64, little_endian },
+    })
 }
 
 /// What of a file is looked at first, in bytes: the headers of nearly every ELF file.
