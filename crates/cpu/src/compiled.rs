@@ -163,13 +163,15 @@ pub struct Eagerness {
     pub found: u32,
     /// Compiled code is stopped after so many instructions, to see where time is spent.
     pub sample: u64,
+    /// So many blocks are interpreted then, which shows where branches lead.
+    pub looks: u32,
     /// A block is compiled with more care when it was seen so often.
-    pub samples: u32,
+    pub samples: u16,
 }
 
 impl Default for Eagerness {
     fn default() -> Eagerness {
-        Eagerness { found: 32, sample: 250_000, samples: 4 }
+        Eagerness { found: 32, sample: 250_000, looks: 16, samples: 4 }
     }
 }
 

@@ -30,6 +30,9 @@ const LONGEST: u32 = 64;
 const MOST_BRANCHES: u32 = 16;
 /// Instructions in a tree after which no segment begins.
 const LARGEST: u32 = 160;
+/// Times that a loop is gone around in one segment, at most, and instructions after which it is not once more.
+const TURNS: u32 = 4;
+const LONGEST_TURNS: u32 = 64;
 /// Registers that stay in registers of the host around a loop, at most.
 const CARRIED: usize = 6;
 
@@ -416,12 +419,12 @@ impl<'b> Lifter<'b> {
         }
     }
 
-    /// A segment may go on where the point that was just made leaves.
-    fn fork(&mut self, source: &Source, to: Target, seen: &Places) {
+    /// A segment may go on where the point that was just made leaves. `found`: something was executed there.
+    fn fork(&mut self, source: &Source, to: Target, seen: &Places, found: bool) {
         let Some(forks) = &mut self.forks else { return };
         let Target::Page(offset) = to else { return };
         let back = offset == source.start();
-        if back || !seen.contains(offset) && source.found(offset) {
+        if back || !seen.contains(offset) && (found || source.found(offset)) {
             forks.push(Fork {
                 point: self.points.len() as u32 - 1,
                 offset,
@@ -433,7 +436,7 @@ impl<'b> Lifter<'b> {
     }
 
     fn read(&mut self, bodies: &Bodies, source: &mut Source, mut seen: Places) -> End {
-        let mut branches = 0;
+        let (mut branches, mut turns) = (0, 1);
         loop {
             let here = target(source, self.offset.into());
             match here {
@@ -479,16 +482,32 @@ impl<'b> Lifter<'b> {
                 (None, Ok(back @ Target::Page(offset))) if hot && offset == source.start() => {
                     let out = !C(condition, self.ir);
                     self.leave_if(out, Departure::Branch { to: next, from: None });
-                    self.fork(source, next, &seen);
+                    self.fork(source, next, &seen, false);
                     self.set(CFAR, V(self.ir.here(from.into()), self.ir));
-                    return End::Go(back);
+                    // What one turn leaves behind the next one mostly writes over: between turns it need not be made.
+                    let longer = self.completed + self.completed / turns;
+                    if self.segment != 0 || turns == TURNS || longer > LONGEST_TURNS {
+                        return End::Go(back);
+                    }
+                    turns += 1;
+                    branches = 0;
+                    seen = Places::default();
+                    self.offset = offset;
+                }
+                // Seen to be taken.
+                (None, Ok(to @ Target::Page(offset))) if hot && goes_on(to) && source.is_likely(offset) => {
+                    let out = !C(condition, self.ir);
+                    self.leave_if(out, Departure::Branch { to: next, from: None });
+                    self.fork(source, next, &seen, true);
+                    self.set(CFAR, V(self.ir.here(from.into()), self.ir));
+                    self.offset = offset;
                 }
                 // Backward, or to a place that was seen: likely taken.
                 (None, Ok(to))
                     if goes_on(next) && (hot || !matches!(to, Target::Page(offset) if offset <= from)) =>
                 {
                     self.leave_if(C(condition, self.ir), Departure::Branch { to, from: Some(from) });
-                    self.fork(source, to, &seen);
+                    self.fork(source, to, &seen, false);
                     self.offset += 4;
                 }
                 (None, taken) => return End::Branch { condition, taken, from, next },

@@ -321,7 +321,12 @@ fn compare(entries: &[Entry], model: Model, seed: u64, quanta: &[u64]) {
     // Mostly so that trees of code are compiled in the short time that there is.
     let eagerness = match below(&mut random, 4) {
         0 => Eagerness::default(),
-        _ => Eagerness { found: 2, sample: 1 + below(&mut random, 300), samples: 1 },
+        _ => Eagerness {
+            found: 2,
+            sample: 1 + below(&mut random, 300),
+            looks: 2,
+            samples: 1 + below(&mut random, 2) as u16,
+        },
     };
     let mut trial = Trial { model, words, count, quanta, flush, eagerness, random };
     if trial.difference().is_some() {

@@ -9,9 +9,6 @@ use object::{Endian, Endianness, FileKind};
 use timebase_memory::Memory;
 use timebase_state::Paged;
 
-/// Where kernels that can run anywhere are loaded.
-pub(crate) const KERNEL_BASE: u64 = 0x40_0000;
-
 fn no_room(memory: &Memory, what: &str, end: u64) -> ConfigError {
     let room = memory.bytes();
     ConfigError(format!("{what}: it needs memory up to {end:#x}, there is {room:#x}: use a larger --memory"))
@@ -65,16 +62,17 @@ pub(crate) struct Program {
     pub little_endian: bool,
 }
 
-/// An image linked at kernel addresses (0xc000...) runs anywhere and is loaded at [`KERNEL_BASE`]; any other is
-/// loaded where it was linked.
-fn destination(address: u64) -> u64 {
-    if address >> 60 == 0xc { (address & 0x0fff_ffff_ffff_ffff).wrapping_add(KERNEL_BASE) } else { address }
+/// An image linked at kernel addresses (0xc000...) runs anywhere and is loaded at `base`; any other is loaded where it was
+/// linked.
+fn destination(address: u64, base: u64) -> u64 {
+    if address >> 60 == 0xc { (address & 0x0fff_ffff_ffff_ffff).wrapping_add(base) } else { address }
 }
 
 fn parse_elf<E: FileHeader<Endian = Endianness>>(
     data: &[u8],
     length: u64,
     machine: Machine,
+    base: u64,
 ) -> Result<Image, String> {
     let damaged = |e: object::read::Error| format!("it is a damaged ELF file: {e}");
     let header = E::parse(data).map_err(damaged)?;
@@ -93,7 +91,7 @@ fn parse_elf<E: FileHeader<Endian = Endianness>>(
         };
         let memory_bytes: u64 = program.p_memsz(endian).into();
         if memory_bytes != 0 {
-            let address = destination(program.p_vaddr(endian).into());
+            let address = destination(program.p_vaddr(endian).into(), base);
             let memory_bytes = memory_bytes.max(bytes);
             (start, end) = (address.min(start), address.saturating_add(memory_bytes).max(end));
             segments.push(Segment { address, part: offset..end_in_file, memory_bytes });
@@ -108,29 +106,33 @@ fn parse_elf<E: FileHeader<Endian = Endianness>>(
         entry = segments[0].address;
     }
     let (bits64, little_endian) = (header.is_type_64(), endian.is_little_endian());
-    Ok(Image { segments, program: Program { start, end, entry: destination(entry), bits64, little_endian } })
+    Ok(Image {
+        segments,
+        program: Program { start, end, entry: destination(entry, base), bits64, little_endian },
+    })
 }
 
 /// What of a file is looked at first, in bytes: the headers of nearly every ELF file.
 const HEAD: u64 = 1 << 16;
 
-/// Takes `content` apart: ELF for Power of either width and byte order. The error completes "kernel: ...".
-pub(crate) fn parse(content: &Paged) -> Result<Image, String> {
+/// Takes `content` apart: ELF for Power of either width and byte order; what may be anywhere is put at `base`. The error
+/// completes "kernel: ...".
+pub(crate) fn parse(content: &Paged, base: u64) -> Result<Image, String> {
     let length = content.len();
     let head = content.copy(0, HEAD);
     // The rest is looked at only if the headers of an ELF file are not all in front.
     let more = length > HEAD && FileKind::parse(&head[..]).is_ok();
-    parse_head(&head, length).or_else(|why| match more {
-        true => parse_head(&content.copy(0, length), length),
+    parse_head(&head, length, base).or_else(|why| match more {
+        true => parse_head(&content.copy(0, length), length, base),
         false => Err(why),
     })
 }
 
 /// The same, of a file of `length` bytes that begins with `data`.
-fn parse_head(data: &[u8], length: u64) -> Result<Image, String> {
+fn parse_head(data: &[u8], length: u64, base: u64) -> Result<Image, String> {
     match FileKind::parse(data) {
-        Ok(FileKind::Elf64) => parse_elf::<FileHeader64<Endianness>>(data, length, EM_PPC64),
-        Ok(FileKind::Elf32) => parse_elf::<FileHeader32<Endianness>>(data, length, EM_PPC),
+        Ok(FileKind::Elf64) => parse_elf::<FileHeader64<Endianness>>(data, length, EM_PPC64, base),
+        Ok(FileKind::Elf32) => parse_elf::<FileHeader32<Endianness>>(data, length, EM_PPC, base),
         _ => Err("it is not an ELF file; give a vmlinux, zImage or bare-metal ELF image for Power".into()),
     }
 }

@@ -81,7 +81,9 @@ pub(crate) struct Block {
     /// What it was compiled to.
     pub entry: Cell<Entry>,
     /// How often compiled code was found to be here when it was looked for.
-    pub samples: Cell<u32>,
+    pub samples: Cell<u16>,
+    /// How often it was executed by the interpreter after a look at where time is spent.
+    pub passes: Cell<u16>,
     /// Instructions, without the terminator.
     pub count: u32,
     /// Real address of the first instruction.
@@ -256,6 +258,7 @@ impl Blocks {
             block.heat.set(0);
             block.entry.set(ptr::null());
             block.samples.set(0);
+            block.passes.set(0);
             block.kept.set(None);
         }
     }
@@ -304,7 +307,21 @@ impl Source<'_> {
 
     /// Something was executed that begins at `offset` of the page.
     pub fn found(&self, offset: u32) -> bool {
-        self.page.is_some_and(|page| page.starts[(offset as u64 % PAGE / 4) as usize] != 0)
+        self.beginning(offset).is_some()
+    }
+
+    /// What begins at `offset` of the page is executed more than half as often as what is compiled: a branch that leads
+    /// there is likely taken.
+    pub fn is_likely(&self, offset: u32) -> bool {
+        let passes = |block: &Block| u32::from(block.passes.get());
+        self.beginning(offset).is_some_and(|block| 2 * passes(block) > passes(self.block))
+    }
+
+    /// The block that begins at `offset` of the page.
+    fn beginning(&self, offset: u32) -> Option<&Block> {
+        let page = self.page?;
+        let number = page.starts[(offset as u64 % PAGE / 4) as usize].checked_sub(1)?;
+        Some(&page.blocks[number as usize])
     }
 
     /// The instruction at `offset` of the page. None if it is not in the page.
@@ -410,6 +427,7 @@ fn decode(
         heat: Cell::new(0),
         entry: Cell::new(ptr::null()),
         samples: Cell::new(0),
+        passes: Cell::new(0),
         kept: Cell::new(None),
     }
 }

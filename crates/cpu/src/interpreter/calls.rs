@@ -21,6 +21,11 @@ impl Interpreter {
     /// The compiled code of a block at NIA, which is compiled now if it has become hot; null if there is none.
     #[inline]
     pub(super) fn entry(&mut self, cpu: &mut Vcpu, memory: &mut Memory, block: &Block) -> Entry {
+        if self.looks != 0 {
+            self.looks -= 1;
+            block.passes.set(block.passes.get().saturating_add(1));
+            return ptr::null();
+        }
         let entry = block.entry.get();
         if entry.is_null() {
             let heat = block.heat.get();
@@ -35,11 +40,12 @@ impl Interpreter {
         }
         if self.sample {
             self.sample = false;
-            let samples = block.samples.get() + 1;
+            let samples = block.samples.get().saturating_add(1);
             block.samples.set(samples);
             if samples == self.eagerness.samples {
                 return self.compile(cpu, memory, block, true);
             }
+            self.looks = self.eagerness.looks;
         }
         self.lead_to(cpu, block, entry);
         entry

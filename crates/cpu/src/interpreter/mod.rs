@@ -61,6 +61,8 @@ pub struct Interpreter {
     link: Option<Link>,
     /// Compiled code was interrupted to see where it is.
     sample: bool,
+    /// Blocks that are interpreted next, to see where branches lead.
+    looks: u32,
     /// Why compiled code came back, by [`Leave::number`].
     leaves: [u64; Leave::NAMES.len()],
 }
@@ -106,6 +108,7 @@ impl Interpreter {
             eagerness: Eagerness::default(),
             link: None,
             sample: false,
+            looks: 0,
             leaves: [0; Leave::NAMES.len()],
         }
     }

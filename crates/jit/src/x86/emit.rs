@@ -213,8 +213,8 @@ pub struct Emitter<'a> {
     begins: Vec<Option<Begin>>,
     /// Jumps that can be linked: their stubs, where they end on the host, where they lead.
     links: Vec<(Label, usize, u32)>,
-    /// Loads and stores so far that took a place among the translations at hand.
-    pub recent_used: [usize; 2],
+    /// Instructions whose loads and stores took a place among the translations at hand, by their offsets.
+    pub recent_used: [Vec<u32>; 2],
     /// What is emitted now is apart from the straight way.
     pub aside: bool,
     /// It cannot be compiled.
@@ -273,7 +273,7 @@ pub fn emit(
         carriers: Vec::new(),
         begins: block.segments.iter().map(|_| None).collect(),
         links: Vec::with_capacity(16),
-        recent_used: [0; 2],
+        recent_used: Default::default(),
         aside: false,
         failed: false,
     };

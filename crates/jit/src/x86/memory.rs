@@ -4,6 +4,7 @@ use super::emit::{ANCHORS_AT, Aside, Emitter, Stub};
 use super::encode::*;
 use super::values::{NOWHERE, Place};
 use crate::ir::{Arithmetic, Id, Node, Op, Width};
+use crate::lift::Departure;
 use crate::live::{ALONE, GROUPS, parts};
 use dynasmrt::{DynasmApi, dynasm};
 use std::mem::{offset_of, size_of};
@@ -169,7 +170,7 @@ impl Emitter<'_> {
         let (label, back) = (self.label(), self.label());
         let again = self.known.anchors != [None; GROUPS];
         // What is larger may lead out of the page though it begins far from its end, unless it is aligned.
-        let at_hand = if bytes <= 16 || node.op == Op::Zero { self.at_hand(node.a, store) } else { None };
+        let at_hand = if bytes <= 16 || node.op == Op::Zero { self.at_hand(node, store) } else { None };
         let aside = match at_hand {
             Some(number) => {
                 let [reach, page, addend] = recent(store, number);
@@ -198,18 +199,26 @@ impl Emitter<'_> {
 
     /// Which of the translations that are at hand an access looks at: the stack has one for itself, and where much time is
     /// spent each access that is likely to stay in one page for a while takes the next one.
-    fn at_hand(&mut self, address: Id, store: bool) -> Option<usize> {
-        let (base, _) = parts(self.nodes, address)?;
+    fn at_hand(&mut self, access: Node, store: bool) -> Option<usize> {
+        let (base, _) = parts(self.nodes, access.a)?;
         let node = &self.nodes[base.at()];
         if node.op == Op::Get && node.k == STACK_POINTER {
             return Some(0);
         }
-        if !self.block.hot || !self.is_steady(address, 8) {
+        if !self.block.hot || !self.is_steady(access.a, 8) {
             return None;
         }
-        let next = &mut self.recent_used[usize::from(store)];
-        *next += 1;
-        Some(1 + (*next - 1) % (RECENT - 1))
+        // The same instruction may be there several times.
+        let Departure::Interpret(instruction) = self.block.points[access.k as usize].departure else {
+            return None;
+        };
+        let users = &mut self.recent_used[usize::from(store)];
+        let known = users.iter().position(|user| *user == instruction);
+        let number = known.unwrap_or_else(|| {
+            users.push(instruction);
+            users.len() - 1
+        });
+        Some(1 + number % (RECENT - 1))
     }
 
     /// An address made of registers that are counted up or down, and not of what was just loaded or masked, as an index

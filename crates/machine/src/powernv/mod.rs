@@ -113,7 +113,7 @@ fn may_be_firmware(firmware: &Paged, model: Model) -> bool {
 fn may_be_kernel(kernel: &Paged) -> Result<(), String> {
     let head = kernel.copy(0, 4);
     if head.starts_with(b"\x7fELF") {
-        return image::parse(kernel).map(|_| ());
+        return image::parse(kernel, 0).map(|_| ());
     }
     if head.starts_with(&[0x1f, 0x8b]) {
         return Err("it is compressed by gzip, which the firmware does not undo; give a vmlinux".into());

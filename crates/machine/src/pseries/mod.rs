@@ -11,7 +11,7 @@ mod rtas;
 pub use hcall::status_name;
 
 use crate::chassis::{self, Activity, Chassis, Request};
-use crate::image::{self, KERNEL_BASE, Program, Segment};
+use crate::image::{self, Program, Segment};
 use crate::observe::{Operation, Routed};
 use crate::schedule::Schedule;
 use crate::tree::Tree;
@@ -44,6 +44,8 @@ const HPT_BASE: u64 = 1 << 60;
 /// The bits of an address that a guest can name.
 const GUEST_ADDRESS: u64 = HPT_BASE - 1;
 
+/// Where SLOF expects a kernel that can be anywhere.
+const ROM_KERNEL_BASE: u64 = 0x40_0000;
 /// Bytes of memory that the images must leave free behind them.
 const ROOM: u64 = 2 << 20;
 /// Firmware in the guest works below this address.
@@ -350,8 +352,10 @@ impl Board {
     }
 
     fn load_images(&mut self, config: &Config, images: &Images) -> Result<Loaded, ConfigError> {
-        let kernel = self.load_kernel(images)?;
-        let end = kernel.as_ref().map_or(KERNEL_BASE, |kernel| kernel.end);
+        // A Linux that is loaded at 0 need not move there. A boot ROM has its own code there.
+        let base = if let Firmware::Image = config.firmware { ROM_KERNEL_BASE } else { 0 };
+        let kernel = self.load_kernel(images, base)?;
+        let end = kernel.as_ref().map_or(base, |kernel| kernel.end);
         let initrd = self.load_initrd(images, end)?;
         let end = end.max(initrd.1);
         // Firmware, its tables and the flattened tree need some room beside the images.
@@ -372,17 +376,12 @@ impl Board {
         match config.firmware {
             Firmware::BuiltIn => {
                 let kernel = kernel.ok_or_else(no_kernel)?;
-                if kernel.start < open_firmware::RESERVED {
-                    return Err(ConfigError(format!(
-                        "kernel: it begins at {:#x}, where the firmware is (up to {:#x}): use --firmware none",
-                        kernel.start,
-                        open_firmware::RESERVED
-                    )));
-                }
                 let taken = [(kernel.start, kernel.end), initrd];
-                self.firmware.install(&mut self.memory, &mut self.tree, &taken);
-                self.enter_kernel(kernel, [initrd.0, initrd.1 - initrd.0, open_firmware::ENTRY]);
-                self.cpu[0].vcpu.regs.gpr[1] = open_firmware::STACK;
+                let below = kernel.start >= open_firmware::RESERVED;
+                let base = if below { 0 } else { end.next_multiple_of(open_firmware::RESERVED) };
+                self.firmware.install(&mut self.memory, &mut self.tree, base, &taken);
+                self.enter_kernel(kernel, [initrd.0, initrd.1 - initrd.0, base + open_firmware::ENTRY]);
+                self.cpu[0].vcpu.regs.gpr[1] = base + open_firmware::STACK;
             }
             Firmware::None => {
                 let kernel = kernel.ok_or_else(no_kernel)?;
@@ -403,10 +402,10 @@ impl Board {
         Ok(())
     }
 
-    /// Loads the kernel, if there is one.
-    fn load_kernel(&mut self, images: &Images) -> Result<Option<Program>, ConfigError> {
+    /// Loads the kernel, if there is one: at `base` if it can be anywhere.
+    fn load_kernel(&mut self, images: &Images, base: u64) -> Result<Option<Program>, ConfigError> {
         let Some(content) = &images.kernel else { return Ok(None) };
-        let kernel = image::parse(content).map_err(|why| ConfigError(format!("kernel: {why}")))?;
+        let kernel = image::parse(content, base).map_err(|why| ConfigError(format!("kernel: {why}")))?;
         for Segment { address, part, memory_bytes } in kernel.segments {
             image::check_room(&self.memory, "kernel", address.saturating_add(memory_bytes))?;
             image::place(&mut self.memory, "kernel", address, content, part)?;

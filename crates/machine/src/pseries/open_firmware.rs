@@ -10,11 +10,11 @@ use timebase_cpu::bits::msr;
 use timebase_memory::{Memory, PAGE, Writer};
 use timebase_state::State;
 
-/// Real address of the client interface entry.
+/// Where the client interface is entered, in bytes from where the firmware is.
 pub(super) const ENTRY: u64 = 0x1000;
-/// Initial stack pointer: the top of a page with room for a frame.
+/// Initial stack pointer, likewise: the top of a page with room for a frame.
 pub(super) const STACK: u64 = 0xff00;
-/// The firmware keeps what is below for itself while it lives.
+/// Bytes that the firmware keeps for itself while it lives, and what its address is a multiple of.
 pub(super) const RESERVED: u64 = 0x1_0000;
 /// The longest string or buffer that a service handles.
 const LONGEST: u64 = 1 << 20;
@@ -41,12 +41,12 @@ impl OpenFirmware {
         OpenFirmware::default()
     }
 
-    /// Puts the stub into memory, claims what is taken, opens the console.
-    pub fn install(&mut self, memory: &mut Memory, tree: &mut Tree, taken: &[(u64, u64)]) {
+    /// Puts the stub into memory, from real address `base` on, claims what is taken, opens the console.
+    pub fn install(&mut self, memory: &mut Memory, tree: &mut Tree, base: u64, taken: &[(u64, u64)]) {
         for (n, word) in STUB.iter().enumerate() {
-            let _ = memory.store_u32(ENTRY + 4 * n as u64, *word, Writer::Other);
+            let _ = memory.store_u32(base + ENTRY + 4 * n as u64, *word, Writer::Other);
         }
-        self.take(0, RESERVED);
+        self.take(base, base + RESERVED);
         for &(start, end) in taken {
             if end > start {
                 self.take(start, end);
