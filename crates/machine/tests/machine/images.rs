@@ -138,7 +138,6 @@ fn what_cannot_be_loaded_is_refused_in_one_line() {
         (elf(64 << 20, &words), "larger --memory"),
         (elf(u64::MAX - 2, &words), "larger --memory"),
         (elf((64 << 20) - 4, &words), "larger --memory"),
-        (elf(0x2000, &words), "--firmware none"),
         (include_bytes!("images.rs").to_vec(), "not an ELF file"),
     ] {
         let line = refused(kernel, &large);
@@ -150,9 +149,11 @@ fn what_cannot_be_loaded_is_refused_in_one_line() {
 }
 
 #[test]
-fn an_image_at_0_runs_without_firmware() {
-    let config = Config { firmware: Firmware::None, ..config() };
-    let words = print_r7(&[0x38e0_0041]);
-    let mut machine = with_firmware(elf(0, &words), &config).map_err(|e| e.0).unwrap();
-    assert_eq!(printed(&mut machine), b"A");
+fn an_image_at_0_runs_with_and_without_firmware() {
+    for firmware in [Firmware::None, Firmware::BuiltIn] {
+        let config = Config { firmware, ..config() };
+        let words = print_r7(&[0x38e0_0041]);
+        let mut machine = with_firmware(elf(0, &words), &config).map_err(|e| e.0).unwrap();
+        assert_eq!(printed(&mut machine), b"A");
+    }
 }
