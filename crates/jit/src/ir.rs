@@ -167,6 +167,11 @@ impl Op {
         matches!(self, Op::Const | Op::Here)
     }
 
+    /// It is an access at address a.
+    pub fn has_address(self) -> bool {
+        matches!(self, Op::Load(_) | Op::Store(_) | Op::LoadPair(_) | Op::StorePair(_) | Op::Zero)
+    }
+
     /// It happens whether or not its value is used.
     pub fn has_effect(self) -> bool {
         matches!(
@@ -281,13 +286,13 @@ impl Ir {
     /// The value of a constant.
     pub fn value(&self, id: Id) -> Option<u64> {
         let node = self.node(id);
-        (node.op == Op::Const).then_some(node.k)
+        matches!(node.op, Op::Const).then_some(node.k)
     }
 
     /// The distance of an address from the page's.
     pub fn distance(&self, id: Id) -> Option<u64> {
         let node = self.node(id);
-        (node.op == Op::Here).then_some(node.k)
+        matches!(node.op, Op::Here).then_some(node.k)
     }
 
     /// Bits that may be set in a node, as far as its operation tells.
@@ -339,7 +344,7 @@ impl Ir {
             Or => {
                 for (order, other) in [(a, b), (b, a)] {
                     let node = self.node(order);
-                    if node.op == Op::Order && node.c == Id::NONE && self.possible(other) == 1 {
+                    if matches!(node.op, Op::Order) && node.c == Id::NONE && self.possible(other) == 1 {
                         return self.add(Op::Order, node.a, node.b, other, node.k);
                     }
                 }
@@ -348,32 +353,35 @@ impl Ir {
         }
         // Indexed accesses to one address, a load and a store above all, are to share its translation.
         if op == Add
-            && let Some(id) = self.made_lately(Op::Binary(Add), a, b)
+            && known_b.is_none()
+            && let Some(id) = self.sum_made_lately(a, b)
         {
             return id;
         }
         self.add(Op::Binary(op), a, b, Id::NONE, 0)
     }
 
-    /// One of the nodes made last in this segment, if it does this.
-    fn made_lately(&self, op: Op, a: Id, b: Id) -> Option<Id> {
+    /// One of the nodes made last in this segment, if it is this sum.
+    fn sum_made_lately(&self, a: Id, b: Id) -> Option<Id> {
         const LATELY: usize = 24;
         let nodes = self.nodes.borrow();
         let first = nodes.len().saturating_sub(LATELY).max(self.segment.get());
-        let found = nodes[first..].iter().rposition(|node| node.a == a && node.b == b && node.op == op)?;
+        let is_sum =
+            |node: &Node| node.a == a && node.b == b && matches!(node.op, Op::Binary(Arithmetic::Add));
+        let found = nodes[first..].iter().rposition(is_sum)?;
         Some(Id((first + found) as u32))
     }
 
     /// `a` is `!b`.
     fn is_inverse(&self, a: Id, b: Id) -> bool {
         let node = self.node(a);
-        node.op == Op::Binary(Arithmetic::Xor) && node.a == b && self.value(node.b) == Some(u64::MAX)
+        node.a == b && matches!(node.op, Op::Binary(Arithmetic::Xor)) && self.value(node.b) == Some(u64::MAX)
     }
 
     /// What `id` is the lower bits of, if it is some value of which `mask` and no others are taken.
     fn masked(&self, id: Id, mask: u64) -> Option<Id> {
         let node = self.node(id);
-        let masked = node.op == Op::Binary(Arithmetic::And) && self.value(node.b) == Some(mask);
+        let masked = matches!(node.op, Op::Binary(Arithmetic::And)) && self.value(node.b) == Some(mask);
         masked.then_some(node.a)
     }
 
@@ -389,17 +397,19 @@ impl Ir {
             (Mul, 1) => a,
             (Mul, _) if k.is_power_of_two() => self.binary(Shl, a, self.constant(k.trailing_zeros() as u64)),
             (Sub, _) => self.binary(Add, a, self.constant(k.wrapping_neg())),
-            (Add, _) if node.op == Op::Here => self.here(node.k.wrapping_add(k)),
+            (Add, _) if matches!(node.op, Op::Here) => self.here(node.k.wrapping_add(k)),
             // Pages begin at multiples of 4 KiB.
-            (And, _) if node.op == Op::Here && !k & !0xfff == 0 => self.here(node.k & k),
-            (Add, _) if node.op == Op::Binary(Add) => {
+            (And, _) if matches!(node.op, Op::Here) && !k & !0xfff == 0 => self.here(node.k & k),
+            (Add, _) if matches!(node.op, Op::Binary(Add)) => {
                 let sum = self.constant(inner?.wrapping_add(k));
                 self.binary(Add, node.a, sum)
             }
             (And, _) if self.possible(a) & !k == 0 => a,
-            (And, _) if node.op == Op::Binary(And) => self.binary(And, node.a, self.constant(inner? & k)),
+            (And, _) if matches!(node.op, Op::Binary(And)) => {
+                self.binary(And, node.a, self.constant(inner? & k))
+            }
             // A rotated word stands in both halves: only one is looked at.
-            (And, _) if k >> 32 == 0 && node.op == Op::Binary(Or) => {
+            (And, _) if k >> 32 == 0 && matches!(node.op, Op::Binary(Or)) => {
                 let shifted = self.node(node.b);
                 let twice =
                     shifted.op == Op::Binary(Shl) && shifted.a == node.a && self.value(shifted.b) == Some(32);
@@ -408,10 +418,10 @@ impl Ir {
                 }
                 self.binary(And, node.a, b)
             }
-            (And, _) if node.op == Op::Binary(Other(Binary::Rotl)) => {
+            (And, _) if matches!(node.op, Op::Binary(Other(Binary::Rotl))) => {
                 self.rotated(node.a, inner? & 63, 64, k)?
             }
-            (And, _) if node.op == Op::Binary(Other(Binary::Rotl32)) && k >> 32 == 0 => {
+            (And, _) if matches!(node.op, Op::Binary(Other(Binary::Rotl32))) && k >> 32 == 0 => {
                 self.rotated(node.a, inner? & 31, 32, k)?
             }
             _ => return None,
@@ -470,10 +480,10 @@ impl Ir {
         if relation == Relation::Eq && self.value(b) == Some(0) {
             // Is a bit, or a truth value, 0?
             let node = self.node(a);
-            if node.op == Op::Test(Relation::Eq) || node.op.is_lazy() && node.op != Op::Order {
+            if matches!(node.op, Op::Test(_) | Op::Bit | Op::Pair) {
                 return self.not(a);
             }
-            if node.op == Op::Binary(Arithmetic::And)
+            if matches!(node.op, Op::Binary(Arithmetic::And))
                 && let Some(mask) = self.value(node.b)
             {
                 return self.bit(node.a, mask, true);
@@ -486,14 +496,14 @@ impl Ir {
     fn bit(&self, a: Id, mask: u64, inverted: bool) -> Id {
         let node = self.node(a);
         // The bit looked at may have been shifted down.
-        if node.op == Op::Binary(Arithmetic::Shr)
+        if matches!(node.op, Op::Binary(Arithmetic::Shr))
             && let Some(count) = self.value(node.b)
             && mask.leading_zeros() as u64 >= count
         {
             return self.bit(node.a, mask << count, inverted);
         }
         // A bit of the order of two values is a comparison, unless something else may set it.
-        if node.op == Op::Order {
+        if matches!(node.op, Op::Order) {
             let (less, equal) = (if node.k == 1 { Relation::LtS } else { Relation::LtU }, Relation::Eq);
             let plain = |relation, a, b| {
                 let id = self.test(relation, a, b);

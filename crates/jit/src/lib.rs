@@ -32,8 +32,8 @@ mod jit {
     use crate::Stopwatch;
     use crate::ir::{Ir, Node};
     use crate::lift::{Bodies, lift};
-    use crate::live::lives;
-    use crate::x86::{Native, emit};
+    use crate::live::Lives;
+    use crate::x86::{Native, Scratch, emit};
     use std::collections::BTreeMap;
     use timebase_cpu::Vcpu;
     use timebase_cpu::compiled::{Compiler, Entry, Leave, Source};
@@ -45,6 +45,8 @@ mod jit {
         native: Native,
         /// Memory for the next superblock's.
         nodes: Vec<Node>,
+        lives: Lives,
+        scratch: Scratch,
         superblocks: u64,
         trees: u64,
         instructions: u64,
@@ -70,7 +72,9 @@ mod jit {
                 stopwatch,
                 bodies: Bodies::gather(host_float),
                 native: Native::new()?,
-                nodes: Vec::with_capacity(1024),
+                nodes: Vec::new(),
+                lives: Lives::default(),
+                scratch: Scratch::default(),
                 superblocks: 0,
                 trees: 0,
                 instructions: 0,
@@ -92,11 +96,10 @@ mod jit {
             let begin = (self.stopwatch)();
             let ir = Ir::with(std::mem::take(&mut self.nodes));
             let block = lift(&ir, &self.bodies, source, hot);
-            let nodes = ir.into_nodes();
-            let lives = lives(&nodes, &block);
-            let code = emit(&nodes, &lives, &block, &self.native.shared, self.native.next());
-            self.nodes = nodes;
-            let code = code?;
+            self.nodes = ir.into_nodes();
+            let lives = self.lives.find(&self.nodes, &block);
+            let (shared, next) = (&self.native.shared, self.native.next());
+            let code = emit(&self.nodes, lives, &block, shared, next, &mut self.scratch)?;
             let entry = self.native.add(&code);
             self.superblocks += 1;
             self.trees += u64::from(hot);

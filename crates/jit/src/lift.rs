@@ -29,10 +29,9 @@ const LONGEST: u32 = 64;
 /// Branches after which it goes on.
 const MOST_BRANCHES: u32 = 16;
 /// Instructions in a tree after which no segment begins.
-const LARGEST: u32 = 160;
-/// Times that a loop is gone around in one segment, at most, and instructions after which it is not once more.
-const TURNS: u32 = 4;
-const LONGEST_TURNS: u32 = 64;
+const LARGEST: u32 = 220;
+/// How often the way around a loop is read: what is stored at its end, and checked at its start, is so for several rounds.
+const ROUNDS: u32 = 2;
 /// Registers that stay in registers of the host around a loop, at most.
 const CARRIED: usize = 6;
 
@@ -265,6 +264,9 @@ pub struct Lifter<'b> {
     segment: u32,
     /// Places where segments may begin; None: the superblock has only one.
     forks: Option<Vec<Fork>>,
+    /// Since the start, by the way that is read: how often it has come there again, and instructions from there on.
+    rounds: u32,
+    around: u32,
     /// The branch that the instruction is.
     branch: Option<(Id, Id)>,
     /// Bits of MSR that were asked for.
@@ -280,6 +282,8 @@ struct Fork {
     current: [Cell<Id>; REGISTERS],
     seen: Places,
     required: u64,
+    rounds: u32,
+    around: u32,
 }
 
 /// Reads a superblock; a tree of ways if it is `hot`.
@@ -349,6 +353,8 @@ impl<'b> Lifter<'b> {
             completed: 0,
             segment: 0,
             forks: hot.then(Vec::new),
+            rounds: 1,
+            around: 0,
             branch: None,
             required: 0,
             vectors: None,
@@ -373,6 +379,8 @@ impl<'b> Lifter<'b> {
             let Departure::Branch { from, .. } = point.departure else { continue };
             self.current = fork.current;
             self.required = fork.required;
+            self.rounds = fork.rounds;
+            self.around = fork.around;
             self.offset = fork.offset;
             self.completed = 0;
             self.segment = segments.len() as u32;
@@ -431,12 +439,26 @@ impl<'b> Lifter<'b> {
                 current: self.current.clone(),
                 seen: seen.clone(),
                 required: self.required,
+                rounds: self.rounds,
+                around: self.around,
             });
         }
     }
 
+    /// The way leads back to the start: goes around once more, if it is short.
+    fn goes_around(&mut self, source: &Source, seen: &mut Places) -> bool {
+        let short = self.rounds < ROUNDS && self.completed + self.around <= LONGEST;
+        if short && self.forks.is_some() {
+            self.rounds += 1;
+            self.around = 0;
+            self.offset = source.start();
+            *seen = Places::default();
+        }
+        short && self.forks.is_some()
+    }
+
     fn read(&mut self, bodies: &Bodies, source: &mut Source, mut seen: Places) -> End {
-        let (mut branches, mut turns) = (0, 1);
+        let mut branches = 0;
         loop {
             let here = target(source, self.offset.into());
             match here {
@@ -460,7 +482,7 @@ impl<'b> Lifter<'b> {
                 continue;
             };
             branches += 1;
-            let goes_on = |to: Target| match to {
+            let goes_on = |seen: &Places, to: Target| match to {
                 Target::Page(offset) => branches <= MOST_BRANCHES && !seen.contains(offset),
                 Target::Stop(_) | Target::Far(_) => false,
             };
@@ -473,7 +495,11 @@ impl<'b> Lifter<'b> {
                 (Some(_), taken) => {
                     self.set(CFAR, V(self.ir.here(from.into()), self.ir));
                     match taken {
-                        Ok(Target::Page(offset)) if goes_on(Target::Page(offset)) => self.offset = offset,
+                        Ok(Target::Page(offset)) if goes_on(&seen, Target::Page(offset)) => {
+                            self.offset = offset
+                        }
+                        Ok(Target::Page(offset))
+                            if offset == source.start() && self.goes_around(source, &mut seen) => {}
                         Ok(to) => return End::Go(to),
                         Err(address) => return End::Indirect(address),
                     }
@@ -484,18 +510,14 @@ impl<'b> Lifter<'b> {
                     self.leave_if(out, Departure::Branch { to: next, from: None });
                     self.fork(source, next, &seen, false);
                     self.set(CFAR, V(self.ir.here(from.into()), self.ir));
-                    // What one turn leaves behind the next one mostly writes over: between turns it need not be made.
-                    let longer = self.completed + self.completed / turns;
-                    if self.segment != 0 || turns == TURNS || longer > LONGEST_TURNS {
+                    if !self.goes_around(source, &mut seen) {
                         return End::Go(back);
                     }
-                    turns += 1;
-                    branches = 0;
-                    seen = Places::default();
-                    self.offset = offset;
                 }
                 // Seen to be taken.
-                (None, Ok(to @ Target::Page(offset))) if hot && goes_on(to) && source.is_likely(offset) => {
+                (None, Ok(to @ Target::Page(offset)))
+                    if hot && goes_on(&seen, to) && source.is_likely(offset) =>
+                {
                     let out = !C(condition, self.ir);
                     self.leave_if(out, Departure::Branch { to: next, from: None });
                     self.fork(source, next, &seen, true);
@@ -504,7 +526,8 @@ impl<'b> Lifter<'b> {
                 }
                 // Backward, or to a place that was seen: likely taken.
                 (None, Ok(to))
-                    if goes_on(next) && (hot || !matches!(to, Target::Page(offset) if offset <= from)) =>
+                    if goes_on(&seen, next)
+                        && (hot || !matches!(to, Target::Page(offset) if offset <= from)) =>
                 {
                     self.leave_if(C(condition, self.ir), Departure::Branch { to, from: Some(from) });
                     self.fork(source, to, &seen, false);
@@ -545,6 +568,7 @@ impl<'b> Lifter<'b> {
             call.op = source.keep(decoded);
         }
         self.completed += 1;
+        self.around += 1;
         Ok(())
     }
 

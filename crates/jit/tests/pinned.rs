@@ -14,8 +14,8 @@ use timebase_cpu::{Clock, Engine, Interpreter, Model, NoDevices, Vcpu, World};
 use timebase_isa::Decoder;
 use timebase_jit::ir::Ir;
 use timebase_jit::lift::{Bodies, lift};
-use timebase_jit::live::lives;
-use timebase_jit::x86::{Shared, emit};
+use timebase_jit::live::Lives;
+use timebase_jit::x86::{Scratch, Shared, emit};
 use timebase_memory::{Memory, Writer};
 use timebase_state::Instant;
 
@@ -130,7 +130,8 @@ struct Noting {
 fn shared() -> Shared {
     let at = |n: usize| BASE - 0x1_0000 + 0x1000 * n;
     Shared {
-        leave_at: [at(1), at(15), at(16)],
+        leave_at: [at(1), at(15)],
+        interpret: at(16),
         link: at(17),
         done: at(18),
         order: [at(19), at(20)],
@@ -191,11 +192,11 @@ impl Compiler for Noting {
         let ir = Ir::default();
         let block = lift(&ir, &self.bodies, source, self.hot);
         let nodes = ir.into_nodes();
-        let places = (BASE, BASE + APART);
-        let code =
-            emit(&nodes, &lives(&nodes, &block), &block, &shared(), places).expect("it can be compiled");
+        let (mut lives, mut scratch) = (Lives::default(), Scratch::default());
+        let (lives, places) = (lives.find(&nodes, &block), (BASE, BASE + APART));
+        let code = emit(&nodes, lives, &block, &shared(), places, &mut scratch).expect("it can be compiled");
         let (count, bytes, apart) = (block.instructions(), code.straight.len(), code.aside.len());
-        let (straight, aside) = (text(&code.straight, 0), text(&code.aside, APART));
+        let (straight, aside) = (text(code.straight, 0), text(code.aside, APART));
         let whole = format!("{count} instructions, {bytes} bytes and {apart} apart\n{straight}\n{aside}");
         self.texts.lock().unwrap().push(whole);
         None

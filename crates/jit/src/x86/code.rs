@@ -1,6 +1,8 @@
 //! Memory for host code, and the way in and out of it.
 //!
-//! The memory is a file that is mapped to be executed, and written as a file is: no page of it is ever writable.
+//! The memory is a file that is mapped twice: where it is executed it is never writable, and where it is written it is
+//! never executed. (Written as a file is, it would need no second place; but each superblock would take two calls of
+//! the host's kernel, a sixth of the time that compiling takes.)
 
 use super::emit::{BUDGET, Code, DONE, EXCHANGED, INTERPRET, LOOK, ORDERS, OVER, SLOTS, SLOTS_AT, Shared};
 use super::encode::{
@@ -14,7 +16,6 @@ use dynasmrt::x64::X64Relocation;
 use dynasmrt::{AssemblyOffset, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 use rustix::fd::OwnedFd;
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-use rustix::io::pwrite;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::mem::offset_of;
 use std::ptr;
@@ -42,10 +43,28 @@ struct Back {
 
 type Enter = unsafe extern "sysv64" fn(registers: *mut u8, budget: u64, entry: Entry) -> Back;
 
+/// A mapping of the memory.
+struct Mapping(*mut u8);
+
+impl Mapping {
+    fn new(file: &OwnedFd, protection: ProtFlags) -> Option<Mapping> {
+        // SAFETY: a new mapping of a file that nobody else has.
+        let place = unsafe { mmap(ptr::null_mut(), ROOM, protection, MapFlags::SHARED, file, 0) };
+        Some(Mapping(place.ok()?.cast()))
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: it was mapped with this size, and nothing runs there.
+        let _ = unsafe { munmap(self.0.cast(), ROOM) };
+    }
+}
+
 /// Host code.
 pub struct Native {
-    file: OwnedFd,
-    execute: *const u8,
+    execute: Mapping,
+    write: Mapping,
     /// Bytes that are taken of the straight code, which stands first, and where what is apart from it ends.
     used: usize,
     used_aside: usize,
@@ -56,7 +75,7 @@ pub struct Native {
     pub shared: Shared,
 }
 
-// SAFETY: the memory belongs to this alone.
+// SAFETY: both mappings belong to this alone.
 unsafe impl Send for Native {}
 
 impl Native {
@@ -64,27 +83,25 @@ impl Native {
     pub fn new() -> Option<Native> {
         let file = memfd_create("timebase-jit", MemfdFlags::CLOEXEC).ok()?;
         ftruncate(&file, ROOM as u64).ok()?;
-        let protection = ProtFlags::READ | ProtFlags::EXEC;
-        // SAFETY: a new mapping of a file that nobody else has.
-        let execute = unsafe { mmap(ptr::null_mut(), ROOM, protection, MapFlags::SHARED, &file, 0) };
-        let execute = execute.ok()?.cast::<u8>().cast_const();
-        let (code, shared, enter) = shared_code(execute as usize)?;
+        let execute = Mapping::new(&file, ProtFlags::READ | ProtFlags::EXEC)?;
+        let write = Mapping::new(&file, ProtFlags::WRITE)?;
+        let (code, shared, enter) = shared_code(execute.0 as usize)?;
         // SAFETY: the shared code is at `enter`, written just below, before anybody can call it.
-        let enter = unsafe { std::mem::transmute::<*const u8, Enter>(execute.wrapping_add(enter)) };
-        let mut native = Native { file, execute, used: 0, used_aside: ASIDE, kept: 0, enter, shared };
-        native.add(&Code { straight: code, aside: Vec::new() })?;
+        let enter = unsafe { std::mem::transmute::<*const u8, Enter>(execute.0.wrapping_add(enter)) };
+        let mut native = Native { execute, write, used: 0, used_aside: ASIDE, kept: 0, enter, shared };
+        native.add(&Code { straight: &code, aside: &[] })?;
         native.kept = native.used;
         Some(native)
     }
 
     /// Where the memory begins.
     pub fn base(&self) -> Entry {
-        self.execute
+        self.execute.0
     }
 
     /// Where the next code will stand: the straight one, and the rest.
     pub fn next(&self) -> (usize, usize) {
-        (self.execute as usize + self.used, self.execute as usize + self.used_aside)
+        (self.base() as usize + self.used, self.base() as usize + self.used_aside)
     }
 
     /// Adds code that was made for [`Native::next`].
@@ -92,19 +109,19 @@ impl Native {
         if code.straight.len() > ASIDE - self.used || code.aside.len() > ROOM - self.used_aside {
             return None;
         }
-        let entry = self.execute.wrapping_add(self.used);
-        let straight = self.put(self.used, &code.straight)?;
-        self.used_aside = self.put(self.used_aside, &code.aside)?;
+        let entry = self.base().wrapping_add(self.used);
+        let straight = self.put(self.used, code.straight)?;
+        self.used_aside = self.put(self.used_aside, code.aside)?;
         self.used = straight;
         Some(entry)
     }
 
-    /// Puts bytes at an offset where there is room for them, and tells where the next ones may stand. None: the host has
-    /// no memory for them.
-    fn put(&self, at: usize, bytes: &[u8]) -> Option<usize> {
-        // Nobody executes what is not there yet.
-        let written = pwrite(&self.file, bytes, at as u64).ok()?;
-        (written == bytes.len()).then(|| (at + bytes.len()).next_multiple_of(16))
+    /// Puts bytes at an offset, and tells where the next ones may stand. None: there is no room for them.
+    fn put(&mut self, at: usize, bytes: &[u8]) -> Option<usize> {
+        let end = at.checked_add(bytes.len()).filter(|&end| end <= ROOM)?;
+        // SAFETY: it is within the memory that can be written. While this runs, nobody executes it.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.write.0.add(at), bytes.len()) };
+        Some(end.next_multiple_of(16))
     }
 
     /// There may be no room for the largest superblock.
@@ -121,27 +138,25 @@ impl Native {
     /// Makes the superblock at `old` lead to the one at `new`. Nothing runs; its first instruction is no longer than a
     /// jump, and nothing leads to the second one.
     pub fn replace(&mut self, old: Entry, new: Entry) {
-        let offset = (old as usize).wrapping_sub(self.execute as usize);
+        let offset = (old as usize).wrapping_sub(self.base() as usize);
         if offset < self.kept || offset > self.used - 5 {
             return;
         }
         let mut jump = [0xe9; 5];
         jump[1..].copy_from_slice(&distance(old as usize + 5, new));
-        // If it cannot be written the old code stays, which is as good.
         self.put(offset, &jump);
     }
 
     /// Makes the jump whose distance stands at `site` lead to `to`.
     pub fn link(&mut self, site: usize, to: Entry) {
         if let Some(offset) = self.site(site) {
-            // If it cannot be written the jump leads back, as before.
             self.put(offset, &distance(site + 4, to));
         }
     }
 
     /// The offset of a jump's distance in the memory, if it is one of a superblock's.
     fn site(&self, site: usize) -> Option<usize> {
-        let offset = site.wrapping_sub(self.execute as usize);
+        let offset = site.wrapping_sub(self.base() as usize);
         (self.kept..=self.used_aside - 4).contains(&offset).then_some(offset)
     }
 
@@ -151,16 +166,13 @@ impl Native {
         let mut way = [0, 0, 0, 0, 0x0f, 0x80 | EQUAL, 0, 0, 0, 0];
         way[..4].copy_from_slice(&salt.to_le_bytes());
         way[6..].copy_from_slice(&distance(site + 4, to));
-        // If it cannot be written as a whole it must not lead anywhere.
-        if self.put(offset - 6, &way).is_none() {
-            self.unbridge(site);
-        }
+        self.put(offset - 6, &way);
     }
 
     /// Makes the way at `site` into another page be looked up.
     pub fn unbridge(&mut self, site: usize) {
         if let Some(offset) = self.site(site) {
-            self.put(offset - 6, &Frame::NO_SALT.to_le_bytes()).expect("memory that was written before");
+            self.put(offset - 6, &Frame::NO_SALT.to_le_bytes());
         }
     }
 
@@ -182,13 +194,6 @@ impl Native {
             site => Leave::Link(site as usize),
         };
         (leave, rest)
-    }
-}
-
-impl Drop for Native {
-    fn drop(&mut self) {
-        // SAFETY: it was mapped with this size, and nothing runs there.
-        let _ = unsafe { munmap(self.execute.cast_mut().cast(), ROOM) };
     }
 }
 
@@ -221,7 +226,7 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         ; pop r15; pop r14; pop r13; pop r12; pop rbx; pop rbp
         ; ret
     );
-    let leave_at = [LOOK, INTERPRET, BUDGET].map(|reason| {
+    let leave_at = [LOOK, BUDGET].map(|reason| {
         let start = place(code.offset());
         dynasm!(code; .arch x64
             ; add rax, r14
@@ -231,6 +236,16 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         );
         start
     });
+    let interpret = place(code.offset());
+    dynasm!(code; .arch x64
+        ; movzx eax, dx
+        ; shr edx, 16
+        ; add r15, rdx
+        ; add rax, r14
+        ; mov [rbp + NIA], rax
+        ; mov eax, INTERPRET as i32
+        ; jmp ->leave
+    );
     let link = place(code.offset());
     dynasm!(code; .arch x64
         ; add rax, r14
@@ -477,6 +492,7 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
     BYTES.into_iter().flat_map(|byte| [byte; 16]).for_each(|byte| code.push(byte));
     let shared = Shared {
         leave_at,
+        interpret,
         link,
         done,
         order,

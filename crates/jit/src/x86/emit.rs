@@ -4,9 +4,8 @@ use super::encode::*;
 use super::values::{NOWHERE, Place};
 use crate::ir::{Id, Node, Op};
 use crate::lift::{self, Departure, End, Point, REGISTERS, Superblock, Target};
-use crate::live::{GROUPS, Lives};
-use dynasmrt::x64::X64Relocation;
-use dynasmrt::{DynasmApi, VecAssembler, dynasm};
+use crate::live::{GROUPS, Life};
+use dynasmrt::{DynasmApi, dynasm};
 use std::ops::Range;
 use timebase_cpu::compiled::{Frame, JUMP_LINES, RECENT};
 use timebase_isa::Reg;
@@ -28,26 +27,29 @@ pub const EXCHANGED: usize = 48;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Label(u32);
 
-/// A jump to a label: where its distance stands, in the straight code or apart.
+/// A jump to a label, in the straight code or apart: where it ends on the host.
 struct Jump {
     aside: bool,
-    at: usize,
+    end: usize,
     to: Label,
 }
 
 /// The code of a superblock: the straight way, and what is apart from it.
-pub struct Code {
+pub struct Code<'a> {
     /// The straight way, which begins with the entry.
-    pub straight: Vec<u8>,
+    pub straight: &'a [u8],
     /// What is rarely executed.
-    pub aside: Vec<u8>,
+    pub aside: &'a [u8],
 }
 
 /// Code that all superblocks share, by address.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Shared {
-    /// Back to the caller, with NIA at offset rax of the page: because of [`LOOK`], [`INTERPRET`], [`BUDGET`].
-    pub leave_at: [usize; 3],
+    /// Back to the caller, with NIA at offset rax of the page: because of [`LOOK`], [`BUDGET`].
+    pub leave_at: [usize; 2],
+    /// Back to the caller because of [`INTERPRET`]. The lower half of edx is the offset of that instruction, the upper half
+    /// what is given back of the budget.
+    pub interpret: usize,
     /// The same, called; ecx is how far it is from there to the jump that may be made to lead on.
     pub link: usize,
     /// Back to the caller because of [`DONE`]; NIA is set.
@@ -101,8 +103,8 @@ pub struct Shared {
 /// Reasons to leave; any other is the place of a jump that can be made to lead on, or with [`OVER`] of a way into another
 /// page.
 pub const LOOK: u64 = 1;
-pub const INTERPRET: u64 = 2;
-pub const BUDGET: u64 = 3;
+pub const BUDGET: u64 = 2;
+pub const INTERPRET: u64 = 3;
 pub const DONE: u64 = 4;
 pub const OVER: u64 = 1 << 63;
 
@@ -111,6 +113,12 @@ pub const OVER: u64 = 1 << 63;
 pub struct Registers {
     writes: Range<usize>,
     places: Range<usize>,
+}
+
+/// Stores of registers that end with the instruction left to the interpreter: where they begin, and what they store.
+struct Tail {
+    label: Label,
+    registers: Registers,
 }
 
 /// Code apart from the straight way.
@@ -151,18 +159,26 @@ struct Begin {
     branch: bool,
 }
 
+/// Where a node's value is: its register, its slot, and the guest register that it was written to last.
+#[derive(Clone, Copy)]
+pub struct Spot {
+    pub register: u8,
+    pub slot: u8,
+    pub latest: u8,
+}
+
 /// Where values are: what the emitter knows at a place.
 #[derive(Clone)]
 pub struct Known {
-    /// Of each node: its register, its slot, and the guest register that it was written to last.
-    pub register: Vec<u8>,
-    pub slot: Vec<u8>,
-    pub latest: Vec<u8>,
+    /// Of each node.
+    pub spots: Vec<Spot>,
     /// Of each guest register: the node that is its value now, and the one that it holds in memory.
     pub current: [Id; REGISTERS],
     pub home: [Id; REGISTERS],
     dirty: [u64; REGISTERS.div_ceil(64)],
-    /// Of each host register: what it holds, and when it was used.
+    /// The host registers that hold values, a bit each.
+    pub held: u16,
+    /// Of each host register: what it holds or held last, and when it was used.
     pub holds: [Id; 16],
     pub used: [u32; 16],
     pub clock: u32,
@@ -171,19 +187,33 @@ pub struct Known {
     pub anchors: [Option<i32>; GROUPS],
 }
 
+/// Memory for code and for what is noted of it, used again for the next superblock.
+#[derive(Default)]
+pub struct Scratch {
+    straight: Bytes,
+    aside: Bytes,
+    labels: Vec<usize>,
+    jumps: Vec<Jump>,
+    spots: Vec<Spot>,
+    writes: Vec<(u8, Id, Option<Place>)>,
+    places: Vec<(Id, Place)>,
+    more: Vec<(u8, Id, Option<Place>)>,
+    noted: Vec<u32>,
+    stubs: Vec<Stub>,
+    links: Vec<(Label, usize, u32)>,
+}
+
 /// A superblock being emitted.
 pub struct Emitter<'a> {
     /// The code that is emitted now, the straight one or what is apart.
-    pub code: VecAssembler<X64Relocation>,
-    /// Where it will be on the host.
-    pub base: usize,
-    /// The other one, and where that will be.
-    other: (VecAssembler<X64Relocation>, usize),
+    pub code: &'a mut Bytes,
+    /// The other one.
+    other: &'a mut Bytes,
     /// Of each label: where it is on the host.
-    labels: Vec<usize>,
-    jumps: Vec<Jump>,
+    labels: &'a mut Vec<usize>,
+    jumps: &'a mut Vec<Jump>,
     pub nodes: &'a [Node],
-    pub lives: &'a Lives,
+    pub lives: &'a [Life],
     pub block: &'a Superblock,
     pub shared: &'a Shared,
     /// The segment that is emitted, and its node.
@@ -196,13 +226,15 @@ pub struct Emitter<'a> {
     /// Guest registers that are written aside by this node: nothing is to be kept in their places.
     pub lost: [u8; 3],
     /// What is to be written to which guest register, and where it is; None: it is to be made, or is in another one's place.
-    writes: Vec<(u8, Id, Option<Place>)>,
+    writes: &'a mut Vec<(u8, Id, Option<Place>)>,
     /// Where what those are made of is.
-    places: Vec<(Id, Place)>,
+    places: &'a mut Vec<(Id, Place)>,
+    /// For the moment.
+    more: &'a mut Vec<(u8, Id, Option<Place>)>,
     /// Of each node: the number of the snapshot that noted it last.
-    noted: Vec<u32>,
+    noted: &'a mut Vec<u32>,
     snapshots: u32,
-    pub stubs: Vec<Stub>,
+    pub stubs: &'a mut Vec<Stub>,
     entry: Label,
     /// Where ways that lead back to the start go on, and where they leave if the budget ends.
     around: Label,
@@ -210,11 +242,13 @@ pub struct Emitter<'a> {
     /// Registers of the host that hold what is carried around.
     carriers: Vec<u8>,
     /// Where segments begin.
-    begins: Vec<Option<Begin>>,
+    begins: Vec<(u32, Begin)>,
     /// Jumps that can be linked: their stubs, where they end on the host, where they lead.
-    links: Vec<(Label, usize, u32)>,
-    /// Instructions whose loads and stores took a place among the translations at hand, by their offsets.
-    pub recent_used: [Vec<u32>; 2],
+    links: &'a mut Vec<(Label, usize, u32)>,
+    /// What was stored last before an instruction was left to the interpreter.
+    tail: Option<Tail>,
+    /// The instructions whose loads and stores took places among the translations at hand, by their offsets in the page.
+    pub recent_takers: [Vec<u32>; 2],
     /// What is emitted now is apart from the straight way.
     pub aside: bool,
     /// It cannot be compiled.
@@ -223,24 +257,33 @@ pub struct Emitter<'a> {
 
 /// Emits the code of a superblock: the straight way will stand at `base`, the rest at `aside`. None: it needs more than
 /// there is.
-pub fn emit(
+pub fn emit<'s>(
     nodes: &[Node],
-    lives: &Lives,
+    lives: &[Life],
     block: &Superblock,
     shared: &Shared,
     (base, aside): (usize, usize),
-) -> Option<Code> {
+    scratch: &'s mut Scratch,
+) -> Option<Code<'s>> {
     let [entry, around, around_overrun] = [0, 1, 2].map(Label);
-    // Most superblocks need no more.
-    let mut labels = Vec::with_capacity(128);
-    labels.resize(3, 0);
-    let assembler = |at| VecAssembler::new_with_capacity(at, 2048, 0, 0, 0, 0, 0);
-    let emitter = Emitter {
-        code: assembler(base),
-        base,
-        other: (assembler(aside), aside),
-        labels,
-        jumps: Vec::with_capacity(128),
+    scratch.straight.start(base);
+    scratch.aside.start(aside);
+    scratch.labels.clear();
+    scratch.labels.resize(3, 0);
+    scratch.jumps.clear();
+    scratch.writes.clear();
+    scratch.places.clear();
+    scratch.noted.clear();
+    scratch.noted.resize(nodes.len(), 0);
+    scratch.links.clear();
+    let mut spots = std::mem::take(&mut scratch.spots);
+    spots.clear();
+    spots.resize(nodes.len(), Spot { register: NOWHERE, slot: NOWHERE, latest: NOWHERE });
+    let mut emitter = Emitter {
+        code: &mut scratch.straight,
+        other: &mut scratch.aside,
+        labels: &mut scratch.labels,
+        jumps: &mut scratch.jumps,
         nodes,
         lives,
         block,
@@ -248,12 +291,11 @@ pub fn emit(
         number: 0,
         at: 0,
         known: Known {
-            register: vec![NOWHERE; nodes.len()],
-            slot: vec![NOWHERE; nodes.len()],
-            latest: vec![NOWHERE; nodes.len()],
+            spots,
             current: [Id::NONE; REGISTERS],
             home: [Id::NONE; REGISTERS],
             dirty: Default::default(),
+            held: 0,
             holds: [Id::NONE; 16],
             used: [0; 16],
             clock: 0,
@@ -262,26 +304,32 @@ pub fn emit(
         },
         locked: 0,
         lost: [NOWHERE; 3],
-        writes: Vec::with_capacity(128),
-        places: Vec::with_capacity(128),
-        noted: vec![0; nodes.len()],
+        writes: &mut scratch.writes,
+        places: &mut scratch.places,
+        more: &mut scratch.more,
+        noted: &mut scratch.noted,
         snapshots: 0,
-        stubs: Vec::with_capacity(64),
+        stubs: &mut scratch.stubs,
         entry,
         around,
         around_overrun,
         carriers: Vec::new(),
-        begins: block.segments.iter().map(|_| None).collect(),
-        links: Vec::with_capacity(16),
-        recent_used: Default::default(),
+        begins: Vec::new(),
+        links: &mut scratch.links,
+        tail: None,
+        recent_takers: [Vec::new(), Vec::new()],
         aside: false,
         failed: false,
     };
-    emitter.run()
+    let done = emitter.run();
+    emitter.stubs.clear();
+    scratch.spots = emitter.known.spots;
+    done?;
+    Some(Code { straight: scratch.straight.bytes(), aside: scratch.aside.bytes() })
 }
 
 impl Emitter<'_> {
-    fn run(mut self) -> Option<Code> {
+    fn run(&mut self) -> Option<()> {
         let total = self.block.segments[0].instructions;
         let overrun = self.label();
         let entry = self.entry;
@@ -292,8 +340,7 @@ impl Emitter<'_> {
         for number in 0..self.block.segments.len() {
             self.segment(number)?;
         }
-        std::mem::swap(&mut self.code, &mut self.other.0);
-        std::mem::swap(&mut self.base, &mut self.other.1);
+        std::mem::swap(&mut self.code, &mut self.other);
         self.aside = true;
         self.bind(overrun);
         self.overrun(0);
@@ -303,24 +350,23 @@ impl Emitter<'_> {
             self.store_registers(&registers);
             self.overrun(0);
         }
-        for stub in std::mem::take(&mut self.stubs) {
-            self.stub(stub);
-        }
-        for (label, end, offset) in std::mem::take(&mut self.links) {
+        let mut stubs = std::mem::take(self.stubs);
+        stubs.drain(..).for_each(|stub| self.stub(stub));
+        *self.stubs = stubs;
+        let mut links = std::mem::take(self.links);
+        for (label, end, offset) in links.drain(..) {
             self.bind(label);
             self.constant(RAX, offset.into());
-            let (site, back) = (end - 4, self.base + self.code.offset().0 + 10);
+            let (site, back) = (end - 4, self.code.here() + 10);
             self.constant(RCX, (site as isize - back as isize) as u32 as u64);
             self.call(self.shared.link);
         }
-        let mut code = Code { straight: self.other.0.finalize().ok()?, aside: self.code.finalize().ok()? };
-        for Jump { aside, at, to } in self.jumps {
-            let (bytes, base) =
-                if aside { (&mut code.aside, self.base) } else { (&mut code.straight, self.other.1) };
-            let distance = self.labels[to.0 as usize] as isize - (base + at + 4) as isize;
-            bytes.get_mut(at..at + 4)?.copy_from_slice(&(distance as i32).to_le_bytes());
+        *self.links = links;
+        for &Jump { aside, end, to } in self.jumps.iter() {
+            let code = if aside { &mut *self.code } else { &mut *self.other };
+            code.lead(end, self.labels[to.0 as usize]);
         }
-        (!self.failed).then_some(code)
+        (!self.failed).then_some(())
     }
 
     /// A new label.
@@ -331,25 +377,24 @@ impl Emitter<'_> {
 
     /// The label is here.
     pub fn bind(&mut self, label: Label) {
-        self.labels[label.0 as usize] = self.base + self.code.offset().0;
-    }
-
-    fn distance(&mut self, to: Label) {
-        let (aside, at) = (self.aside, self.code.offset().0);
-        self.jumps.push(Jump { aside, at, to });
-        self.code.push_i32(0);
+        self.labels[label.0 as usize] = self.code.here();
     }
 
     /// Jumps to a label.
     pub fn jump(&mut self, to: Label) {
-        self.code.push(0xe9);
-        self.distance(to);
+        self.code.word(0xe9, 5);
+        self.leads(to);
     }
 
     /// Jumps to a label if the condition holds.
     pub fn jump_if(&mut self, condition: u8, to: Label) {
-        self.code.extend(&[0x0f, 0x80 | condition]);
-        self.distance(to);
+        self.code.word(0x800f | (condition as u64) << 8, 6);
+        self.leads(to);
+    }
+
+    /// Notes that the jump that ends here leads to a label.
+    fn leads(&mut self, to: Label) {
+        self.jumps.push(Jump { aside: self.aside, end: self.code.here(), to });
     }
 
     /// Leaves at the start of a segment, none of whose instructions is executed.
@@ -368,7 +413,7 @@ impl Emitter<'_> {
             self.hold(id, carrier);
             self.carriers.push(carrier);
             self.known.current[guest] = id;
-            self.known.latest[id.at()] = register.0;
+            self.known.spots[id.at()].latest = register.0;
             if written {
                 // The next time around it is in the carrier alone.
                 self.known.dirty[guest / 64] |= 1 << (guest % 64);
@@ -391,7 +436,8 @@ impl Emitter<'_> {
         if number == 0 {
             first += block.carried.len() as u32;
         } else {
-            let Begin { label, known, rest, branch } = self.begins[number].take()?;
+            let found = self.begins.iter().position(|(child, _)| *child as usize == number)?;
+            let (_, Begin { label, known, rest, branch }) = self.begins.swap_remove(found);
             self.known = known;
             self.at = first - 1;
             self.locked = 0;
@@ -405,10 +451,14 @@ impl Emitter<'_> {
             self.release_dead();
         }
         for at in first..segment.nodes.end {
+            let node = self.nodes[at as usize];
+            if node.op.is_leaf() {
+                continue;
+            }
             written = self.write_registers(written, at);
             self.at = at;
             self.locked = 0;
-            self.node(self.nodes[at as usize]);
+            self.node(node);
             self.release();
             if self.failed {
                 return None;
@@ -450,9 +500,9 @@ impl Emitter<'_> {
         let write = self.block.log[entry];
         let (guest, id) = (write.register.0 as usize, write.value);
         self.known.current[guest] = id;
-        let latest = self.known.latest[id.at()];
-        if latest == NOWHERE || self.known.home[latest as usize] != id {
-            self.known.latest[id.at()] = guest as u8;
+        let latest = &mut self.known.spots[id.at()].latest;
+        if *latest == NOWHERE || self.known.home[*latest as usize] != id {
+            *latest = guest as u8;
         }
         let dirty = self.known.home[guest] != id;
         let (word, bit) = (guest / 64, 1 << (guest % 64));
@@ -472,7 +522,7 @@ impl Emitter<'_> {
 
     fn node(&mut self, node: Node) {
         match node.op {
-            Op::Const | Op::Here | Op::Second => {}
+            Op::Second => {}
             Op::Get => self.known.home[node.k as usize] = Id(self.at),
             Op::Load(width) => self.load(node, width),
             Op::LoadPair(width) => self.load_pair(node, width),
@@ -493,11 +543,11 @@ impl Emitter<'_> {
             Op::Call => self.call_function(node.k),
             Op::Float(float) => self.float(node, float),
             Op::Permute { right } => self.permute(node, right),
-            _ if self.lives.last[self.at as usize] == 0 => {}
-            _ if self.lives.folded[self.at as usize] || self.lives.sunk[self.at as usize] => {}
+            _ if self.lives[self.at as usize].last == 0 => {}
+            _ if self.lives[self.at as usize].folded || self.lives[self.at as usize].sunk => {}
             Op::TimeBase => self.time_base(node),
             op if op.is_lazy() => {
-                if self.lives.eager[self.at as usize] {
+                if self.lives[self.at as usize].eager {
                     self.need(Id(self.at));
                 }
             }
@@ -523,7 +573,7 @@ impl Emitter<'_> {
             self.jump_if(condition, label);
             let rest = self.block.segments[segment as usize].instructions - completed;
             let branch = matches!(departure, Departure::Branch { from: Some(_), .. });
-            self.begins[child as usize] = Some(Begin { label, known: self.known.clone(), rest, branch });
+            self.begins.push((child, Begin { label, known: self.known.clone(), rest, branch }));
             return;
         }
         let registers = self.snapshot();
@@ -565,10 +615,14 @@ impl Emitter<'_> {
 
     /// Stores registers as they were noted. Uses rax and rcx.
     fn store_registers(&mut self, registers: &Registers) {
-        let all_writes = std::mem::take(&mut self.writes);
-        let all_places = std::mem::take(&mut self.places);
-        let writes = &all_writes[registers.writes.clone()];
-        let places = &all_places[registers.places.clone()];
+        let all_writes = std::mem::take(self.writes);
+        let all_places = std::mem::take(self.places);
+        self.store_writes(&all_writes[registers.writes.clone()], &all_places[registers.places.clone()]);
+        *self.writes = all_writes;
+        *self.places = all_places;
+    }
+
+    fn store_writes(&mut self, writes: &[(u8, Id, Option<Place>)], places: &[(Id, Place)]) {
         // First what is made from what memory still has; it must not overwrite what others are made of.
         let mut exchanged = Vec::new();
         for &(guest, id, _) in writes.iter().filter(|(_, _, place)| place.is_none()) {
@@ -598,8 +652,48 @@ impl Emitter<'_> {
                 None => {}
             }
         }
-        self.writes = all_writes;
-        self.places = all_places;
+    }
+
+    /// Leaves the instruction at `offset` to the interpreter, which is the end of a stub. There are many such places, and
+    /// most come soon after another one: what that one stores, it stores for them as well.
+    fn interpret(&mut self, offset: u32, rest: u32, registers: Registers) {
+        self.constant(RDX, (rest << 16 | offset).into());
+        let label = self.label();
+        self.bind(label);
+        let all_writes = std::mem::take(self.writes);
+        let all_places = std::mem::take(self.places);
+        let (writes, places) = (&all_writes[registers.writes.clone()], &all_places[registers.places.clone()]);
+        let (tail_writes, tail_places) = match &self.tail {
+            Some(Tail { registers, .. }) => {
+                (&all_writes[registers.writes.clone()], &all_places[registers.places.clone()])
+            }
+            None => (&[][..], &[][..]),
+        };
+        let mut more = std::mem::take(self.more);
+        more.clear();
+        // Both are in order.
+        let mut left = tail_writes.iter().peekable();
+        more.extend(writes.iter().filter(|write| left.next_if_eq(write).is_none()));
+        let overwritten = |place: &Place| more.iter().any(|(guest, _, _)| *place == Place::Home(*guest));
+        let same = self.tail.is_some()
+            && left.next().is_none()
+            && tail_places.iter().all(|place| places.contains(place) && !overwritten(&place.1));
+        match self.tail.as_ref().filter(|_| same).map(|tail| tail.label) {
+            Some(tail) => {
+                self.store_writes(&more, places);
+                self.jump(tail);
+            }
+            None => {
+                self.store_writes(writes, places);
+                self.jump_to(self.shared.interpret);
+            }
+        }
+        if !same || !more.is_empty() {
+            self.tail = Some(Tail { label, registers });
+        }
+        *self.writes = all_writes;
+        *self.places = all_places;
+        *self.more = more;
     }
 
     /// Stores all registers that memory does not have.
@@ -612,14 +706,6 @@ impl Emitter<'_> {
     fn leave_at(&mut self, offset: u32, reason: u64) {
         self.constant(RAX, offset.into());
         self.jump_to(self.shared.leave_at[reason as usize - 1]);
-    }
-
-    /// Gives back the budget of what is not executed.
-    fn refund(&mut self, segment: u32, completed: u32) {
-        let rest = self.block.segments[segment as usize].instructions - completed;
-        if rest != 0 {
-            self.with_constant(ADD, 15, rest as i32, true);
-        }
     }
 
     fn stub(&mut self, stub: Stub) {
@@ -657,13 +743,19 @@ impl Emitter<'_> {
             }
             Aside::Leave | Aside::Call { .. } | Aside::Overrun(_) => {}
         }
+        let rest = self.block.segments[segment as usize].instructions - completed;
+        if let Departure::Interpret(offset) = departure {
+            return self.interpret(offset, rest, registers);
+        }
         self.store_registers(&registers);
         if let Aside::Call { back, number, results } = aside {
             self.call_aside(number, results, back);
         }
-        self.refund(segment, completed);
+        if rest != 0 {
+            self.with_constant(ADD, 15, rest as i32, true);
+        }
         match departure {
-            Departure::Interpret(offset) => self.leave_at(offset, INTERPRET),
+            Departure::Interpret(_) => {}
             Departure::Branch { to, from } => {
                 if let Some(from) = from {
                     self.set_come_from(from);
@@ -801,7 +893,7 @@ impl Emitter<'_> {
     /// After a call control comes back soon: what is known of that place is fetched meanwhile.
     fn expect_return(&mut self) {
         let address = self.known.current[Reg::LR.0 as usize];
-        if address == Id::NONE || self.nodes[address.at()].op != Op::Here {
+        if address == Id::NONE || !matches!(self.nodes[address.at()].op, Op::Here) {
             return;
         }
         if let Some(home) = self.block.home {
@@ -884,7 +976,7 @@ impl Emitter<'_> {
             Target::Page(offset) => {
                 let label = self.label();
                 self.jump(label);
-                self.links.push((label, self.base + self.code.offset().0, offset));
+                self.links.push((label, self.code.here(), offset));
             }
             Target::Stop(offset) => self.leave_at(offset, LOOK),
             Target::Far(distance) if self.block.home.is_some() && fits(distance) => self.go_over(distance),

@@ -102,9 +102,10 @@ impl Emitter<'_> {
             if old == Id::NONE || !self.is_dirty(guest) && !self.lost.contains(&(guest as u8)) {
                 continue;
             }
-            let elsewhere = self.known.register[old.at()] != NOWHERE || self.known.slot[old.at()] != NOWHERE;
+            let elsewhere =
+                self.known.spots[old.at()].register != NOWHERE || self.known.spots[old.at()].slot != NOWHERE;
             // The stub may need it as well.
-            if self.lives.last[old.at()] >= self.at && !elsewhere {
+            if self.lives[old.at()].last >= self.at && !elsewhere {
                 self.need(old);
                 // They need not all be in registers at once.
                 self.locked = 0;

@@ -49,12 +49,13 @@ impl Emitter<'_> {
     /// A register that an address is made from, and what is added to it; None: that is no constant, or it was made.
     fn base(&mut self, id: Id) -> Option<(Id, i32)> {
         let node = self.nodes[id.at()];
-        if !self.lives.folded[id.at()] || self.known.register[id.at()] != NOWHERE {
+        if !self.lives[id.at()].folded || self.known.spots[id.at()].register != NOWHERE {
             return None;
         }
-        debug_assert!(node.op == Op::Binary(Arithmetic::Add));
+        debug_assert!(matches!(node.op, Op::Binary(Arithmetic::Add)));
         let displacement = self.nodes[node.b.at()];
-        (displacement.op == Op::Const && fits(displacement.k)).then_some((node.a, displacement.k as i32))
+        (matches!(displacement.op, Op::Const) && fits(displacement.k))
+            .then_some((node.a, displacement.k as i32))
     }
 
     /// rax := the effective address.
@@ -72,7 +73,7 @@ impl Emitter<'_> {
                 return base;
             }
             self.with_memory(LEA, RAX, base, displacement);
-        } else if self.lives.folded[id.at()] && self.known.register[id.at()] == NOWHERE {
+        } else if self.lives[id.at()].folded && self.known.spots[id.at()].register == NOWHERE {
             let (a, b) = (self.need(node.a), self.need(node.b));
             dynasm!(self.code; .arch x64; lea rax, [Rq(a) + Rq(b)]);
         } else {
@@ -112,7 +113,7 @@ impl Emitter<'_> {
     /// The first access of a group that is executed is its *anchor*: it notes where in its page it is, and where that is
     /// on the host. Others know how far they are from it, and ask whether that leads out of the page.
     fn reach(&mut self, node: Node, bytes: u8, store: bool, make_room: impl FnOnce(&mut Self)) -> Guest {
-        let group = self.lives.group[self.at as usize];
+        let group = self.lives[self.at as usize].group;
         let Some((_, displacement)) = parts(self.nodes, node.a).filter(|_| group != ALONE) else {
             return self.reach_alone(node, bytes, store, make_room);
         };
@@ -170,7 +171,8 @@ impl Emitter<'_> {
         let (label, back) = (self.label(), self.label());
         let again = self.known.anchors != [None; GROUPS];
         // What is larger may lead out of the page though it begins far from its end, unless it is aligned.
-        let at_hand = if bytes <= 16 || node.op == Op::Zero { self.at_hand(node, store) } else { None };
+        let at_hand =
+            if bytes <= 16 || matches!(node.op, Op::Zero) { self.at_hand(node, store) } else { None };
         let aside = match at_hand {
             Some(number) => {
                 let [reach, page, addend] = recent(store, number);
@@ -202,21 +204,20 @@ impl Emitter<'_> {
     fn at_hand(&mut self, access: Node, store: bool) -> Option<usize> {
         let (base, _) = parts(self.nodes, access.a)?;
         let node = &self.nodes[base.at()];
-        if node.op == Op::Get && node.k == STACK_POINTER {
+        if matches!(node.op, Op::Get) && node.k == STACK_POINTER {
             return Some(0);
         }
         if !self.block.hot || !self.is_steady(access.a, 8) {
             return None;
         }
-        // The same instruction may be there several times.
-        let Departure::Interpret(instruction) = self.block.points[access.k as usize].departure else {
+        // One instruction may stand in several ways.
+        let Departure::Interpret(offset) = self.block.points[access.k as usize].departure else {
             return None;
         };
-        let users = &mut self.recent_used[usize::from(store)];
-        let known = users.iter().position(|user| *user == instruction);
-        let number = known.unwrap_or_else(|| {
-            users.push(instruction);
-            users.len() - 1
+        let takers = &mut self.recent_takers[usize::from(store)];
+        let number = takers.iter().position(|taker| *taker == offset).unwrap_or_else(|| {
+            takers.push(offset);
+            takers.len() - 1
         });
         Some(1 + number % (RECENT - 1))
     }
@@ -225,7 +226,7 @@ impl Emitter<'_> {
     /// into a table of hashes is: a wrong guess costs more than a right one saves.
     fn is_steady(&self, id: Id, depth: u32) -> bool {
         let node = &self.nodes[id.at()];
-        let constant = |id: Id| self.nodes[id.at()].op == Op::Const;
+        let constant = |id: Id| matches!(self.nodes[id.at()].op, Op::Const);
         let steady = |id: Id| depth != 0 && self.is_steady(id, depth - 1);
         match node.op {
             Op::Const | Op::Here | Op::Get => true,
@@ -290,7 +291,7 @@ impl Emitter<'_> {
 
     /// The register holds the value if somebody needs it.
     pub fn settle(&mut self, id: Id, register: u8) {
-        if self.lives.last[id.at()] > self.at {
+        if self.lives[id.at()].last > self.at {
             self.hold(id, register);
         }
     }
@@ -335,7 +336,7 @@ impl Emitter<'_> {
     /// A value to be stored: a register, or a constant that fits an immediate, in the order of its bytes.
     fn stored(&mut self, id: Id, width: Width) -> Result<u8, i32> {
         let node = self.nodes[id.at()];
-        if node.op == Op::Const {
+        if matches!(node.op, Op::Const) {
             let k = match (width.big, width.size) {
                 (true, 2) => (node.k as u16).swap_bytes() as u64,
                 (true, 4) => (node.k as u32).swap_bytes() as u64,

@@ -13,4 +13,4 @@ mod memory;
 mod values;
 
 pub use code::Native;
-pub use emit::{Code, Shared, emit};
+pub use emit::{Code, Scratch, Shared, emit};

@@ -7,11 +7,21 @@
 use super::emit::{Emitter, SLOTS_AT};
 use super::encode::*;
 use crate::ir::{Arithmetic, INVERTED, Id, Node, Op};
-use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+use dynasmrt::{DynasmApi, dynasm};
 use timebase_isa::{Binary, Relation, Unary};
 
-/// Registers that hold values: rbx, rsi, rdi, r8 to r13.
-const POOL: [u8; 9] = [3, 6, 7, 8, 9, 10, 11, 12, 13];
+/// Registers that hold values: rbx, rsi, rdi, r8 to r13, a bit each.
+const POOL: u16 = 1 << 3 | 0xff << 6;
+
+/// Numbers of the registers whose bits are set.
+fn registers(mut bits: u16) -> impl Iterator<Item = u8> {
+    std::iter::from_fn(move || {
+        let register = (bits != 0).then(|| bits.trailing_zeros() as u8)?;
+        bits &= bits - 1;
+        Some(register)
+    })
+}
+
 /// No register, no slot.
 pub const NOWHERE: u8 = 255;
 
@@ -36,7 +46,7 @@ pub type Places<'p> = Option<&'p [(Id, Place)]>;
 impl Emitter<'_> {
     /// Where a node's value is, if it has been made and is anywhere.
     pub fn place(&self, id: Id) -> Option<Place> {
-        let register = self.known.register[id.at()];
+        let register = self.known.spots[id.at()].register;
         if register != NOWHERE {
             return Some(Place::Register(register));
         }
@@ -46,14 +56,14 @@ impl Emitter<'_> {
             Op::Here => return Some(Place::Here(node.k)),
             _ => {}
         }
-        let slot = self.known.slot[id.at()];
+        let slot = self.known.spots[id.at()].slot;
         if slot != NOWHERE {
             return Some(Place::Slot(slot));
         }
-        if node.op == Op::Get && self.known.home[node.k as usize] == id {
+        if matches!(node.op, Op::Get) && self.known.home[node.k as usize] == id {
             return Some(Place::Home(node.k as u8));
         }
-        let latest = self.known.latest[id.at()];
+        let latest = self.known.spots[id.at()].latest;
         (latest != NOWHERE && self.known.home[latest as usize] == id).then_some(Place::Home(latest))
     }
 
@@ -78,46 +88,48 @@ impl Emitter<'_> {
 
     /// The value is still needed after this node.
     fn lives(&self, id: Id) -> bool {
-        self.lives.last[id.at()] > self.at
+        self.lives[id.at()].last > self.at
     }
 
     /// A register whose value may be lost. `dying`: the value may be needed by this node, for the last time.
     pub fn room(&mut self, dying: bool) -> u8 {
-        let free = |register: u8| self.known.holds[register as usize] == Id::NONE;
-        let unlocked = |register: u8| self.locked >> register & 1 == 0;
-        if let Some(register) = POOL.into_iter().find(|&register| free(register) && unlocked(register)) {
+        let unlocked = POOL & !self.locked;
+        if let Some(register) = registers(unlocked & !self.known.held).next() {
             return register;
         }
         if dying {
-            let dies = |register: u8| !self.lives(self.known.holds[register as usize]);
-            if let Some(register) = POOL.into_iter().find(|&register| !free(register) && dies(register)) {
-                let id = self.known.holds[register as usize];
-                self.known.register[id.at()] = NOWHERE;
-                self.known.holds[register as usize] = Id::NONE;
+            let dies = |&register: &u8| !self.lives(self.known.holds[register as usize]);
+            if let Some(register) = registers(self.known.held).find(dies) {
+                self.free(register);
                 return register;
             }
         }
-        let oldest = POOL.into_iter().filter(|&register| unlocked(register));
-        let register = oldest.min_by_key(|&register| self.known.used[register as usize]).unwrap_or(POOL[0]);
-        let id = self.known.holds[register as usize];
-        self.save(id, register);
-        self.known.register[id.at()] = NOWHERE;
-        self.known.holds[register as usize] = Id::NONE;
+        let oldest = registers(unlocked).min_by_key(|&register| self.known.used[register as usize]);
+        let register = oldest.unwrap_or(POOL.trailing_zeros() as u8);
+        self.save(self.known.holds[register as usize], register);
+        self.free(register);
         register
+    }
+
+    /// The register holds nothing any more.
+    fn free(&mut self, register: u8) {
+        let id = self.known.holds[register as usize];
+        self.known.spots[id.at()].register = NOWHERE;
+        self.known.held &= !(1 << register);
     }
 
     /// Makes sure that a value can be found without its register.
     fn save(&mut self, id: Id, register: u8) {
         let node = self.nodes[id.at()];
         // What the present node needs for the last time may be needed once more: it has not been emitted yet.
-        let needed = self.lives.last[id.at()] >= self.at;
-        if node.op.is_leaf() || self.known.slot[id.at()] != NOWHERE || !needed {
+        let needed = self.lives[id.at()].last >= self.at;
+        if node.op.is_leaf() || self.known.spots[id.at()].slot != NOWHERE || !needed {
             return;
         }
-        if node.op == Op::Get && self.known.home[node.k as usize] == id {
+        if matches!(node.op, Op::Get) && self.known.home[node.k as usize] == id {
             return;
         }
-        let guest = self.known.latest[id.at()];
+        let guest = self.known.spots[id.at()].latest;
         if guest != NOWHERE && !self.lost.contains(&guest) {
             let guest = guest as usize;
             if self.known.home[guest] == id {
@@ -125,9 +137,9 @@ impl Emitter<'_> {
             }
             let old = self.known.home[guest];
             let free = old == Id::NONE
-                || self.lives.last[old.at()] < self.at
-                || self.known.register[old.at()] != NOWHERE
-                || self.known.slot[old.at()] != NOWHERE;
+                || self.lives[old.at()].last < self.at
+                || self.known.spots[old.at()].register != NOWHERE
+                || self.known.spots[old.at()].slot != NOWHERE;
             if self.known.current[guest] == id && free {
                 self.with_field(STORE, register, home(guest as u8));
                 self.known.home[guest] = id;
@@ -137,7 +149,7 @@ impl Emitter<'_> {
         }
         let unused = |&slot: &usize| {
             let id = self.known.slots[slot];
-            id == Id::NONE || self.lives.last[id.at()] < self.at
+            id == Id::NONE || self.lives[id.at()].last < self.at
         };
         let Some(slot) = (0..self.known.slots.len()).find(unused) else {
             self.failed = true;
@@ -145,17 +157,18 @@ impl Emitter<'_> {
         };
         let old = self.known.slots[slot];
         if old != Id::NONE {
-            self.known.slot[old.at()] = NOWHERE;
+            self.known.spots[old.at()].slot = NOWHERE;
         }
         self.known.slots[slot] = id;
-        self.known.slot[id.at()] = slot as u8;
+        self.known.spots[id.at()].slot = slot as u8;
         self.with_memory(STORE, register, 4, SLOTS_AT + 8 * slot as i32);
     }
 
     /// The register holds the node's value from now on.
     pub fn hold(&mut self, id: Id, register: u8) {
-        self.known.register[id.at()] = register;
+        self.known.spots[id.at()].register = register;
         self.known.holds[register as usize] = id;
+        self.known.held |= 1 << register;
         self.touch(register);
     }
 
@@ -167,37 +180,28 @@ impl Emitter<'_> {
 
     /// Registers whose values are not needed after this node are free.
     pub fn release(&mut self) {
-        let at = self.at as usize;
-        // For most nodes there are none: what one has made is needed, and no other value for the last time.
-        if self.lives.ends[at] || self.lives.last[at] == 0 {
+        if self.lives[self.at as usize].ends {
             self.release_dead();
         }
     }
 
     /// The same whatever is known of this node.
     pub fn release_dead(&mut self) {
-        for register in POOL {
-            let id = self.known.holds[register as usize];
-            if id != Id::NONE && !self.lives(id) {
-                self.known.register[id.at()] = NOWHERE;
-                self.known.holds[register as usize] = Id::NONE;
+        for register in registers(self.known.held) {
+            if !self.lives(self.known.holds[register as usize]) {
+                self.free(register);
             }
         }
     }
 
     /// No register holds anything.
     pub fn release_all(&mut self) {
-        for register in POOL {
-            let id = std::mem::replace(&mut self.known.holds[register as usize], Id::NONE);
-            if id != Id::NONE {
-                self.known.register[id.at()] = NOWHERE;
-            }
-        }
+        registers(self.known.held).for_each(|register| self.free(register));
     }
 
     /// A register that holds the node's value, and keeps it while this node is emitted.
     pub fn need(&mut self, id: Id) -> u8 {
-        let register = self.known.register[id.at()];
+        let register = self.known.spots[id.at()].register;
         if register != NOWHERE {
             self.touch(register);
             return register;
@@ -228,9 +232,9 @@ impl Emitter<'_> {
     fn result(&mut self, a: Id) -> u8 {
         let id = Id(self.at);
         if a != Id::NONE && !self.lives(a) {
-            let register = self.known.register[a.at()];
+            let register = self.known.spots[a.at()].register;
             if register != NOWHERE {
-                self.known.register[a.at()] = NOWHERE;
+                self.known.spots[a.at()].register = NOWHERE;
                 self.hold(id, register);
                 return register;
             }
@@ -321,7 +325,7 @@ impl Emitter<'_> {
             match node.op {
                 Op::Test(relation) => {
                     // A constant is the second operand of the host's comparison, or takes a register.
-                    let exchanged = self.nodes[node.a.at()].op == Op::Const;
+                    let exchanged = matches!(self.nodes[node.a.at()].op, Op::Const);
                     let (a, b) = if exchanged { (node.b, node.a) } else { (node.a, node.b) };
                     self.compare(a, b, places);
                     let code = match (relation, exchanged) {
@@ -497,7 +501,7 @@ impl Emitter<'_> {
     /// A constant that fits an immediate.
     fn small(&self, id: Id) -> Option<i32> {
         let node = &self.nodes[id.at()];
-        (node.op == Op::Const && fits(node.k)).then_some(node.k as i32)
+        (matches!(node.op, Op::Const) && fits(node.k)).then_some(node.k as i32)
     }
 
     /// A register for the present node's value, and those of its operands, of which the first may be the same: the one
@@ -513,7 +517,7 @@ impl Emitter<'_> {
     /// add, sub, and, or, xor.
     fn plain(&mut self, opcode: u8, node: Node) {
         let a = self.need(node.a);
-        let (known, k) = (self.nodes[node.b.at()].op == Op::Const, self.nodes[node.b.at()].k);
+        let (known, k) = (matches!(self.nodes[node.b.at()].op, Op::Const), self.nodes[node.b.at()].k);
         if known && opcode == AND && k >> 32 == 0 {
             let d = self.result(node.a);
             match k {
@@ -547,7 +551,7 @@ impl Emitter<'_> {
             self.copy(d, a);
             return self.with_field(opcode, d, home(guest));
         }
-        let b = if known && self.known.register[node.b.at()] == NOWHERE {
+        let b = if known && self.known.spots[node.b.at()].register == NOWHERE {
             self.constant(RCX, k);
             RCX
         } else {
@@ -601,28 +605,44 @@ impl Emitter<'_> {
         match op {
             Binary::MulHu => dynasm!(self.code; .arch x64; mov rax, Rq(a); mul Rq(b); mov rax, rdx),
             Binary::MulHs => dynasm!(self.code; .arch x64; mov rax, Rq(a); imul Rq(b); mov rax, rdx),
-            Binary::DivU => dynasm!(self.code; .arch x64
-                ; xor eax, eax; mov rcx, Rq(b); test rcx, rcx; je >done
-                ; mov rax, Rq(a); xor edx, edx; div rcx
-                ; done:),
-            Binary::DivU32 => dynasm!(self.code; .arch x64
-                ; xor eax, eax; mov ecx, Rd(b); test ecx, ecx; je >done
-                ; mov eax, Rd(a); xor edx, edx; div ecx
-                ; done:),
-            // The most negative by -1 wraps; the host's division would fault.
-            Binary::DivS => dynasm!(self.code; .arch x64
-                ; xor eax, eax; mov rcx, Rq(b); test rcx, rcx; je >done
-                ; mov rax, Rq(a); cmp rcx, -1; jne >divide; neg rax; jmp >done
-                ; divide:; cqo; idiv rcx
-                ; done:),
-            Binary::DivS32 => dynasm!(self.code; .arch x64
-                ; xor eax, eax; mov ecx, Rd(b); test ecx, ecx; je >done
-                ; mov eax, Rd(a); cmp ecx, -1; jne >divide; neg eax; jmp >done
-                ; divide:; cdq; idiv ecx
-                ; done:; mov eax, eax),
+            Binary::DivU | Binary::DivS => self.divide(a, b, op == Binary::DivS, true),
+            Binary::DivU32 => self.divide(a, b, false, false),
+            Binary::DivS32 => {
+                self.divide(a, b, true, false);
+                dynasm!(self.code; .arch x64; mov eax, eax);
+            }
             Binary::Sar | Binary::Rotl | Binary::Rotl32 => self.fail(),
         }
         self.result_is_rax();
+    }
+
+    /// rax := a / b; 0 if b is 0.
+    fn divide(&mut self, a: u8, b: u8, signed: bool, wide: bool) {
+        let (done, division) = (self.label(), self.label());
+        dynasm!(self.code; .arch x64; xor eax, eax);
+        self.with_register(LOAD, RCX, b, wide);
+        self.with_register(0x85, RCX, RCX, wide);
+        self.jump_if(EQUAL, done);
+        self.with_register(LOAD, RAX, a, wide);
+        if signed {
+            // The most negative by -1 wraps; the host's division would fault.
+            self.with_constant(CMP, RCX, -1, wide);
+            self.jump_if(NOT_EQUAL, division);
+            if wide {
+                dynasm!(self.code; .arch x64; neg rax);
+            } else {
+                dynasm!(self.code; .arch x64; neg eax);
+            }
+            self.jump(done);
+            self.bind(division);
+        }
+        match (signed, wide) {
+            (false, false) => dynasm!(self.code; .arch x64; xor edx, edx; div ecx),
+            (false, true) => dynasm!(self.code; .arch x64; xor edx, edx; div rcx),
+            (true, false) => dynasm!(self.code; .arch x64; cdq; idiv ecx),
+            (true, true) => dynasm!(self.code; .arch x64; cqo; idiv rcx),
+        }
+        self.bind(done);
     }
 
     fn select(&mut self, node: Node) {
