@@ -33,7 +33,7 @@ pub use watch::{Attention, ConsoleLog, Ended, Outcome, Transcript, Watcher};
 pub const FORMAT: u32 = 3;
 
 /// Version of the format of files of checkpoints. They are a cache: one of another version is of no use, and that is all.
-pub const INDEX_FORMAT: u32 = 3;
+pub const INDEX_FORMAT: u32 = 4;
 
 /// Bumped whenever a change to the program changes what a guest sees: recordings of another epoch are refused,
 /// because they would only diverge.

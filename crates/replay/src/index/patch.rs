@@ -5,21 +5,19 @@
 //! the words in which it differs from a page of the machine at power-on, or from zeros. That costs a few host
 //! instructions per word, where packing costs ten per byte.
 //!
-//! A patch is the number of the other page plus one (0: zeros), then runs: how many words are as there, how many
-//! differ, and those; after the last one (0, 0). Words have 8 bytes.
+//! A patch is the number of the other page plus one (0: zeros), a byte with a bit for each group of 64 words that are not all
+//! as there, and for each such group a mask of 64 bits with a bit for each word that differs, and those words. Words have 8
+//! bytes; the first one has the lowest bit.
 
 use crate::code::{Decode, Encode, Malformed};
 use timebase_state::PAGE;
 
 const WORD: usize = 8;
-/// Words that are compared at once, as most are equal.
-const TOGETHER: usize = 16;
+/// Words of a group.
+const GROUP: usize = 64;
 
-/// How many words are equal before the first that differs.
-fn equal(here: &[[u8; WORD]], there: &[[u8; WORD]]) -> usize {
-    let together = here.chunks_exact(TOGETHER).zip(there.chunks_exact(TOGETHER));
-    let start = TOGETHER * together.take_while(|(here, there)| here == there).count();
-    start + here[start..].iter().zip(&there[start..]).take_while(|(here, there)| here == there).count()
+fn words(page: &[u8; PAGE]) -> &[[[u8; WORD]; GROUP]] {
+    page.as_chunks::<WORD>().0.as_chunks::<GROUP>().0
 }
 
 /// Appends what makes `page` from `base`, the page of that number or zeros, to `out`. False, and nothing appended, if
@@ -28,27 +26,29 @@ pub fn encode(base: Option<(u64, &[u8; PAGE])>, page: &[u8; PAGE], most: usize, 
     let start = out.len();
     let (name, base) = base.map_or((0, &[0; PAGE]), |(number, base)| (number + 1, base));
     out.number(name);
-    let (mut here, mut there) = (page.as_chunks::<WORD>().0, base.as_chunks::<WORD>().0);
+    let groups = out.len();
+    out.push(0);
     let mut left = most;
-    loop {
-        let same = equal(here, there);
-        let pairs = here[same..].iter().zip(&there[same..]);
-        let differing = pairs.take_while(|(here, there)| here != there).count();
-        if differing > left {
+    for (group, (here, there)) in words(page).iter().zip(words(base)).enumerate() {
+        if here == there {
+            continue;
+        }
+        out[groups] |= 1 << group;
+        let (mut mask, mut differing, mut count) = (0u64, [[0; WORD]; GROUP], 0);
+        // Which words differ nobody could guess, so there is no branch.
+        for (bit, (here, there)) in here.iter().zip(there).enumerate() {
+            differing[count] = *here;
+            mask |= u64::from(here != there) << bit;
+            count += usize::from(here != there);
+        }
+        if count > left {
             out.truncate(start);
             return false;
         }
-        if differing == 0 {
-            break;
-        }
-        left -= differing;
-        out.number(same as u64);
-        out.number(differing as u64);
-        out.extend_from_slice(here[same..same + differing].as_flattened());
-        (here, there) = (&here[same + differing..], &there[same + differing..]);
+        left -= count;
+        out.extend_from_slice(&mask.to_le_bytes());
+        out.extend_from_slice(differing[..count].as_flattened());
     }
-    out.number(0);
-    out.number(0);
     true
 }
 
@@ -61,17 +61,19 @@ pub fn decode<'a>(
         0 => [0; PAGE],
         name => *base(name - 1),
     };
-    let mut at = 0usize;
-    loop {
-        let (same, differing) = (input.number32()? as usize, input.number32()? as usize);
-        if differing == 0 {
-            return Ok(page);
+    let groups = input.byte()?;
+    for (group, words) in page.chunks_mut(WORD * GROUP).enumerate() {
+        if groups >> group & 1 == 0 {
+            continue;
         }
-        let start = at.saturating_add(same.saturating_mul(WORD));
-        at = start.saturating_add(differing.saturating_mul(WORD));
-        let words = page.get_mut(start..at).ok_or(Malformed("a page is too long"))?;
-        words.copy_from_slice(input.take(differing * WORD)?);
+        let mut mask = u64::from_le_bytes(input.array()?);
+        while mask != 0 {
+            let at = mask.trailing_zeros() as usize * WORD;
+            words[at..at + WORD].copy_from_slice(input.take(WORD)?);
+            mask &= mask - 1;
+        }
     }
+    Ok(page)
 }
 
 #[cfg(test)]
@@ -126,8 +128,8 @@ mod tests {
     #[test]
     fn what_is_equal_costs_nothing_and_what_is_not_is_given_up() {
         let full = [0xa5; PAGE];
-        assert_eq!(again(Some((5, &full)), &full), (3, full));
-        assert_eq!(again(None, &[0; PAGE]), (3, [0; PAGE]));
+        assert_eq!(again(Some((5, &full)), &full), (2, full));
+        assert_eq!(again(None, &[0; PAGE]), (2, [0; PAGE]));
         assert_eq!(again(None, &full).1, full);
         let (base, mut out) = (page(&[]), vec![9]);
         let page = page(&[(0, 1), (300, 1), (511, 1)]);
@@ -137,13 +139,11 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_beyond_the_page_is_refused() {
-        for (same, differing) in [(512, 1), (511, 2), (u32::MAX, u32::MAX)] {
-            let mut out = vec![0];
-            out.number(same.into());
-            out.number(differing.into());
-            out.extend_from_slice(&[0; 64]);
-            assert!(decode(&mut Decode(&out), |_| &[0; PAGE]).is_err());
+    fn a_patch_that_is_cut_is_refused() {
+        let mut out = Vec::new();
+        assert!(encode(None, &page(&[(3, 1), (64, 2), (511, 3)]), PAGE, &mut out));
+        for cut in 0..out.len() {
+            assert!(decode(&mut Decode(&out[..cut]), |_| &[0; PAGE]).is_err(), "{cut} of {}", out.len());
         }
     }
 }
