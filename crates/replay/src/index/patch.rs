@@ -5,9 +5,9 @@
 //! the words in which it differs from a page of the machine at power-on, or from zeros. That costs a few host
 //! instructions per word, where packing costs ten per byte.
 //!
-//! A patch is the number of the other page plus one (0: zeros), a byte with a bit for each group of 64 words that are not all
-//! as there, and for each such group a mask of 64 bits with a bit for each word that differs, and those words. Words have 8
-//! bytes; the first one has the lowest bit.
+//! A patch is the number of the other page plus one (0: zeros), a byte with a bit for each group of 64 words that are not
+//! all as there, and for each such group a mask of 64 bits with a bit for each word that differs, and those words. Words
+//! have 8 bytes; the first one has the lowest bit.
 
 use crate::code::{Decode, Encode, Malformed};
 use timebase_state::PAGE;
