@@ -556,6 +556,27 @@ fn on_both(words: &[u32], count: u64, prepare: impl Fn(&mut Bench)) -> [u64; 32]
     expected.0
 }
 
+/// What is made only where code is left early, from a register that is written before the next such place: that one must
+/// not store it first. The handler notes r3.
+#[test]
+fn what_is_made_late_is_made_of_what_was() {
+    let words = [
+        0x3865_0004, // addi r3,r5,4
+        0x80d0_0000, // lwz r6,0(r16)
+        0x38b3_0001, // addi r5,r19,1
+        0x7c94_a888, // tdeq r20,r21
+        0x3860_0000, // li r3,0
+        0x3a73_0010, // addi r19,r19,16
+        0x7cf0_42a6, // mfsprg r7,0
+        0x7d08_3a14, // add r8,r8,r7
+        0x4bff_ffe0, // b -32
+    ];
+    on_both(&words, 15 * 150, |bench| {
+        bench.cpu.regs.gpr[16] = DATA;
+        bench.cpu.regs.gpr[21] = bench.cpu.regs.gpr[20];
+    });
+}
+
 /// A page that is written for the first time moves on the host: an access that shares an earlier one's translation must
 /// not read where the page was.
 #[test]
