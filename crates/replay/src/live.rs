@@ -196,16 +196,15 @@ impl Live {
             }
             let at = machine.position();
             self.digest_if_due(machine, &stop)?;
-            if self.indexer.as_ref().is_some_and(|indexer| at.count >= indexer.due())
-                && let Some(indexer) = &mut self.indexer
-            {
-                indexer.checkpoint(machine, transcript);
-            }
             if let ControlFlow::Break(ended) = world.watch(at, machine.now()) {
                 return Ok(Rest::Stopped(ended));
             }
             if let Some(ended) = rules.ends(&stop, at.count) {
                 return Ok(Rest::End(ended, None));
+            }
+            // Not where it ends: that has one of its own, and the one before is to be at hand still.
+            if let Some(indexer) = self.indexer.as_mut().filter(|indexer| at.count >= indexer.due()) {
+                indexer.checkpoint(machine, transcript);
             }
             if world.second_passed() {
                 self.flush(at)?;
