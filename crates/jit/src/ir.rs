@@ -480,7 +480,7 @@ impl Ir {
         if relation == Relation::Eq && self.value(b) == Some(0) {
             // Is a bit, or a truth value, 0?
             let node = self.node(a);
-            if matches!(node.op, Op::Test(_) | Op::Bit | Op::Pair) {
+            if matches!(node.op, Op::Test(_) | Op::Bit) {
                 return self.not(a);
             }
             if matches!(node.op, Op::Binary(Arithmetic::And))

@@ -448,13 +448,14 @@ impl<'b> Lifter<'b> {
     /// The way leads back to the start: goes around once more, if it is short.
     fn goes_around(&mut self, source: &Source, seen: &mut Places) -> bool {
         let short = self.rounds < ROUNDS && self.completed + self.around <= LONGEST;
-        if short && self.forks.is_some() {
+        let goes = short && self.forks.is_some();
+        if goes {
             self.rounds += 1;
             self.around = 0;
             self.offset = source.start();
             *seen = Places::default();
         }
-        short && self.forks.is_some()
+        goes
     }
 
     fn read(&mut self, bodies: &Bodies, source: &mut Source, mut seen: Places) -> End {
@@ -506,10 +507,7 @@ impl<'b> Lifter<'b> {
                 }
                 // Around the loop once more, or out of it.
                 (None, Ok(back @ Target::Page(offset))) if hot && offset == source.start() => {
-                    let out = !C(condition, self.ir);
-                    self.leave_if(out, Departure::Branch { to: next, from: None });
-                    self.fork(source, next, &seen, false);
-                    self.set(CFAR, V(self.ir.here(from.into()), self.ir));
+                    self.take_branch(source, condition, next, &seen, false);
                     if !self.goes_around(source, &mut seen) {
                         return End::Go(back);
                     }
@@ -518,10 +516,7 @@ impl<'b> Lifter<'b> {
                 (None, Ok(to @ Target::Page(offset)))
                     if hot && goes_on(&seen, to) && source.is_likely(offset) =>
                 {
-                    let out = !C(condition, self.ir);
-                    self.leave_if(out, Departure::Branch { to: next, from: None });
-                    self.fork(source, next, &seen, true);
-                    self.set(CFAR, V(self.ir.here(from.into()), self.ir));
+                    self.take_branch(source, condition, next, &seen, true);
                     self.offset = offset;
                 }
                 // Backward, or to a place that was seen: likely taken.
@@ -536,6 +531,14 @@ impl<'b> Lifter<'b> {
                 (None, taken) => return End::Branch { condition, taken, from, next },
             }
         }
+    }
+
+    /// The way follows the branch that was read, and leaves for `next` if its condition does not hold; something may have
+    /// been executed there (`found`).
+    fn take_branch(&mut self, source: &Source, condition: Id, next: Target, seen: &Places, found: bool) {
+        self.leave_if(!C(condition, self.ir), Departure::Branch { to: next, from: None });
+        self.fork(source, next, seen, found);
+        self.set(CFAR, V(self.ir.here(self.offset.into()), self.ir));
     }
 
     /// Leaves if the condition holds.

@@ -243,13 +243,11 @@ impl chassis::Board for Board {
     }
 
     fn start(&mut self, config: &Config, initrd: &Option<(u64, u64)>) -> Result<(), ConfigError> {
-        let (occ, layout) = (
-            occ_areas(config),
-            match self.model {
-                Model::Power9 => occ::Layout::Power9,
-                Model::Power10 => occ::Layout::Power10,
-            },
-        );
+        let occ = occ_areas(config);
+        let layout = match self.model {
+            Model::Power9 => occ::Layout::Power9,
+            Model::Power10 => occ::Layout::Power10,
+        };
         for (address, area) in occ::areas(layout, occ, self.topology.chips) {
             image::place(&mut self.memory, "what on-chip controllers share", address, &area, 0..area.len())?;
         }
