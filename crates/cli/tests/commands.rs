@@ -457,11 +457,16 @@ fn linux_with_typed_input_replays_exactly() {
 fn a_disk_that_fills_up_ends_the_run_and_what_was_written_replays() {
     let place = Place::new();
     let tb = place.name("full.tb");
-    // A limit on the file's size stands for the full disk: 16 KiB.
-    let script = "trap '' XFSZ; ulimit -f 32; exec \"$@\"";
     let arguments = echo(&["record", "-o", &tb, "--digest-interval", "100"], &["--until-count", "300000"]);
+    let whole = say(&arguments);
+    assert_eq!(whole.status, Some(0), "{}", whole.err);
+    let info: serde_json::Value = serde_json::from_str(&say(&["info", &tb, "--json"]).out).unwrap();
+    let bytes = |part: &str| info[part].as_u64().expect("a size");
+    // A limit on the file's size stands for the full disk: it has room for half of the history. Units are of 512 bytes.
+    let limit = (bytes("file_bytes") - bytes("history_file_bytes") / 2) / 512;
+    let script = format!("trap '' XFSZ; ulimit -f {limit}; exec \"$@\"");
     let mut command = Command::new("sh");
-    command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_timebase")]).args(arguments).stdin(Stdio::null());
+    command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_timebase")]).args(arguments).stdin(Stdio::null());
     let record = said(command.output().unwrap());
     assert_eq!(record.status, Some(1), "{}", record.err);
     assert!(record.err.contains("cannot go on recording to"), "{}", record.err);

@@ -173,6 +173,8 @@ fn linux_reads_what_on_chip_controllers_share(machine: &str, bus: &str) {
         look 280; look 261120; echo 1 > /sys/kernel/debug/powerpc/imc/imc_cmd_0; sleep 1; look 261120; look 280; \
         echo $((6*7)) is the end";
     let out = typed(&[machine], "", &format!("~ # ={LOOK}\\n"), "42 is the end");
+    // As hostboot does, the tree says whose memory that is.
+    assert!(out.contains("HOMER Image at") && !out.contains("is not reserved"), "{out}");
     let lines: Vec<&str> = out.lines().map(str::trim_end).collect();
     let devices = lines.iter().flat_map(|line| line.split_whitespace());
     let counters = [bus, "core_imc", "thread_imc"].map(|name| devices.clone().any(|device| device == name));
