@@ -167,8 +167,8 @@ fn linux_reads_what_on_chip_controllers_share(machine: &str, bus: &str) {
     const LOOK: &str = "mount -t sysfs s /sys; mount -t debugfs d /sys/kernel/debug; \
         ls /sys/bus/event_source/devices; cat /sys/class/hwmon/hwmon0/temp1_input; \
         cd /sys/firmware/opal; head -c 4 exports/occ_inband_sensors | cat -v; echo; \
-        cd powercap/system-powercap; echo 2000 > powercap-current; cat powercap-current; \
-        cd ../../exports; X=$(echo imc_nest*); \
+        CAP=powercap/system-powercap/powercap-current; [ -e $CAP ] && echo 2000 > $CAP && cat $CAP || echo no cap; \
+        cd exports; X=$(echo imc_nest*); \
         look() { dd if=$X bs=1 skip=$1 count=8 2> /dev/null | cat -v; echo; }; \
         look 280; look 261120; echo 1 > /sys/kernel/debug/powerpc/imc/imc_cmd_0; sleep 1; look 261120; look 280; \
         echo $((6*7)) is the end";
@@ -185,7 +185,9 @@ fn linux_reads_what_on_chip_controllers_share(machine: &str, bus: &str) {
         panic!("{out}")
     };
     const ZEROS: &str = "^@^@^@^@^@^@^@";
-    assert_eq!((sensors, cap), ("^A^A^@^A", "2000"), "{out}");
+    // skiboot 7.0 takes no controller for one that it can command: "major != 0x9 || major != 0xA".
+    let expected = if out.contains("OPAL v7.0 ") { "no cap" } else { "2000" };
+    assert_eq!((sensors, cap), ("^A^A^@^A", expected), "{out}");
     assert_eq!(
         (before, paused, running),
         (&*format!("{ZEROS}^@"), &*format!("{ZEROS}^B"), &*format!("{ZEROS}^A"))
