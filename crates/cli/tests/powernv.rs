@@ -132,10 +132,11 @@ fn linux_recovers_from_errors_of_a_pci_host_bridge(machine: &str) {
     const MOUNT: &str = "mount -t sysfs s /sys; mount -t proc p /proc; mount -t debugfs d /sys/kernel/debug";
     const INJECT: &str = "cd /sys/kernel/debug/powerpc; \
         echo 0x8000000000000000 > PCI0000/err_injct_inboundA; sleep 1; \
+        grep opal-eeh /proc/interrupts; \
         echo 0x8000000000000000 > PCI0000/err_injct_outbound; cat PCI0000/err_injct_outbound; \
         echo 0000:00:00.0 > eeh_dev_check; sleep 9; cat PCI0000/err_injct_outbound";
-    const LOOK: &str = "grep opal-eeh /proc/interrupts; echo $((6*7)) is the end";
-    let out = typed(&[machine], "", &format!("~ # ={MOUNT}; {INJECT}; {LOOK}\\n"), "42 is the end");
+    let end = "echo $((6*7)) is the end";
+    let out = typed(&[machine], "", &format!("~ # ={MOUNT}; {INJECT}; {end}\\n"), "42 is the end");
     for text in [
         "PHB#0000[0:0]: PHB Freeze/Fence detected !",
         "EEH: Recovering PHB#0",
@@ -147,6 +148,7 @@ fn linux_recovers_from_errors_of_a_pci_host_bridge(machine: &str) {
     // The register to inject by: fenced off, and after the reset.
     let read = out.lines().map(str::trim_end).filter(|line| matches!(*line, "0xffffffffffffffff" | "0x0"));
     assert_eq!(read.collect::<Vec<_>>(), ["0xffffffffffffffff", "0x0"], "{out}");
+    // How many there are at the end depends on where skiboot probes the slot.
     let events = out.lines().find(|line| line.contains("opal-eeh") && line.contains("OPAL EVT"));
     assert_eq!(events.and_then(|line| line.split_whitespace().nth(1)), Some("1"), "{out}");
 }
