@@ -16,8 +16,13 @@ const PACKAGES: &[(&str, &str)] = &[
     ("qemu-system-data", "/usr/share/qemu/slof.bin"),
 ];
 
-const PEER: &[(&str, &str)] =
-    &[("qemu-system-ppc", "qemu-system-ppc64"), ("qemu-utils", "qemu-img"), ("qemu-user", "qemu-ppc64")];
+/// Likewise for the comparison: the peer, and what the workloads are compiled with.
+const PEER: &[(&str, &str)] = &[
+    ("qemu-system-ppc", "qemu-system-ppc64"),
+    ("qemu-utils", "qemu-img"),
+    ("qemu-user", "qemu-ppc64"),
+    ("libc6-dev-ppc64el-cross", "/usr/powerpc64le-linux-gnu/include/bits/wordsize.h"),
+];
 
 fn present(sign: &str) -> bool {
     if sign.starts_with('/') { Path::new(sign).exists() } else { exists(sign, "--version") }
