@@ -37,7 +37,7 @@ pub const INDEX_FORMAT: u32 = 4;
 
 /// Bumped whenever a change to the program changes what a guest sees: recordings of another epoch are refused,
 /// because they would only diverge.
-pub const SEMANTICS_EPOCH: u32 = 11;
+pub const SEMANTICS_EPOCH: u32 = 12;
 
 /// Which program made a recording: shown to whoever needs that program again.
 pub const BUILD: &str = concat!("timebase ", env!("CARGO_PKG_VERSION"));

@@ -11,6 +11,7 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use twox_hash::XxHash3_128;
 
 /// Bytes of a page.
 pub const PAGE: usize = 4096;
@@ -24,33 +25,33 @@ pub struct Page(pub [u8; PAGE]);
 
 static ZERO: Page = Page([0; PAGE]);
 
+/// XXH3 (128 bits) of a page, or of the hashes of a node's children; [`ZERO_HASH`] of what is all zero. It tells contents
+/// apart that came about without a wish to deceive, at a fraction of what a cryptographic one takes.
+type Hash = u128;
+
 /// A hash that is made when first asked for. Whoever asks at the same time makes the same.
 #[derive(Default)]
 struct Remembered {
     known: AtomicBool,
-    words: [AtomicU64; 4],
+    words: [AtomicU64; 2],
 }
 
 impl Remembered {
     /// The hash, if it was made.
-    fn get(&self) -> Option<[u8; 32]> {
+    fn get(&self) -> Option<Hash> {
         self.known.load(Ordering::Acquire).then(|| {
-            let mut hash = [0; 32];
-            for (bytes, word) in hash.chunks_mut(8).zip(&self.words) {
-                bytes.copy_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
-            }
-            hash
+            let [low, high] = self.words.each_ref().map(|word| word.load(Ordering::Relaxed));
+            u128::from(high) << 64 | u128::from(low)
         })
     }
 
-    fn get_or(&self, make: impl FnOnce() -> [u8; 32]) -> [u8; 32] {
+    fn get_or(&self, make: impl FnOnce() -> Hash) -> Hash {
         if let Some(hash) = self.get() {
             return hash;
         }
         let hash = make();
-        for (bytes, word) in hash.chunks(8).zip(&self.words) {
-            let bytes = [bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]];
-            word.store(u64::from_le_bytes(bytes), Ordering::Relaxed);
+        for (word, part) in self.words.iter().zip([hash as u64, (hash >> 64) as u64]) {
+            word.store(part, Ordering::Relaxed);
         }
         self.known.store(true, Ordering::Release);
         hash
@@ -125,24 +126,22 @@ enum Node {
 }
 
 /// The hash of what is all zero.
-const ZERO_HASH: [u8; 32] = [0; 32];
+const ZERO_HASH: Hash = 0;
 
 impl Node {
     /// Equal content has equal hashes, whether zero pages are there or absent.
-    fn hash(&self) -> [u8; 32] {
+    fn hash(&self) -> Hash {
         match self {
             Node::Leaf(leaf) => leaf.hash.get_or(|| {
-                if leaf.page.0 == ZERO.0 { ZERO_HASH } else { *blake3::hash(&leaf.page.0).as_bytes() }
+                if leaf.page.0 == ZERO.0 { ZERO_HASH } else { XxHash3_128::oneshot(&leaf.page.0) }
             }),
             Node::Inner(inner) => inner.hash.get_or(|| {
-                let mut all = [ZERO_HASH; FANOUT];
-                for (hash, child) in all.iter_mut().zip(&inner.children) {
-                    *hash = child.as_ref().map_or(ZERO_HASH, Node::hash);
-                }
+                let hash = |child: &Option<Node>| child.as_ref().map_or(ZERO_HASH, Node::hash);
+                let all = inner.children.each_ref().map(hash);
                 if all == [ZERO_HASH; FANOUT] {
                     ZERO_HASH
                 } else {
-                    *blake3::hash(all.as_flattened()).as_bytes()
+                    XxHash3_128::oneshot(all.map(Hash::to_le_bytes).as_flattened())
                 }
             }),
         }
@@ -279,7 +278,7 @@ impl Paged {
     }
 
     /// Hash of the content.
-    pub fn root_hash(&self) -> [u8; 32] {
+    pub fn root_hash(&self) -> u128 {
         self.root.as_ref().map_or(ZERO_HASH, Node::hash)
     }
 

@@ -251,7 +251,7 @@ impl Walk for Digester {
         self.add(&value.to_le_bytes());
     }
     fn paged(&mut self, value: &mut Paged) {
-        let hash = value.root_hash();
+        let hash = value.root_hash().to_le_bytes();
         self.add(&hash);
         self.add(&value.len().to_le_bytes());
     }
@@ -331,7 +331,7 @@ fn list(state: &mut (impl State + ?Sized), now: Instant) -> Vec<(String, Leaf)> 
 pub fn leaves(state: &mut (impl State + ?Sized), now: Instant) -> Vec<(String, String)> {
     let text = |leaf| match leaf {
         Leaf::Text(text) => text,
-        Leaf::Bulk(paged) => format!("{}", Digest(paged.root_hash())),
+        Leaf::Bulk(paged) => format!("{:032x}", paged.root_hash()),
     };
     list(state, now).into_iter().map(|(path, leaf)| (path, text(leaf))).collect()
 }
