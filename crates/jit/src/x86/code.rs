@@ -16,7 +16,7 @@ use dynasmrt::x64::X64Relocation;
 use dynasmrt::{AssemblyOffset, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 use rustix::fd::OwnedFd;
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 use std::mem::offset_of;
 use std::ptr;
 use timebase_cpu::Vcpu;
@@ -28,6 +28,9 @@ const ROOM: usize = 64 << 20;
 const ASIDE: usize = 28 << 20;
 /// Ways into other pages that are looked up before one of them is made to lead on.
 const PATIENT: i32 = 63;
+/// Bytes of new code after which pages are taken out of the mapping through which they were written: they are in memory
+/// once, but the host counts them for each mapping that has them.
+const STEP: usize = 4 << 20;
 /// What a superblock may take.
 pub const LARGEST: usize = 256 << 10;
 /// Of the stack, so that calls find it aligned.
@@ -68,6 +71,8 @@ pub struct Native {
     /// Bytes that are taken of the straight code, which stands first, and where what is apart from it ends.
     used: usize,
     used_aside: usize,
+    /// Bytes added since pages were last taken out of the mapping for writing.
+    added: usize,
     /// What is never forgotten: the shared code.
     kept: usize,
     enter: Enter,
@@ -88,7 +93,8 @@ impl Native {
         let (code, shared, enter) = shared_code(execute.0 as usize)?;
         // SAFETY: the shared code is at `enter`, written just below, before anybody can call it.
         let enter = unsafe { std::mem::transmute::<*const u8, Enter>(execute.0.wrapping_add(enter)) };
-        let mut native = Native { execute, write, used: 0, used_aside: ASIDE, kept: 0, enter, shared };
+        let mut native =
+            Native { execute, write, used: 0, used_aside: ASIDE, added: 0, kept: 0, enter, shared };
         native.add(&Code { straight: &code, aside: &[] })?;
         native.kept = native.used;
         Some(native)
@@ -113,6 +119,13 @@ impl Native {
         let straight = self.put(self.used, code.straight)?;
         self.used_aside = self.put(self.used_aside, code.aside)?;
         self.used = straight;
+        self.added += code.straight.len() + code.aside.len();
+        if self.added > STEP {
+            self.added = 0;
+            // SAFETY: the mapping is this one's, nobody refers into it, and its content is the file's. If the host does not
+            // take the advice, no more than its count of pages is as it was.
+            let _ = unsafe { madvise(self.write.0.cast(), ROOM, Advice::LinuxDontNeed) };
+        }
         Some(entry)
     }
 
