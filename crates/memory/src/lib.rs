@@ -41,10 +41,15 @@ pub enum Writer {
 pub enum Drop {
     /// The translation table entry in this doubleword changed (real address).
     Table(u64),
+    /// The 64-byte line at this real address has become zero. It is not watched as one of translation tables any more, so
+    /// whatever was derived from it goes.
+    Cleared(u64),
     /// Code in this 64-byte line changed (real address).
     Code(u64),
     /// Pointers for writing to this page are withdrawn.
     Writes(u64),
+    /// Nothing in this page is watched any more: there may be pointers for writing to it.
+    Unwatched(u64),
     /// The page lies elsewhere in the host now: all pointers to it are withdrawn.
     Moved(u64),
 }
@@ -66,6 +71,17 @@ struct Region {
 impl Region {
     fn new(base: u64, bytes: u64) -> Region {
         Region { base, storage: Paged::new(bytes), watches: Watches::default() }
+    }
+
+    /// Lines of a page are not watched any more as those of tables or of code.
+    fn unwatch(&mut self, page: u64, tables: u64, code: u64, dropped: &mut Vec<Drop>) {
+        let watch = self.watches.page_mut(page);
+        let any = watch.any();
+        watch.tables &= !tables;
+        watch.code &= !code;
+        if any && !watch.any() {
+            dropped.push(Drop::Unwatched(self.base + page * PAGE));
+        }
     }
 }
 
@@ -176,6 +192,16 @@ impl Memory {
         if target.as_ptr() != old {
             self.dropped.push(Drop::Moved(region.base + page * PAGE));
         }
+        if watch.tables != 0 {
+            // Tables end as zeros, and then their pages are used for something else.
+            let cleared = watch.cleared(target, start, bytes.len());
+            for line in watch::lines(cleared) {
+                self.dropped.push(Drop::Cleared(region.base + page * PAGE + line * watch::LINE));
+            }
+            if cleared != 0 {
+                region.unwatch(page, cleared, 0, &mut self.dropped);
+            }
+        }
         let address = region.base + offset;
         if self.watchpoints.any() {
             let cpu = if let Writer::Cpu(cpu) = writer { Some(cpu) } else { None };
@@ -265,7 +291,7 @@ impl Memory {
     /// Code in this page is no longer watched: the engine has dropped all it had decoded from it.
     pub fn unwatch_code(&mut self, address: u64) {
         if let Some((n, offset)) = self.region(address, 1) {
-            self.regions[n].watches.page_mut(offset / PAGE).code = 0;
+            self.regions[n].unwatch(offset / PAGE, 0, u64::MAX, &mut self.dropped);
         }
     }
 

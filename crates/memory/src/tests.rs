@@ -31,6 +31,7 @@ fn s11_a_store_of_the_same_value_by_another_clears_the_reservation() {
 #[test]
 fn changes_of_watched_lines_are_told() {
     let mut memory = Memory::new(4 * PAGE, 1);
+    memory.store_u64(PAGE + 0x50, 9, Writer::Other).unwrap();
     assert!(memory.page_for_write(PAGE).is_some());
     memory.take_dropped();
     memory.watch_table(PAGE + 0x40);
@@ -47,6 +48,30 @@ fn changes_of_watched_lines_are_told() {
     memory.watch_code(PAGE, 1 << 2);
     memory.store(PAGE + 0xbf, &[1, 1], Writer::Other).unwrap();
     assert_eq!(memory.take_dropped(), [Drop::Code(PAGE + 0x80)]);
+}
+
+#[test]
+fn a_line_of_tables_that_becomes_zero_is_watched_no_more() {
+    let mut memory = Memory::new(4 * PAGE, 1);
+    memory.store_u64(PAGE + 0x40, 7, Writer::Other).unwrap();
+    memory.store_u64(PAGE + 0x78, 7, Writer::Other).unwrap();
+    memory.watch_table(PAGE + 0x40);
+    memory.watch_table(PAGE + 0x88);
+    memory.watch_code(PAGE, 1);
+    memory.take_dropped();
+    memory.store_u64(PAGE + 0x40, 0, Writer::Other).unwrap();
+    assert_eq!(memory.take_dropped(), [Drop::Table(PAGE + 0x40)]);
+    memory.store(PAGE + 0x7f, &[0, 0], Writer::Other).unwrap();
+    assert_eq!(
+        memory.take_dropped(),
+        [Drop::Table(PAGE + 0x78), Drop::Cleared(PAGE + 0x40), Drop::Cleared(PAGE + 0x80)]
+    );
+    memory.store_u64(PAGE + 0x40, 1, Writer::Other).unwrap();
+    assert_eq!((memory.take_dropped(), memory.page_for_write(PAGE)), (vec![], None), "there is code");
+    memory.unwatch_code(PAGE);
+    assert_eq!(memory.take_dropped(), [Drop::Unwatched(PAGE)]);
+    memory.unwatch_code(PAGE);
+    assert!(memory.take_dropped().is_empty() && memory.page_for_write(PAGE).is_some());
 }
 
 #[test]

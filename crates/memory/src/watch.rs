@@ -49,6 +49,26 @@ impl Watch {
             line += 1;
         }
     }
+
+    /// The lines of tables that are zero, of those in `page` that a store of `bytes` bytes at `start` touched.
+    pub fn cleared(&self, page: &[u8], start: usize, bytes: usize) -> u64 {
+        let touched =
+            u64::MAX << (start as u64 / LINE) & u64::MAX >> (63 - (start + bytes - 1) as u64 / LINE);
+        let at = |line: u64| &page[(line * LINE) as usize..][..LINE as usize];
+        lines(self.tables & touched)
+            .filter(|&line| *at(line) == [0; LINE as usize])
+            .map(|line| 1 << line)
+            .sum()
+    }
+}
+
+/// The numbers of the lines in a mask.
+pub(crate) fn lines(mut mask: u64) -> impl Iterator<Item = u64> {
+    core::iter::from_fn(move || {
+        let line = (mask != 0).then(|| u64::from(mask.trailing_zeros()));
+        mask &= mask.wrapping_sub(1);
+        line
+    })
 }
 
 /// The watches of a region, by page; as long as the last page that was ever watched.

@@ -525,22 +525,32 @@ impl Tlb {
         memory.exchange_dropped(&mut all);
         for dropped in all.drain(..) {
             match dropped {
-                Drop::Table(address) => {
-                    let group = address & !127 | GROUP_WATCH;
-                    let mut contexts = self.uppers.take(address) | self.uppers.take(group);
-                    while contexts != 0 {
-                        self.empty(contexts.trailing_zeros() as usize);
-                        contexts &= contexts - 1;
-                    }
-                    self.drop_leaf(address);
-                    self.drop_leaf(group);
+                Drop::Table(address) => self.drop_table([address, address & !127 | GROUP_WATCH]),
+                Drop::Cleared(line) => {
+                    let entries: [u64; 8] = core::array::from_fn(|n| line + 8 * n as u64);
+                    self.drop_table(entries);
+                    self.drop_table([line & !127 | GROUP_WATCH]);
                 }
                 Drop::Code(line) => self.code_dropped.push(line),
                 Drop::Writes(page) => self.each_of_page(page, |tlb, slot| tlb.entries[slot].write = NEVER),
                 Drop::Moved(page) => self.each_of_page(page, |tlb, slot| tlb.clear(slot)),
+                // The next store asks for a pointer.
+                Drop::Unwatched(page) => {
+                    self.each_of_page(page, |tlb, slot| tlb.origins[slot].real &= !WATCHED);
+                }
             }
         }
         self.dropped = all;
+    }
+
+    /// Drops what was derived from these table entries.
+    fn drop_table<const N: usize>(&mut self, addresses: [u64; N]) {
+        let mut contexts = addresses.iter().fold(0, |all, &address| all | self.uppers.take(address));
+        while contexts != 0 {
+            self.empty(contexts.trailing_zeros() as usize);
+            contexts &= contexts - 1;
+        }
+        addresses.iter().for_each(|&address| self.drop_leaf(address));
     }
 
     /// What was decoded from the page at `real` has gone: jumps there, wherever it is, are to be forgotten.
