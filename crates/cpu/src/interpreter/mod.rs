@@ -9,6 +9,7 @@ mod fast;
 mod jumps;
 mod thread;
 mod tlb;
+mod walks;
 
 pub(crate) use self::core::{Core, Run};
 pub use blocks::{Decoded, Op, Source};

@@ -5,12 +5,13 @@
 //! dropped. All vCPUs share the contexts; nothing here depends on which vCPU runs but the pages that other vCPUs
 //! hold reserved, which are withdrawn at the start of a slice.
 
-use super::address_sets::AddressSets;
+use super::address_sets::{AddressSets, Users};
 use super::fast::mode;
+use super::walks::Walks;
 use crate::Vcpu;
 use crate::bits::msr;
 use crate::compiled::{TRANSLATIONS, Translated};
-use crate::mmu::{Access, Context, GROUP_WATCH, PAGE, Translation};
+use crate::mmu::{Access, Context, GROUP_WATCH, PAGE, Translation, Upper};
 use alloc::{vec, vec::Vec};
 use core::ops::{Index, IndexMut};
 use timebase_isa::Trap;
@@ -143,6 +144,8 @@ pub(crate) struct Tlb {
     taken: u64,
     /// Non-leaf table entries that some translation of a context went through.
     uppers: AddressSets,
+    /// Where walks may go on.
+    walks: Walks,
     /// Of each context that is resident: a number that no other one had, and that it loses when all its fetch
     /// translations may have gone.
     serials: [u32; CONTEXTS],
@@ -179,6 +182,7 @@ impl Tlb {
             clock: 0,
             taken: 0,
             uppers: AddressSets::new(),
+            walks: Walks::new(CONTEXTS),
             dropped: Vec::new(),
             code_dropped: Vec::new(),
             serials: core::array::from_fn(|n| n as u32 + 1),
@@ -218,6 +222,7 @@ impl Tlb {
     /// Drops all translations of a context.
     fn empty(&mut self, n: usize) {
         self.flushes += 1;
+        self.walks.forget(n);
         let moved = self.moved.len();
         for first in [n * ENTRIES, (CONTEXTS + n) * ENTRIES] {
             for word in first / 64..(first + ENTRIES) / 64 {
@@ -229,6 +234,32 @@ impl Tlb {
         // All its jumps go at once.
         self.moved.truncate(moved);
         self.renew(n);
+    }
+
+    /// Drops those translations of a context that are in the aligned range of 2 to the power of `reach` bytes around `ea`.
+    fn empty_part(&mut self, n: usize, ea: u64, reach: u32) {
+        self.walks.forget_part(n, ea, reach);
+        let within = |tag: u64| tag != NEVER && (tag * PAGE ^ ea) >> reach == 0;
+        // Pages of one range of 2 MiB have neighbouring entries.
+        const TOGETHER: usize = 512;
+        let (begin, length) =
+            if reach <= 21 { (index(ea) / TOGETHER * TOGETHER, TOGETHER) } else { (0, ENTRIES) };
+        for first in [n * ENTRIES + begin, (CONTEXTS + n) * ENTRIES + begin] {
+            for word in first / 64..(first + length) / 64 {
+                let mut left = self.occupied[word];
+                while left != 0 {
+                    let slot = word * 64 + left.trailing_zeros() as usize;
+                    left &= left - 1;
+                    let (entry, origin) = (&self.entries[slot], &self.origins[slot]);
+                    let device = if origin.is(DEVICE) { entry.addend as u64 } else { NEVER };
+                    let tags = [entry.read, entry.write, entry.fetch, origin.writable, device];
+                    // An entry that is good for nothing does not tell where it is.
+                    if tags.iter().any(|&tag| within(tag)) || tags == [NEVER; 5] {
+                        self.clear(slot);
+                    }
+                }
+            }
+        }
     }
 
     /// The context gets a new number: no jump that was found in it is valid any more.
@@ -366,7 +397,11 @@ impl Tlb {
         access: Access,
     ) -> Result<Real, Trap> {
         self.fills += 1;
-        let found = cpu.translate_and_update(memory, ea, access)?;
+        let known = self.walks.find(context, ea);
+        let found = match known.and_then(|table| cpu.translate_from(memory, table, ea, access)) {
+            Some(found) => found,
+            None => cpu.translate_and_update(memory, ea, access)?,
+        };
         // The update may have dropped what was derived from the line it changed.
         self.apply(memory);
         let watched = cpu.has_watched(ea);
@@ -393,7 +428,7 @@ impl Tlb {
         } else {
             None
         };
-        self.watch(memory, found, context);
+        self.watch(memory, found, context, ea);
         // Withdrawals caused by the pointers and watches just made come before the entry that holds them.
         self.apply(memory);
         let host = write.map_or_else(|| memory.page_for_read(found.page).unwrap_or(read), |w| w.cast_const());
@@ -436,7 +471,7 @@ impl Tlb {
         if access == Access::Fetch || !found.read || there.is(USED) && !there.is(DEVICE) {
             return;
         }
-        self.watch(memory, found, context);
+        self.watch(memory, found, context, ea);
         self.apply(memory);
         self.clear(slot);
         self.link(slot, found.leaf, found.page);
@@ -448,7 +483,7 @@ impl Tlb {
         self.entries[slot] = Translated { addend: tag as usize, ..INVALID };
     }
 
-    fn watch(&mut self, memory: &mut Memory, found: &Translation, context: u32) {
+    fn watch(&mut self, memory: &mut Memory, found: &Translation, context: u32, ea: u64) {
         let mut watch = |address: u64| {
             memory.watch_table(address & !7);
             if address & GROUP_WATCH != 0 {
@@ -459,8 +494,11 @@ impl Tlb {
             watch(found.leaf);
         }
         for &upper in &found.uppers[..found.upper_count as usize] {
-            watch(upper);
-            self.uppers.insert(upper, context);
+            watch(upper.address);
+            self.uppers.insert(upper, context, ea);
+        }
+        if let Some(table) = found.table {
+            self.walks.note(context, ea, table);
         }
     }
 
@@ -545,12 +583,15 @@ impl Tlb {
 
     /// Drops what was derived from these table entries.
     fn drop_table<const N: usize>(&mut self, addresses: [u64; N]) {
-        let mut contexts = addresses.iter().fold(0, |all, &address| all | self.uppers.take(address));
-        while contexts != 0 {
-            self.empty(contexts.trailing_zeros() as usize);
-            contexts &= contexts - 1;
+        for address in addresses {
+            let Users { mut contexts, ea, reach } = self.uppers.take(address);
+            while contexts != 0 {
+                let n = contexts.trailing_zeros() as usize;
+                contexts &= contexts - 1;
+                if reach == Upper::ALL { self.empty(n) } else { self.empty_part(n, ea, reach) }
+            }
+            self.drop_leaf(address);
         }
-        addresses.iter().for_each(|&address| self.drop_leaf(address));
     }
 
     /// What was decoded from the page at `real` has gone: jumps there, wherever it is, are to be forgotten.
@@ -577,6 +618,7 @@ impl Tlb {
 
     /// Forgets which contexts are resident.
     pub fn forget_contexts(&mut self) {
+        self.walks.forget_all();
         self.contexts = [const { None }; CONTEXTS];
     }
 
@@ -595,6 +637,7 @@ impl Tlb {
         self.by_leaf.fill(END);
         self.by_real.fill(END);
         self.uppers.clear();
+        self.walks.forget_all();
         self.renew_all();
     }
 }

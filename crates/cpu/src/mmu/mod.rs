@@ -66,6 +66,44 @@ pub struct Update {
     pub value: u64,
 }
 
+/// Something in memory that led to a translation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Upper {
+    /// Doubleword (or group, with `GROUP_WATCH`).
+    pub address: u64,
+    /// log2 of the bytes, an aligned range of effective addresses, whose translations by these tables it leads to.
+    pub reach: u32,
+}
+
+impl Upper {
+    /// [`Upper::reach`] of what leads to all translations.
+    pub const ALL: u32 = 64;
+}
+
+/// A table of a radix tree of the host: the last one of a walk, from which the same walk may go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Table {
+    /// Real address.
+    base: u64,
+    /// log2 of its entries.
+    index_bits: u32,
+    /// log2 of the bytes that an entry maps.
+    left: u32,
+}
+
+impl Table {
+    /// log2 of the bytes that it maps.
+    pub fn reach(&self) -> u32 {
+        self.left + self.index_bits
+    }
+
+    /// One that maps 2 to the power of `reach` bytes.
+    #[cfg(test)]
+    pub fn mapping(reach: u32) -> Table {
+        Table { base: 0, index_bits: 5, left: reach - 5 }
+    }
+}
+
 /// A translation of one page of [`PAGE`] bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Translation {
@@ -83,10 +121,12 @@ pub struct Translation {
     pub more: bool,
     /// Doubleword (or group, with `GROUP_WATCH`) that maps the page; 0 where there is none (real mode).
     pub leaf: u64,
-    /// Doublewords (or groups) that led there.
-    pub uppers: [u64; UPPERS],
+    /// What led there.
+    pub uppers: [Upper; UPPERS],
     /// How many of them.
     pub upper_count: u8,
+    /// Where the leaf is, if that is in a radix tree of the host.
+    pub table: Option<Table>,
 }
 
 /// As many as two trees of four levels need: two for the partition table, four for the process table and its entry,
@@ -104,19 +144,26 @@ impl Translation {
             update: None,
             more: false,
             leaf: 0,
-            uppers: [0; UPPERS],
+            uppers: [Upper::default(); UPPERS],
             upper_count: 0,
+            table: None,
         }
     }
 
     /// The translation depends on the entry at `address`. Trees that are deeper than any CPU's are not supported.
     fn saw(&mut self, address: u64) -> Result<(), Miss> {
+        self.saw_part(address, Upper::ALL)
+    }
+
+    /// The same of an entry that leads to translations of 2 to the power of `reach` bytes only.
+    fn saw_part(&mut self, address: u64, reach: u32) -> Result<(), Miss> {
         let count = self.upper_count as usize;
-        if self.uppers[..count].contains(&address) {
+        if let Some(upper) = self.uppers[..count].iter_mut().find(|upper| upper.address == address) {
+            upper.reach = upper.reach.max(reach);
             return Ok(());
         }
         let slot = self.uppers.get_mut(count).ok_or(Miss::Unsupported)?;
-        *slot = address;
+        *slot = Upper { address, reach };
         self.upper_count += 1;
         Ok(())
     }
@@ -293,6 +340,20 @@ impl Vcpu {
     fn real_mode(&self, ea: u64) -> Translation {
         let offset = if ea >> 63 == 0 { self.spr.hrmor } else { 0 };
         Translation::real(ea & 0x0fff_ffff_ffff_f000 | offset)
+    }
+
+    /// The same as [`Vcpu::translate`] with its effects, from a table on to which the walk led before, as long as what it went
+    /// through is as it was. None: the whole walk must tell.
+    pub(crate) fn translate_from(
+        &self,
+        memory: &mut Memory,
+        table: Table,
+        ea: u64,
+        access: Access,
+    ) -> Option<Translation> {
+        let found = radix::resume(self, memory, table, ea, access)?;
+        found.commit(memory);
+        Some(found)
     }
 
     /// The same with its effects: R and C are set.

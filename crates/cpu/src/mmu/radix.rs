@@ -4,7 +4,7 @@
 //! R and C are set in both trees. Where a guest's entry needs them, its page must be writable in the hypervisor's tree.
 
 use super::table::{self, Root};
-use super::{Access, Fault, Miss, PAGE, Translation, Update};
+use super::{Access, Fault, Miss, PAGE, Table, Translation, Update, Upper};
 use crate::Vcpu;
 use crate::bits::msr;
 use timebase_memory::Memory;
@@ -45,6 +45,17 @@ fn space(cpu: &Vcpu, ea: u64) -> Result<Space, Miss> {
     // Hypervisor state reaches a guest through quadrants 1 and 2.
     let partition = if matches!(quadrant, 1 | 2) { spr.lpidr } else { 0 };
     Ok(Space { process, partition, guest: partition != 0 })
+}
+
+/// Which tree is walked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tree {
+    /// A process's, for effective addresses.
+    Process,
+    /// The same, in guest real storage.
+    Guest,
+    /// A partition's, for guest real addresses.
+    Partition,
 }
 
 /// A leaf entry that a walk ended at.
@@ -98,8 +109,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Walks a tree down to the leaf for `address`; `guest`: the tree is in guest real storage.
-    fn descend(&mut self, root: Root, address: u64, guest: bool) -> Result<Leaf, Fault> {
+    /// Walks a tree down to the leaf for `address`.
+    fn descend(&mut self, root: Root, address: u64, tree: Tree) -> Result<Leaf, Fault> {
         let Root { mut base, mut index_bits, tree_bits: mut left } = root;
         loop {
             if !(5..=16).contains(&index_bits) || left < index_bits + 12 {
@@ -107,8 +118,9 @@ impl Walk<'_> {
             }
             left -= index_bits;
             let index = address >> left & ((1 << index_bits) - 1);
-            let at = (base & !((8 << index_bits) - 1)) + 8 * index;
-            let host = if guest { self.table(at, Access::Load)? } else { at };
+            let table = base & !((8 << index_bits) - 1);
+            let at = table + 8 * index;
+            let host = if tree == Tree::Guest { self.table(at, Access::Load)? } else { at };
             self.last = at;
             let entry = self.memory.read_u64(host).map_err(|_| Miss::Unsupported)?;
             if entry & VALID == 0 {
@@ -118,9 +130,12 @@ impl Walk<'_> {
                 if !matches!(left, 12 | 16 | 21 | 30) {
                     return Err(Miss::Unsupported.into());
                 }
+                if tree == Tree::Process {
+                    self.found.table = Some(Table { base: table, index_bits, left });
+                }
                 return Ok(Leaf { entry, address: host, shift: left });
             }
-            self.found.saw(host)?;
+            self.found.saw_part(host, if tree == Tree::Partition { Upper::ALL } else { left })?;
             (base, index_bits) = (entry & NEXT_BASE, (entry & NEXT_SIZE) as u32);
         }
     }
@@ -133,7 +148,7 @@ impl Walk<'_> {
         if root.tree_bits > 62 || real >> root.tree_bits != 0 {
             return Err(fault(Miss::NoTranslation));
         }
-        let leaf = self.descend(root, real, false).map_err(|found| match found {
+        let leaf = self.descend(root, real, Tree::Partition).map_err(|found| match found {
             Fault::Own(miss) => fault(miss),
             partition => partition,
         })?;
@@ -235,12 +250,30 @@ pub(super) fn walk(cpu: &Vcpu, memory: &Memory, ea: u64, access: Access) -> Resu
     if root.tree_bits > 62 || (ea & !(3 << 62)) >> root.tree_bits != 0 {
         return Err(Miss::Segment.into());
     }
-    let leaf = walk.descend(root, ea, space.guest)?;
+    let leaf = walk.descend(root, ea, if space.guest { Tree::Guest } else { Tree::Process })?;
     walk.process_leaf(cpu, leaf, ea, access)?;
     if space.guest {
         walk.guest_page(access)?;
     }
     Ok(walk.found)
+}
+
+/// Goes on with a walk for `ea` at the table that has its leaf. None: there is none that permits the access.
+pub(super) fn resume(
+    cpu: &Vcpu,
+    memory: &Memory,
+    table: Table,
+    ea: u64,
+    access: Access,
+) -> Option<Translation> {
+    let address = table.base + 8 * (ea >> table.left & ((1 << table.index_bits) - 1));
+    let entry = memory.read_u64(address).ok()?;
+    if entry & (VALID | LEAF) != VALID | LEAF {
+        return None;
+    }
+    let mut walk = Walk { memory, found: Translation::real(0), partition: None, last: address };
+    walk.process_leaf(cpu, Leaf { entry, address, shift: table.left }, ea, access).ok()?;
+    Some(walk.found)
 }
 
 /// Real mode of a guest: the effective address is the guest real address.
