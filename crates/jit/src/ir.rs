@@ -102,11 +102,17 @@ pub enum Op {
     Conditional,
     /// Leaves by point k if a holds.
     Exit,
-    /// Leaves by point k unless this bit of MSR is set.
+    /// Leaves by point k unless this bit of MSR is as it says.
     Require {
         /// Its number, from the least significant.
         bit: u8,
+        /// Set.
+        set: bool,
     },
+    /// The doubleword k bytes from the start of the vCPU, as it is where the node stands.
+    Spr,
+    /// Stores a there.
+    SetSpr,
     /// The time base at instruction k of the segment, counted from 0.
     TimeBase,
     /// Calls the named function of call k.
@@ -187,6 +193,7 @@ impl Op {
                 | Op::Conditional
                 | Op::Exit
                 | Op::Require { .. }
+                | Op::SetSpr
                 | Op::Call
                 | Op::Float(_)
                 | Op::Permute { .. }

@@ -15,7 +15,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ops::Range;
 use timebase_cpu::bits::msr;
-use timebase_cpu::compiled::{self, Decoded, Source};
+use timebase_cpu::compiled::{self, Decoded, Source, StoredSpr};
 use timebase_isa::semantics::{Compute, Facility};
 use timebase_isa::{Instruction, Mem, Ops, Reg, Semantics, SystemOp, Trap, Unary, Value, Visitor};
 
@@ -615,6 +615,33 @@ impl<'b> Lifter<'b> {
         self.set_vsr(t, V(high, self.ir), V(low, self.ir));
     }
 
+    /// Leaves unless this bit of MSR, which does not change within a superblock, is as it says.
+    fn require_state(&mut self, bit: u64, set: bool) {
+        if self.required & bit == 0 {
+            self.required |= bit;
+            let (point, bit) = (self.may_fail(), bit.trailing_zeros() as u8);
+            self.ir.add(Op::Require { bit, set }, Id::NONE, Id::NONE, Id::NONE, point);
+        }
+    }
+
+    /// A special purpose register that is no more than stored, for a state that may access it.
+    fn stored_spr(&mut self, number: u64) -> Result<StoredSpr, Declined> {
+        let stored = compiled::stored_spr(number).ok_or(Declined)?;
+        self.require_state(msr::PR, false);
+        if stored.hypervisor {
+            self.require_state(msr::HV, true);
+        }
+        Ok(stored)
+    }
+
+    fn spr(&self, spr: StoredSpr) -> V<'b> {
+        V(self.ir.add(Op::Spr, Id::NONE, Id::NONE, Id::NONE, spr.at as u64), self.ir)
+    }
+
+    fn set_spr(&self, spr: StoredSpr, value: V<'b>) {
+        self.ir.add(Op::SetSpr, value.0, Id::NONE, Id::NONE, spr.at as u64);
+    }
+
     /// The address of an indexed access, which the interpreter sees if it is not a multiple of its size.
     fn aligned(&mut self, i: &Ops) -> Result<V<'b>, Declined> {
         let ea = self.ea_x(i);
@@ -704,13 +731,7 @@ impl<'b> Semantics for Lifter<'b> {
             Facility::Vsx => msr::VSX,
             Facility::Prefix | Facility::Tar => return Err(Declined),
         };
-        // MSR does not change within a superblock.
-        if self.required & bit == 0 {
-            self.required |= bit;
-            let point = self.may_fail();
-            let bit = bit.trailing_zeros() as u8;
-            self.ir.add(Op::Require { bit }, Id::NONE, Id::NONE, Id::NONE, point);
-        }
+        self.require_state(bit, true);
         Ok(())
     }
     fn cia(&self) -> V<'b> {
@@ -784,6 +805,26 @@ impl<'b> Semantics for Lifter<'b> {
             SystemOp::Mfspr if i.imm == compiled::TIME_BASE => {
                 let time = self.ir.add(Op::TimeBase, Id::NONE, Id::NONE, Id::NONE, self.completed.into());
                 self.set_gpr(i.t, V(time, self.ir));
+                Ok(())
+            }
+            SystemOp::Mfspr => {
+                let stored = self.stored_spr(i.imm)?;
+                let value = self.spr(stored);
+                self.set_gpr(i.t, value);
+                Ok(())
+            }
+            SystemOp::Mtspr if i.imm == compiled::HMER => {
+                // A write can only clear bits, and matters if any that can interrupt is set.
+                let (hmer, hmeer) = (self.stored_spr(compiled::HMER)?, self.stored_spr(compiled::HMEER)?);
+                let (old, enabled) = (self.spr(hmer), self.spr(hmeer));
+                self.trap_if(!(old & enabled).eq(self.imm(0)), Trap::Illegal)?;
+                self.set_spr(hmer, old & self.gpr(i.t));
+                Ok(())
+            }
+            SystemOp::Mtspr => {
+                let stored = self.stored_spr(i.imm)?;
+                let bits = stored.written.ok_or(Declined)?;
+                self.set_spr(stored, self.gpr(i.t) & bits);
                 Ok(())
             }
             _ => Err(Declined),

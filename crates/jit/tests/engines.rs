@@ -231,10 +231,7 @@ impl Bench {
         self.memory.read(0, &mut bytes).unwrap();
         let (mut regs, spr) = (self.cpu.regs.clone(), &self.cpu.spr);
         regs.cia = 0;
-        let text = format!(
-            "{:#x?}\nsrr0 {:x} srr1 {:x} dar {:x} dsisr {:x} sprg {:x?}\n{:?} count {}",
-            regs, spr.srr0, spr.srr1, spr.dar, spr.dsisr, spr.sprg0, self.device, self.count
-        );
+        let text = format!("{:#x?}\n{:#x?}\n{:?} count {}", regs, spr, self.device, self.count);
         (text, bytes)
     }
 }
@@ -554,6 +551,64 @@ fn on_both(words: &[u32], count: u64, prepare: impl Fn(&mut Bench)) -> [u64; 32]
     let (expected, got) = (run(Interpreter::new(Model::Power9)), run(with_compiler(Model::Power9)));
     assert!(expected == got, "{words:x?}:\n{}\n{}", expected.1.0, got.1.0);
     expected.0
+}
+
+/// Registers of interrupt handlers and of firmware, of all states: what is not permitted interrupts, or does nothing.
+#[test]
+fn special_purpose_registers_are_the_same_in_every_state() {
+    const NUMBERS: [u32; 15] = [18, 19, 26, 27, 272, 273, 274, 275, 304, 305, 314, 315, 336, 336, 337];
+    let move_to_or_from = |opcode: u32, number: u32, register: u32| {
+        31 << 26 | register << 21 | (number & 31) << 16 | number >> 5 << 11 | opcode << 1
+    };
+    let states = [
+        (false, 0, 0),
+        (false, msr::PR, 0),
+        (true, msr::HV, 0),
+        (true, msr::HV, 1 << 40),
+        (true, msr::HV | msr::PR, 0),
+        (true, 0, 0),
+    ];
+    for seed in 0..30 {
+        let mut random = seed;
+        let mut words: Vec<u32> = (0..20)
+            .map(|_| {
+                let number = NUMBERS[below(&mut random, NUMBERS.len() as u64) as usize];
+                let register = 3 + below(&mut random, 12) as u32;
+                match below(&mut random, 3) {
+                    0 => move_to_or_from(467, number, register),
+                    1 => move_to_or_from(339, number, register),
+                    // add
+                    _ => 31 << 26 | register << 21 | 15 << 16 | register << 11 | 266 << 1,
+                }
+            })
+            .collect();
+        words.push(0x4bff_ffb0); // b -80
+        for (has_hypervisor, state, hmeer) in states {
+            on_both(&words, 21 * 1000, |bench| {
+                let regs = bench.cpu.regs.clone();
+                bench.cpu = Vcpu::cold(0, Model::Power9, has_hypervisor, 0, Instant::default());
+                bench.cpu.regs = regs;
+                // Problem state is translated: one entry maps all memory.
+                const PROCESS_TABLE: u64 = 0x9_0000;
+                const TREE: u64 = 0x8_0000;
+                const ENTRIES: u64 = 10;
+                const LEAF: u64 = 3 << 62 | 0x187;
+                let tables =
+                    [(PROCESS_TABLE, TREE | ENTRIES), (TREE, LEAF), (0xa_0000, 0), (0xa_0008, PROCESS_TABLE)];
+                for (address, value) in tables {
+                    bench.memory.store_u64(address, value, Writer::Other).unwrap();
+                }
+                bench.cpu.partition.radix = true;
+                bench.cpu.partition.process_table = PROCESS_TABLE;
+                bench.cpu.partition.process_table_bytes = 4096;
+                bench.cpu.spr.ptcr = 0xa_0000;
+                bench.cpu.spr.lpcr = if has_hypervisor { timebase_cpu::bits::lpcr::HR } else { 0 };
+                bench.cpu.set_msr(msr::SF | msr::ME | state);
+                bench.cpu.spr.hmer = 0xffff << 36;
+                bench.cpu.spr.hmeer = hmeer;
+            });
+        }
+    }
 }
 
 /// What is made only where code is left early, from a register that is written before the next such place: that one must

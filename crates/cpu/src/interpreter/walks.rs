@@ -3,7 +3,7 @@
 //! What led to a table is watched, as what led to a translation is: who drops the one drops the other.
 
 use crate::mmu::Table;
-use alloc::{boxed::Box, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 
 /// log2 of the bytes of effective addresses for which one table is noted: those that map less are not.
 const REGION: u32 = 21;
@@ -14,12 +14,12 @@ const NONE: u64 = u64::MAX;
 
 /// The tables of each resident context, by region.
 pub(super) struct Walks {
-    contexts: Vec<Box<[(u64, Table); REGIONS]>>,
+    contexts: Vec<[(u64, Table); REGIONS]>,
 }
 
 impl Walks {
     pub fn new(contexts: usize) -> Walks {
-        Walks { contexts: vec![Box::new([(NONE, Table::default()); REGIONS]); contexts] }
+        Walks { contexts: vec![[(NONE, Table::default()); REGIONS]; contexts] }
     }
 
     fn place(ea: u64) -> usize {

@@ -536,9 +536,13 @@ impl Emitter<'_> {
                 let condition = self.condition(node.a, None);
                 self.depart(condition, node.k);
             }
-            Op::Require { bit } => {
+            Op::Require { bit, set } => {
                 self.test_field(MSR + bit as i32 / 8, 1 << (bit % 8));
-                self.depart(EQUAL, node.k);
+                self.depart(if set { EQUAL } else { NOT_EQUAL }, node.k);
+            }
+            Op::SetSpr => {
+                let value = self.need(node.a);
+                self.with_field(STORE, value, VCPU + node.k as i32);
             }
             Op::Call => self.call_function(node.k),
             Op::Float(float) => self.float(node, float),
@@ -546,6 +550,11 @@ impl Emitter<'_> {
             _ if self.lives[self.at as usize].last == 0 => {}
             _ if self.lives[self.at as usize].folded || self.lives[self.at as usize].sunk => {}
             Op::TimeBase => self.time_base(node),
+            Op::Spr => {
+                let d = self.destination();
+                self.with_field(LOAD, d, VCPU + node.k as i32);
+                self.settle(Id(self.at), d);
+            }
             op if op.is_lazy() => {
                 if self.lives[self.at as usize].eager {
                     self.need(Id(self.at));
