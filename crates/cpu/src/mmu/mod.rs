@@ -342,8 +342,8 @@ impl Vcpu {
         Translation::real(ea & 0x0fff_ffff_ffff_f000 | offset)
     }
 
-    /// The same as [`Vcpu::translate`] with its effects, from the table to which a walk led before, as long as what that went
-    /// through is as it was. None: the whole walk must tell.
+    /// The same as [`Vcpu::translate`] with its effects, from the table to which a walk led before, as long as what that
+    /// went through is as it was. None: the whole walk must tell.
     pub(crate) fn translate_from(
         &self,
         memory: &mut Memory,
