@@ -669,6 +669,7 @@ mod tests {
     use super::*;
     use crate::Model;
     use crate::bits::lpcr;
+    use timebase_memory::Writer;
     use timebase_state::Instant;
 
     #[test]
@@ -703,6 +704,77 @@ mod tests {
         cpu.fast.leave();
         let n = tlb.data_context(&mut cpu) as usize;
         assert_eq!(tlb.contexts[n], Some(cpu.context(Access::Load)));
+    }
+
+    /// Trees of two processes that share tables, changed at random in all levels: whatever is cached, each access finds
+    /// what a whole walk finds.
+    #[test]
+    fn what_is_cached_is_what_a_whole_walk_finds() {
+        const VALID: u64 = 1 << 63;
+        const LEAF: u64 = 3 << 62 | 0x107;
+        const PROCESSES: u64 = 0x1_0000;
+        let root = |process: u64| 0x10_0000 + process * 0x1_0000;
+        let table = |level: u64, n: u64| 0x20_0000 + level * 0x1_0000 + n * 0x1000;
+        let mut memory = Memory::new(16 << 20, 1);
+        let mut put = |address: u64, value: u64| memory.store_u64(address, value, Writer::Other).unwrap();
+        for process in 0..3 {
+            // 52 bits, of which the first level has 13.
+            put(PROCESSES + 16 * process, 2 << 61 | 5 << 5 | 13 | root(process));
+        }
+        let mut cpu = Vcpu::cold(0, Model::Power9, false, 0, Instant::default());
+        cpu.partition.radix = true;
+        (cpu.partition.process_table, cpu.partition.process_table_bytes) = (PROCESSES, 4096);
+        cpu.set_msr(cpu.regs.msr | msr::DR | msr::IR);
+        let mut tlb = Tlb::new();
+        let mut state = 1u64;
+        let mut below = |limit: u64| {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            (state >> 33) % limit
+        };
+        let (mut found, mut missed) = (0, 0);
+        for step in 0..200_000 {
+            if step < 500 || below(60) == 0 {
+                let level = below(4);
+                let place = if level == 0 { root(below(3)) } else { table(level, below(3)) };
+                let place = place + 8 * below(3) * if level == 3 { 200 } else { 1 };
+                let next =
+                    if level < 3 { VALID | table(level + 1, below(3)) | 9 } else { LEAF | below(4) << 12 };
+                let value = match below(16) {
+                    0 if level > 0 => LEAF | below(2) << 21,
+                    1 | 2 => 0,
+                    _ => next,
+                };
+                memory.store_u64(place, value, Writer::Cpu(0)).unwrap();
+                if below(24) == 0 {
+                    memory.zero(place & !127, 128, Writer::Cpu(0)).unwrap();
+                }
+                if below(100) == 0 {
+                    tlb.flush(&mut memory);
+                }
+                tlb.apply(&mut memory);
+            }
+            cpu.spr.pidr = 1 + below(2);
+            cpu.fast.leave();
+            cpu.context_changed();
+            let [second, third, page] =
+                [(1, 30), (1, 21), (200, 12)].map(|(by, shift)| below(3) * by << shift);
+            // These do not count for the place of an entry.
+            let [quadrant, first] = [3 << 62, 1 << 39].map(|upper| if below(8) == 0 { upper } else { 0 });
+            let ea = quadrant | first | second | third | page | below(4096);
+            let access = [Access::Load, Access::Store, Access::Fetch][below(3) as usize];
+            cpu.regs.nia = ea;
+            let whole = cpu.translate(&memory, ea, access).map(|found| found.page | ea & (PAGE - 1));
+            let context = if access == Access::Fetch {
+                tlb.fetch_context(&mut cpu)
+            } else {
+                tlb.data_context(&mut cpu)
+            };
+            let cached = tlb.lookup_or_fill(&cpu, &mut memory, context, ea, access).map(|real| real.0);
+            assert_eq!(cached, whole, "{access:?} at {ea:#x} by process {}", cpu.spr.pidr);
+            *(if cached.is_ok() { &mut found } else { &mut missed }) += 1;
+        }
+        let known = found - (tlb.fills - missed);
+        assert!(known > 20_000 && missed > 10_000, "{known} of {found}, {missed} missed");
     }
 
     #[test]
