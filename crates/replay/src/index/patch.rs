@@ -15,6 +15,8 @@ use timebase_state::PAGE;
 const WORD: usize = 8;
 /// Words of a group.
 const GROUP: usize = 64;
+/// Words that are looked at together.
+const LINE: usize = 8;
 
 fn words(page: &[u8; PAGE]) -> &[[[u8; WORD]; GROUP]] {
     page.as_chunks::<WORD>().0.as_chunks::<GROUP>().0
@@ -35,11 +37,19 @@ pub fn encode(base: Option<(u64, &[u8; PAGE])>, page: &[u8; PAGE], most: usize, 
         }
         out[groups] |= 1 << group;
         let (mut mask, mut differing, mut count) = (0u64, [[0; WORD]; GROUP], 0);
-        // Which words differ nobody could guess, so there is no branch.
-        for (bit, (here, there)) in here.iter().zip(there).enumerate() {
-            differing[count] = *here;
-            mask |= u64::from(here != there) << bit;
-            count += usize::from(here != there);
+        let lines = here.as_chunks::<LINE>().0.iter().zip(there.as_chunks::<LINE>().0);
+        for (line, (here, there)) in lines.enumerate() {
+            if here == there {
+                continue;
+            }
+            // Which words differ nobody could guess, so there is no branch.
+            let mut differs = 0u64;
+            for (bit, (here, there)) in here.iter().zip(there).enumerate() {
+                differing[count] = *here;
+                differs |= u64::from(here != there) << bit;
+                count += usize::from(here != there);
+            }
+            mask |= differs << (LINE * line);
         }
         if count > left {
             out.truncate(start);
