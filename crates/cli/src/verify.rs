@@ -53,6 +53,15 @@ struct Sum {
     mismatch: Option<(Piece, Mismatch)>,
 }
 
+/// Into how many pieces a recording of so many instructions is cut. Each begins with nothing compiled, which takes as long as
+/// a few hundred million instructions; where that does not matter there are more pieces than jobs, so that all are busy to
+/// the end.
+fn pieces_for(jobs: usize, instructions: u64) -> u64 {
+    const WORTH_IT: u64 = 5_000_000_000;
+    let jobs = jobs as u64;
+    if jobs > 1 { (instructions / WORTH_IT).clamp(jobs, 4 * jobs) } else { 1 }
+}
+
 /// Checks a recording.
 pub fn verify(verify: args::Verify) -> Answer {
     let args::Verify { file, jobs, json } = verify;
@@ -145,8 +154,7 @@ fn check_all(
     let jobs = jobs.unwrap_or_else(parallel::cores).max(1);
     let open_index = || Index::open(&path_of(file), recording).ok().flatten();
     let index = open_index().filter(|_| jobs > 1);
-    // More pieces than threads, so that all are busy to the end.
-    let pieces = pieces(index.as_ref(), recording.known(), if jobs > 1 { 4 * jobs as u64 } else { 1 });
+    let pieces = pieces(index.as_ref(), recording.known(), pieces_for(jobs, recording.known().count));
     let begin = || Bench::new(recording, images, open_index());
     let work = |bench: &mut Result<Bench, String>, piece: &Piece| {
         let bench = bench.as_mut().map_err(|why| CheckError::Machine(why.clone()))?;
