@@ -53,9 +53,9 @@ struct Sum {
     mismatch: Option<(Piece, Mismatch)>,
 }
 
-/// Into how many pieces a recording of so many instructions is cut. Each begins with nothing compiled, which takes as long as
-/// a few hundred million instructions; where that does not matter there are more pieces than jobs, so that all are busy to
-/// the end.
+/// Into how many pieces a recording of so many instructions is cut. Each begins with nothing compiled, which takes as long
+/// as a few hundred million instructions; where that does not matter there are more pieces than jobs, so that all are busy
+/// to the end.
 fn pieces_for(jobs: usize, instructions: u64) -> u64 {
     const WORTH_IT: u64 = 5_000_000_000;
     let jobs = jobs as u64;
