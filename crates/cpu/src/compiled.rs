@@ -8,7 +8,7 @@
 
 use crate::Vcpu;
 pub use crate::interpreter::{CALLS, Decoded, Op, Source};
-pub use crate::spr::TIME_BASE;
+pub use crate::spr::{HMEER, HMER, StoredSpr, TIME_BASE, stored_spr};
 use alloc::{collections::BTreeMap, string::String};
 use core::ffi::c_void;
 use timebase_isa::Ops;
@@ -205,50 +205,6 @@ pub struct Calls {
 
 /// Where the registers are in a [`Vcpu`], in bytes.
 pub const REGS: usize = core::mem::offset_of!(Vcpu, regs);
-/// A special purpose register that compiled code may read and write where it is stored.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct StoredSpr {
-    /// Where it is in a [`Vcpu`], in bytes.
-    pub at: usize,
-    /// Only hypervisor state may access it; otherwise privileged states, too.
-    pub hypervisor: bool,
-    /// Its implemented bits, if nothing follows from a write but that it is stored.
-    pub written: Option<u64>,
-}
-
-/// Numbers of HMER, and of HMEER, which says what of it matters.
-pub const HMER: u64 = 336;
-/// Likewise.
-pub const HMEER: u64 = 337;
-
-/// The register of this number, of those that interrupt handlers and firmware access most.
-pub fn stored_spr(number: u64) -> Option<StoredSpr> {
-    use crate::spr::Sprs;
-    macro_rules! at {
-        ($field:ident) => {
-            core::mem::offset_of!(Vcpu, spr) + core::mem::offset_of!(Sprs, $field)
-        };
-    }
-    let (at, written) = match number {
-        18 => (at!(dsisr), Some(0xffff_ffff)),
-        19 => (at!(dar), Some(u64::MAX)),
-        26 => (at!(srr0), Some(u64::MAX)),
-        27 => (at!(srr1), Some(u64::MAX)),
-        272 => (at!(sprg0), Some(u64::MAX)),
-        273 => (at!(sprg1), Some(u64::MAX)),
-        274 => (at!(sprg2), Some(u64::MAX)),
-        275 => (at!(sprg3), Some(u64::MAX)),
-        304 => (at!(hsprg0), Some(u64::MAX)),
-        305 => (at!(hsprg1), Some(u64::MAX)),
-        314 => (at!(hsrr0), Some(u64::MAX)),
-        315 => (at!(hsrr1), Some(u64::MAX)),
-        HMER => (at!(hmer), None),
-        HMEER => (at!(hmeer), None),
-        _ => return None,
-    };
-    Some(StoredSpr { at, hypervisor: number >= 304, written })
-}
-
 /// Where the [`Frame`] is in a [`Vcpu`], in bytes.
 pub const FRAME: usize = core::mem::offset_of!(Vcpu, fast);
 
@@ -287,30 +243,4 @@ pub trait Compiler: Send {
     fn flush(&mut self);
     /// Its own counters.
     fn counters(&self) -> BTreeMap<String, u64>;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Model;
-    use crate::spr::{Place, Privilege, row};
-    use timebase_state::Instant;
-
-    #[test]
-    fn stored_registers_are_what_the_table_says() {
-        for number in 0..1024 {
-            let Some(stored) = stored_spr(number) else { continue };
-            let row = row(number).unwrap();
-            let privilege = if stored.hypervisor { Privilege::H } else { Privilege::S };
-            assert!(row.read == privilege && row.write == privilege && row.facility.is_none(), "{number}");
-            for model in [Model::Power9, Model::Power10] {
-                let bits = row.bits(model);
-                assert!(stored.written.is_none() || stored.written == bits, "{number}");
-                let mut cpu = Vcpu::cold(0, model, true, 0, Instant::default());
-                let Place::Stored(place) = &row.place else { panic!("{number}") };
-                let field: *const u64 = (place.get)(&mut cpu.spr);
-                assert_eq!(field as usize - &raw const cpu as usize, stored.at, "{number}");
-            }
-        }
-    }
 }

@@ -618,7 +618,6 @@ impl Tlb {
 
     /// Forgets which contexts are resident.
     pub fn forget_contexts(&mut self) {
-        self.walks.forget_all();
         self.contexts = [const { None }; CONTEXTS];
     }
 

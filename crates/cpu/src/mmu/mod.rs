@@ -97,6 +97,11 @@ impl Table {
         self.left + self.index_bits
     }
 
+    /// Address of the entry for `address`.
+    fn entry(&self, address: u64) -> u64 {
+        self.base + 8 * (address >> self.left & ((1 << self.index_bits) - 1))
+    }
+
     /// One that maps 2 to the power of `reach` bytes.
     #[cfg(test)]
     pub fn mapping(reach: u32) -> Table {

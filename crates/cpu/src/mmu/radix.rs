@@ -117,9 +117,8 @@ impl Walk<'_> {
                 return Err(Miss::Unsupported.into());
             }
             left -= index_bits;
-            let index = address >> left & ((1 << index_bits) - 1);
-            let table = base & !((8 << index_bits) - 1);
-            let at = table + 8 * index;
+            let table = Table { base: base & !((8 << index_bits) - 1), index_bits, left };
+            let at = table.entry(address);
             let host = if tree == Tree::Guest { self.table(at, Access::Load)? } else { at };
             self.last = at;
             let entry = self.memory.read_u64(host).map_err(|_| Miss::Unsupported)?;
@@ -131,7 +130,7 @@ impl Walk<'_> {
                     return Err(Miss::Unsupported.into());
                 }
                 if tree == Tree::Process {
-                    self.found.table = Some(Table { base: table, index_bits, left });
+                    self.found.table = Some(table);
                 }
                 return Ok(Leaf { entry, address: host, shift: left });
             }
@@ -266,7 +265,7 @@ pub(super) fn resume(
     ea: u64,
     access: Access,
 ) -> Option<Translation> {
-    let address = table.base + 8 * (ea >> table.left & ((1 << table.index_bits) - 1));
+    let address = table.entry(ea);
     let entry = memory.read_u64(address).ok()?;
     if entry & (VALID | LEAF) != VALID | LEAF {
         return None;

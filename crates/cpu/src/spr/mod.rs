@@ -2,8 +2,10 @@
 //! Which there are says the [`table`].
 
 pub(crate) mod facility;
+mod stored;
 mod table;
 
+pub use stored::{HMEER, HMER, StoredSpr, stored_spr};
 pub use table::Sprs;
 pub(crate) use table::{Kept, Place, Privilege, Row, name, number, row};
 
@@ -230,7 +232,6 @@ impl Core<'_, '_, '_> {
     }
 }
 
-const HMER: u64 = 336;
 const INSTRUCTION_COUNTER: u64 = 848;
 const BESCR: u64 = 806;
 
