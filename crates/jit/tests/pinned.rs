@@ -129,6 +129,13 @@ struct Noting {
 
 fn shared() -> Shared {
     let at = |n: usize| BASE - 0x1_0000 + 0x1000 * n;
+    let look_ups = |n: usize, group: usize| {
+        [0, 1].map(|store| {
+            [0, 1].map(|again| {
+                std::array::from_fn(|size| at(n) + 0x200 * store + 0x100 * again + 0x10 * size + group)
+            })
+        })
+    };
     Shared {
         leave_at: [at(1), at(15)],
         interpret: at(16),
@@ -143,6 +150,8 @@ fn shared() -> Shared {
         fill_store: at(4),
         refill_load: at(10),
         refill_store: at(11),
+        look_up: look_ups(31, 0),
+        anchor: std::array::from_fn(|group| look_ups(32, group)),
         find_load: std::array::from_fn(|group| at(12) + group),
         find_store: std::array::from_fn(|group| at(13) + group),
         recall: [0, 1].map(|store| {

@@ -4,7 +4,9 @@
 //! never executed. (Written as a file is, it would need no second place; but each superblock would take two calls of
 //! the host's kernel, a sixth of the time that compiling takes.)
 
-use super::emit::{BUDGET, Code, DONE, EXCHANGED, INTERPRET, LOOK, ORDERS, OVER, SLOTS, SLOTS_AT, Shared};
+use super::emit::{
+    BUDGET, Code, DONE, EXCHANGED, INTERPRET, LOOK, ORDERS, OVER, SIZES, SLOTS, SLOTS_AT, Shared,
+};
 use super::encode::{
     BIAS, CODE, EQUAL, JUMPS, NIA, PATIENCE, RAX, SALT, TRANSLATIONS, VCPU, jump_line, recent,
     translation_slot,
@@ -361,6 +363,53 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
     let fill_store = fill(CALLS.fill_store as usize, 0);
     let refill_load = fill(CALLS.fill_load as usize, 1);
     let refill_store = fill(CALLS.fill_store as usize, 1);
+    let groups: [u8; GROUPS] = std::array::from_fn(|group| group as u8);
+    let mut look_up = |fill: usize, store: bool, bytes: u8, group: Option<u8>| {
+        let tag = if store { offset_of!(Translated, write) } else { offset_of!(Translated, read) } as i8;
+        // It lies in one line of the host's cache.
+        dynasm!(code; .arch x64; .align 64);
+        let start = place(code.offset());
+        dynasm!(code; .arch x64; again:);
+        translation_slot!(code, RAX);
+        dynasm!(code; .arch x64
+            ; add rcx, [rbp + TRANSLATIONS]
+            ; lea rdx, [rax + i32::from(bytes) - 1]
+            ; shr rdx, 12
+            ; cmp rdx, [BYTE rcx + tag]
+            ; jne >unknown
+            ; mov rcx, [rcx + 16]
+        );
+        if let Some(group) = group {
+            // Above the address to return to.
+            let noted = 8 + anchor_at(group);
+            dynasm!(code; .arch x64
+                ; add rcx, rax
+                ; mov [rsp + noted + 8], rcx
+                ; and eax, 0xfff
+                ; mov [rsp + noted], eax
+                ; cmp eax, eax
+            );
+        }
+        dynasm!(code; .arch x64
+            ; ret
+            ; unknown:
+            // With two addresses to return to the stack is aligned.
+            ; sub rsp, 8
+            ; mov rcx, QWORD fill as i64
+            ; call rcx
+            ; lea rsp, [rsp + 8]
+            ; jne <again
+            ; test rsp, rsp
+            ; ret
+        );
+        start
+    };
+    let mut look_ups = |group: Option<u8>| {
+        [(false, [fill_load, refill_load]), (true, [fill_store, refill_store])]
+            .map(|(store, fills)| fills.map(|fill| SIZES.map(|bytes| look_up(fill, store, bytes, group))))
+    };
+    let look_up = look_ups(None);
+    let anchor = groups.map(|group| look_ups(Some(group)));
     let mut find = |refill: usize, store: bool, group: u8| {
         let tag = if store { offset_of!(Translated, write) } else { offset_of!(Translated, read) } as i8;
         // Above the address to return to.
@@ -407,7 +456,6 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         );
         start
     };
-    let groups: [u8; GROUPS] = std::array::from_fn(|group| group as u8);
     let find_load = groups.map(|group| find(refill_load, false, group));
     let find_store = groups.map(|group| find(refill_store, true, group));
     let mut keep = |refill: usize, store: bool, number: usize| {
@@ -517,6 +565,8 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         fill_store,
         refill_load,
         refill_store,
+        look_up,
+        anchor,
         find_load,
         find_store,
         recall,

@@ -23,6 +23,11 @@ const EXCHANGED_AT: i32 = SLOTS_AT + 8 * SLOTS as i32;
 /// Slots for guest registers whose values are exchanged.
 pub const EXCHANGED: usize = 48;
 
+/// How many bytes accesses have, but for a few of many words.
+pub const SIZES: [u8; 6] = [1, 2, 4, 8, 16, 128];
+/// For loads, for stores; as [`Shared::fill_load`], as [`Shared::refill_load`]; for each of [`SIZES`].
+pub type LookUps = [[[usize; SIZES.len()]; 2]; 2];
+
 /// A place that jumps lead to, on the straight way or apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Label(u32);
@@ -72,6 +77,10 @@ pub struct Shared {
     pub refill_load: usize,
     /// The same for a store.
     pub refill_store: usize,
+    /// rcx := the addend of the translation of the bytes at rax, which is made if it is not known. Zero flag: there is one.
+    pub look_up: LookUps,
+    /// The same for the first access of each group, which it notes as the anchor: rcx := its place on the host.
+    pub anchor: [LookUps; GROUPS],
     /// Looks for the translation of the bytes at rax, and makes it as [`Shared::refill_load`] does. edx is one less than
     /// their number, and 32 times how far they are from the anchor of their group. rcx becomes the place of that on the
     /// host, if it is in the same page, and is noted if it is. Zero flag: there is none.

@@ -1,6 +1,6 @@
 //! Storage accesses: looked up in the translations of the current context, by the same rule as in the interpreter.
 
-use super::emit::{ANCHORS_AT, Aside, Emitter, Stub};
+use super::emit::{ANCHORS_AT, Aside, Emitter, LookUps, SIZES, Stub};
 use super::encode::*;
 use super::values::{NOWHERE, Place};
 use crate::ir::{Arithmetic, Id, Node, Op, Width};
@@ -118,8 +118,12 @@ impl Emitter<'_> {
             return self.reach_alone(node, bytes, store, make_room);
         };
         let Some(anchor) = self.known.anchors[group as usize] else {
-            let register = self.find_addend(node, bytes, store, make_room);
-            self.note_anchor(group, register);
+            if let Some(size) = self.shared_size(bytes) {
+                self.call_look_up(node, store, make_room, &self.shared.anchor[group as usize], size);
+            } else {
+                let register = self.find_addend(node, bytes, store, make_room);
+                self.note_anchor(group, register);
+            }
             self.known.anchors[group as usize] = Some(displacement);
             return Guest::Anchored(0);
         };
@@ -157,9 +161,38 @@ impl Emitter<'_> {
         Guest::Indexed(self.find_addend(node, bytes, store, make_room))
     }
 
+    /// Where little time is spent code is to be short, for it waits for lines of the host's cache above all: it looks up
+    /// translations by calls of code that all superblocks share. For so many bytes: by which of [`SIZES`].
+    fn shared_size(&self, bytes: u8) -> Option<usize> {
+        SIZES.iter().position(|size| *size == bytes).filter(|_| !self.block.hot)
+    }
+
+    /// Looks up the translation for the present access by one of these, the address being in rax.
+    fn call_look_up(
+        &mut self,
+        node: Node,
+        store: bool,
+        make_room: impl FnOnce(&mut Self),
+        look_ups: &LookUps,
+        size: usize,
+    ) {
+        self.address(node.a);
+        let registers = self.snapshot();
+        make_room(self);
+        let again = self.known.anchors != [None; GROUPS];
+        self.call(look_ups[usize::from(store)][usize::from(again)][size]);
+        let label = self.label();
+        self.jump_if(NOT_EQUAL, label);
+        self.stubs.push(Stub { label, aside: Aside::Leave, registers, point: node.k as u32 });
+    }
+
     /// rcx := the addend of the translation for the present access. Returns the register that has the address. Leaves for
     /// the stub if nothing translates all the bytes.
     fn find_addend(&mut self, node: Node, bytes: u8, store: bool, make_room: impl FnOnce(&mut Self)) -> u8 {
+        if let Some(size) = self.shared_size(bytes) {
+            self.call_look_up(node, store, make_room, &self.shared.look_up, size);
+            return RAX;
+        }
         let mut register = self.address_register(node.a);
         let registers = self.snapshot();
         make_room(self);
