@@ -286,6 +286,9 @@ struct Fork {
     around: u32,
 }
 
+/// Instructions of a superblock of one way, at least, before it leads on to code that is there already.
+const SHORTEST: u32 = 3;
+
 /// Reads a superblock; a tree of ways if it is `hot`.
 pub fn lift(ir: &Ir, bodies: &Bodies, source: &mut Source, hot: bool) -> Superblock {
     let block = Lifter::new(ir, source, hot).superblock(bodies, source, Vec::new());
@@ -432,7 +435,8 @@ impl<'b> Lifter<'b> {
         let Some(forks) = &mut self.forks else { return };
         let Target::Page(offset) = to else { return };
         let back = offset == source.start();
-        if back || !seen.contains(offset) && (found || source.found(offset)) {
+        let there = !back && source.is_compiled(offset, true);
+        if back || !there && !seen.contains(offset) && (found || source.found(offset)) {
             forks.push(Fork {
                 point: self.points.len() as u32 - 1,
                 offset,
@@ -460,10 +464,18 @@ impl<'b> Lifter<'b> {
 
     fn read(&mut self, bodies: &Bodies, source: &mut Source, mut seen: Places) -> End {
         let mut branches = 0;
+        let hot = self.forks.is_some();
         loop {
             let here = target(source, self.offset.into());
             match here {
                 Target::Page(offset) if seen.contains(offset) || self.completed >= LONGEST => {
+                    return End::Go(here);
+                }
+                // The same code once more would cost lines of the host's cache; a jump there costs less.
+                Target::Page(offset)
+                    if self.completed >= if hot { 1 } else { SHORTEST }
+                        && source.is_compiled(offset, hot) =>
+                {
                     return End::Go(here);
                 }
                 Target::Page(_) => {}
@@ -490,7 +502,6 @@ impl<'b> Lifter<'b> {
             let from = self.offset;
             let next = target(source, (from + 4).into());
             let taken = self.ir.distance(to).map(|distance| target(source, distance)).ok_or(to);
-            let hot = self.forks.is_some();
             match (self.ir.value(condition), taken) {
                 (Some(0), _) => self.offset += 4,
                 (Some(_), taken) => {

@@ -80,6 +80,8 @@ pub(crate) struct Block {
     pub heat: Cell<u32>,
     /// What it was compiled to.
     pub entry: Cell<Entry>,
+    /// That is a tree of ways, for much time is spent there.
+    pub tree: Cell<bool>,
     /// How often compiled code was found to be here when it was looked for.
     pub samples: Cell<u16>,
     /// How often it was executed by the interpreter after a look at where time is spent.
@@ -257,6 +259,7 @@ impl Blocks {
         for block in self.pages.iter().flatten().flat_map(|page| &page.blocks) {
             block.heat.set(0);
             block.entry.set(ptr::null());
+            block.tree.set(false);
             block.samples.set(0);
             block.passes.set(0);
             block.kept.set(None);
@@ -308,6 +311,12 @@ impl Source<'_> {
     /// Something was executed that begins at `offset` of the page.
     pub fn found(&self, offset: u32) -> bool {
         self.beginning(offset).is_some()
+    }
+
+    /// There is compiled code that begins at `offset` of the page; if this is to be a tree of ways, another one.
+    pub fn is_compiled(&self, offset: u32, hot: bool) -> bool {
+        let there = |block: &Block| !block.entry.get().is_null() && (!hot || block.tree.get());
+        self.beginning(offset).is_some_and(|block| !ptr::eq(block, self.block) && there(block))
     }
 
     /// What begins at `offset` of the page is executed more than half as often as what is compiled: a branch that leads
@@ -426,6 +435,7 @@ fn decode(
         stops: cuts.at(real),
         heat: Cell::new(0),
         entry: Cell::new(ptr::null()),
+        tree: Cell::new(false),
         samples: Cell::new(0),
         passes: Cell::new(0),
         kept: Cell::new(None),

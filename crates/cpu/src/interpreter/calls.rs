@@ -94,6 +94,7 @@ impl Interpreter {
             compiler.replace(old, entry);
         }
         block.entry.set(entry);
+        block.tree.set(hot && entry != old);
         // Watching the code withdraws pointers to its page.
         let changes = self.tlb.fetch_changes;
         self.settle(memory);

@@ -387,6 +387,8 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
                 ; mov [rsp + noted + 8], rcx
                 ; and eax, 0xfff
                 ; mov [rsp + noted], eax
+                ; or eax, -4096
+                ; mov [rsp + noted + 4], eax
                 ; cmp eax, eax
             );
         }
@@ -439,9 +441,11 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
             ; add rcx, rax
             ; shr rdx, 12
             ; jne >apart
+            ; mov [rsp + noted + 8], rcx
             ; and eax, 0xfff
             ; mov [rsp + noted], eax
-            ; mov [rsp + noted + 8], rcx
+            ; or eax, -4096
+            ; mov [rsp + noted + 4], eax
             ; apart:
             // The zero flag is not set.
             ; test rsp, rsp

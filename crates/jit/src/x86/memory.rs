@@ -18,8 +18,8 @@ const WRITE: i32 = offset_of!(Translated, write) as i32;
 /// By convention of all ABIs.
 const STACK_POINTER: u64 = 1;
 
-/// Where the anchor of a group is noted, from the stack pointer: where it is in its page, and 8 bytes later its place on
-/// the host.
+/// Where the anchor of a group is noted, from the stack pointer: two words that say how far behind the start of its page it
+/// is and, less than zero, before the end; then its place on the host.
 pub fn anchor_at(group: u8) -> i32 {
     ANCHORS_AT + 16 * i32::from(group)
 }
@@ -137,8 +137,8 @@ impl Emitter<'_> {
         make_room(self);
         let (label, back) = (self.label(), self.label());
         if distance >= 0 {
-            self.compare_stack(anchor_at(group), 4096 - i32::from(bytes) - distance);
-            self.jump_if(ABOVE, label);
+            self.compare_stack(anchor_at(group) + 4, -i32::from(bytes) - distance);
+            self.jump_if(GREATER, label);
         } else {
             self.compare_stack(anchor_at(group), -distance);
             self.jump_if(BELOW, label);
@@ -283,6 +283,8 @@ impl Emitter<'_> {
         }
         dynasm!(self.code; .arch x64; and eax, 0xfff);
         self.store_stack_word(RAX, anchor_at(group));
+        dynasm!(self.code; .arch x64; or eax, -4096);
+        self.store_stack_word(RAX, anchor_at(group) + 4);
     }
 
     /// rdx := the tag of the page of the last byte: what crosses into the next page does not match.
