@@ -39,7 +39,7 @@ pub const JUMP_WAYS: usize = 4;
 pub struct Translated {
     /// Tag for loads.
     pub read: u64,
-    /// Tag for stores.
+    /// Tag for stores; with [`Translated::CLEAR`], for stores of zeros, which change nothing: the page has no bytes yet.
     pub write: u64,
     /// Host address minus effective address.
     pub addend: usize,
@@ -50,6 +50,8 @@ pub struct Translated {
 impl Translated {
     /// The tag of no page.
     pub const NEVER: u64 = u64::MAX;
+    /// No tag has this bit.
+    pub const CLEAR: u64 = 1 << 63;
 
     /// The tag of the page that `ea` is in.
     #[inline(always)]
@@ -80,7 +82,7 @@ pub struct Recent {
 }
 
 impl Recent {
-    /// Where in a page an access may begin: none is larger than 16 bytes, but for those that are aligned.
+    /// Where in a page an access may begin: none is larger than 16 bytes.
     pub const REACH: u64 = 4096 - 15;
 }
 
@@ -183,6 +185,8 @@ pub struct Calls {
     pub fill_load: unsafe extern "C" fn(cpu: *mut Vcpu, ea: u64, again: u64) -> u64,
     /// The same for a store.
     pub fill_store: unsafe extern "C" fn(cpu: *mut Vcpu, ea: u64, again: u64) -> u64,
+    /// The same for the tag of a page that is to be cleared, with or without [`Translated::CLEAR`].
+    pub fill_clear: unsafe extern "C" fn(cpu: *mut Vcpu, ea: u64, again: u64) -> u64,
     /// Executes one instruction, all state being in the vCPU, NIA not; `left` of the budget after it. 0: the next
     /// one in the page follows, else the run is done or must look around.
     pub step: unsafe extern "C" fn(cpu: *mut Vcpu, op: *const Op, address: u64, left: u64) -> u64,

@@ -527,7 +527,7 @@ fn store_string(core: &mut Core, i: &Ops) -> Outcome {
 /// `dcbz`: a cache block of zeros; Alignment where there is no cacheable storage.
 fn zero_block(core: &mut Core, i: &Ops) -> Outcome {
     let ea = core.mode_address(core.ea_x(i).0);
-    let real = core.real(ea, Access::Store)? & !(GRANULE - 1);
+    let real = core.real_to_clear(ea)? & !(GRANULE - 1);
     core.check_watchpoints(ea & !(GRANULE - 1), GRANULE as usize, Access::Store)?;
     let writer = Writer::Cpu(core.cpu.index);
     core.run.world.memory.zero(real, GRANULE, writer).map_err(|_| Trap::Alignment { ea })?;

@@ -157,6 +157,7 @@ fn shared() -> Shared {
         recall: [0, 1].map(|store| {
             [0, 1].map(|again| std::array::from_fn(|number| at(26 + 2 * store + again) + number))
         }),
+        clear: [at(33), at(34)],
         reserve: at(21),
         conditional: at(22),
         time_base: at(24),

@@ -9,10 +9,12 @@
 #![no_std]
 extern crate alloc;
 
+mod by_page;
 mod reservation;
 mod watch;
 mod watchpoint;
 
+pub use by_page::ByPage;
 pub use reservation::{GRANULE, Reservation};
 pub use watchpoint::{Sighting, Space, Watchpoint};
 
@@ -187,14 +189,17 @@ impl Memory {
             let old = unsafe { core::slice::from_raw_parts(old, PAGE as usize) };
             watch.changes(region.base + page * PAGE, old, start, bytes, writer, &mut self.dropped);
         }
-        let target = region.storage.page_mut(page);
-        target[start..start + bytes.len()].copy_from_slice(bytes);
-        if target.as_ptr() != old {
-            self.dropped.push(Drop::Moved(region.base + page * PAGE));
+        // What has no bytes yet stays so as long as only zeros are stored there: guests clear more than they use.
+        if region.storage.page(page).is_some() || bytes.iter().any(|byte| *byte != 0) {
+            let target = region.storage.page_mut(page);
+            target[start..start + bytes.len()].copy_from_slice(bytes);
+            if target.as_ptr() != old {
+                self.dropped.push(Drop::Moved(region.base + page * PAGE));
+            }
         }
         if watch.tables != 0 {
             // Tables end as zeros, and then their pages are used for something else.
-            let cleared = watch.cleared(target, start, bytes.len());
+            let cleared = watch.cleared(region.storage.page_bytes(page), start, bytes.len());
             for line in watch::lines(cleared) {
                 self.dropped.push(Drop::Cleared(region.base + page * PAGE + line * watch::LINE));
             }
@@ -253,20 +258,30 @@ impl Memory {
     /// [`Drop::Moved`] or [`Drop::Writes`] names it or the storage is sealed (digest, snapshot; the owner of the
     /// engine sees to that). None if it is not memory or somebody watches it: then only [`Memory::store`] may write.
     pub fn page_for_write(&mut self, address: u64) -> Option<*mut u8> {
-        let (n, offset) = self.region(address, PAGE)?;
+        let (n, offset) = self.unwatched(address)?;
         let region = &mut self.regions[n];
-        if region.watches.page(offset / PAGE).any()
-            || self.reserved_pages.contains(&address)
-            || self.watchpoints.in_page(Space::Real, address)
-        {
-            return None;
-        }
         let old = region.storage.page_ptr(offset / PAGE);
         let page = region.storage.page_mut(offset / PAGE).as_mut_ptr();
         if page.cast_const() != old {
             self.dropped.push(Drop::Moved(address));
         }
         Some(page)
+    }
+
+    /// Storing zeros in the page at `address` (a multiple of [`PAGE`]) changes nothing: it has no bytes yet, and nobody watches
+    /// it. So it is until [`Drop::Moved`] or [`Drop::Writes`] names it or the storage is sealed.
+    pub fn is_clear(&self, address: u64) -> bool {
+        self.unwatched(address)
+            .is_some_and(|(n, offset)| self.regions[n].storage.page(offset / PAGE).is_none())
+    }
+
+    /// Where the page at `address` is, if it is memory and nobody watches it.
+    fn unwatched(&self, address: u64) -> Option<(usize, u64)> {
+        let (n, offset) = self.region(address, PAGE)?;
+        let watched = self.regions[n].watches.page(offset / PAGE).any()
+            || self.reserved_pages.contains(&address)
+            || self.watchpoints.in_page(Space::Real, address);
+        (!watched).then_some((n, offset))
     }
 
     /// From now on changes of the doubleword at `address` are told as [`Drop::Table`].

@@ -75,6 +75,26 @@ fn a_line_of_tables_that_becomes_zero_is_watched_no_more() {
 }
 
 #[test]
+fn zeros_make_no_bytes() {
+    let mut memory = Memory::new(4 * PAGE, 2);
+    assert!(memory.is_clear(PAGE) && !memory.is_clear(4 * PAGE));
+    memory.set_reservation(0, Reservation::new(PAGE + 8, 8));
+    memory.zero(0, 4 * PAGE, Writer::Other).unwrap();
+    assert_eq!((memory.pages(), memory.reservation(0)), (0, Reservation::NONE), "but it is a store");
+    memory.set_reservation(1, Reservation::new(PAGE + 8, 4));
+    memory.begin_slice(0);
+    assert!(!memory.is_clear(PAGE), "reserved by another vCPU");
+    memory.begin_slice(1);
+    memory.watch_table(2 * PAGE);
+    assert!(memory.is_clear(PAGE) && !memory.is_clear(2 * PAGE), "watched");
+    memory.take_dropped();
+    memory.store(PAGE, &[0, 1], Writer::Other).unwrap();
+    assert_eq!((memory.take_dropped(), memory.pages()), (vec![Drop::Moved(PAGE)], 1));
+    memory.store(PAGE, &[0, 0], Writer::Other).unwrap();
+    assert!(!memory.is_clear(PAGE) && memory.read_u64(PAGE) == Ok(0));
+}
+
+#[test]
 fn another_vcpus_reserved_page_is_not_given_out() {
     let mut memory = Memory::new(4 * PAGE, 2);
     memory.set_reservation(1, Reservation::new(PAGE + 8, 4));

@@ -1,6 +1,6 @@
 //! Which lines of which pages something was derived from. A cache: it is made by those who derive.
 
-use crate::{Drop, Writer};
+use crate::{ByPage, Drop, Writer};
 use alloc::vec::Vec;
 
 /// Bytes of a watched line.
@@ -71,33 +71,23 @@ pub(crate) fn lines(mut mask: u64) -> impl Iterator<Item = u64> {
     })
 }
 
-/// The watches of a region, by page; as long as the last page that was ever watched.
+/// The watches of a region, by page.
 #[derive(Default)]
-pub(crate) struct Watches(Vec<Watch>);
+pub(crate) struct Watches(ByPage<Watch>);
 
 impl Watches {
     #[inline]
     pub fn page(&self, page: u64) -> Watch {
-        self.0.get(page as usize).copied().unwrap_or_default()
+        self.0.get(page).copied().unwrap_or_default()
     }
     pub fn page_mut(&mut self, page: u64) -> &mut Watch {
-        let page = page as usize;
-        if page >= self.0.len() {
-            self.0.resize(page + 1, Watch::default());
-        }
-        &mut self.0[page]
+        self.0.make(page)
     }
     /// The pages that code was decoded from.
     pub fn code_pages(&self) -> impl Iterator<Item = (u64, Watch)> {
-        self.0
-            .iter()
-            .enumerate()
-            .filter(|(_, watch)| watch.code != 0)
-            .map(|(page, watch)| (page as u64, *watch))
+        self.0.iter().filter(|(_, watch)| watch.code != 0).map(|(page, watch)| (page, *watch))
     }
     pub fn clear_tables(&mut self) {
-        for watch in &mut self.0 {
-            watch.tables = 0;
-        }
+        self.0.iter_mut().for_each(|(_, watch)| watch.tables = 0);
     }
 }

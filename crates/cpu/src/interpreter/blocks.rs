@@ -9,7 +9,7 @@ use alloc::{boxed::Box, vec::Vec};
 use core::cell::Cell;
 use core::ptr;
 use timebase_isa::{Decoder, Flow, Ops};
-use timebase_memory::{Memory, PAGE};
+use timebase_memory::{ByPage, Memory, PAGE};
 
 /// Instructions in a block at most.
 pub(crate) const LONGEST: usize = 32;
@@ -151,7 +151,7 @@ impl PageBlocks {
 pub(crate) struct Blocks {
     /// Instructions of the block that is being decoded.
     ops: Vec<Op>,
-    pages: Vec<Option<Box<PageBlocks>>>,
+    pages: ByPage<Option<Box<PageBlocks>>>,
     /// Dropped while they might still be running; freed when nothing runs.
     dropped: Vec<PageBlocks>,
     /// Made room for blocks of another mode; freed with the next flush.
@@ -164,7 +164,7 @@ impl Blocks {
     pub fn new() -> Blocks {
         Blocks {
             ops: Vec::with_capacity(LONGEST + 1),
-            pages: Vec::new(),
+            pages: ByPage::default(),
             dropped: Vec::new(),
             replaced: Vec::new(),
             decoded: 0,
@@ -184,12 +184,8 @@ impl Blocks {
         if real >= memory.bytes() {
             return None;
         }
-        let page = (real / PAGE) as usize;
-        if page >= self.pages.len() {
-            self.pages.resize_with(page + 1, || None);
-        }
         let none = || Box::new(PageBlocks::new(Home::Open));
-        let PageBlocks { starts, blocks, .. } = &mut **self.pages[page].get_or_insert_with(none);
+        let PageBlocks { starts, blocks, .. } = &mut **self.pages.make(real / PAGE).get_or_insert_with(none);
         let start = &mut starts[(real % PAGE / 4) as usize];
         let known = (*start as usize).checked_sub(1).map(|number| &mut blocks[number]);
         if let Some(block) = known.as_ref().filter(|block| block.mode == mode) {
@@ -214,13 +210,13 @@ impl Blocks {
 
     /// The blocks of the page at real address `real`.
     pub fn of_page(&self, real: u64) -> Option<&PageBlocks> {
-        self.pages.get((real / PAGE) as usize)?.as_deref()
+        self.pages.get(real / PAGE)?.as_deref()
     }
 
     /// Code at `real` is about to be executed at effective address `address`. False: it was compiled for another effective
     /// page; all blocks of its page are dropped, and will be compiled for any.
     pub fn admit(&mut self, real: u64, address: u64) -> bool {
-        let Some(Some(page)) = self.pages.get_mut((real / PAGE) as usize) else { return true };
+        let Some(Some(page)) = self.pages.get_mut(real / PAGE) else { return true };
         match page.home.get() {
             Home::At(home) if home != address / PAGE => {
                 self.dropped.push(core::mem::replace(&mut **page, PageBlocks::new(Home::None)));
@@ -232,7 +228,7 @@ impl Blocks {
 
     /// Drops all blocks that may contain the 64-byte line at `line`: those of its page.
     pub fn drop_line(&mut self, memory: &mut Memory, line: u64) {
-        if let Some(blocks) = self.pages.get_mut((line / PAGE) as usize).and_then(Option::take) {
+        if let Some(blocks) = self.pages.get_mut(line / PAGE).and_then(Option::take) {
             self.dropped.push(*blocks);
         }
         memory.unwatch_code(line);
@@ -245,10 +241,10 @@ impl Blocks {
 
     /// Forgets everything.
     pub fn flush(&mut self, memory: &mut Memory) {
-        for (page, blocks) in self.pages.iter_mut().enumerate() {
+        for (page, blocks) in self.pages.iter_mut() {
             if let Some(blocks) = blocks.take() {
                 self.dropped.push(*blocks);
-                memory.unwatch_code(page as u64 * PAGE);
+                memory.unwatch_code(page * PAGE);
             }
         }
         self.replaced.clear();
@@ -256,7 +252,7 @@ impl Blocks {
 
     /// All compiled code has gone.
     pub fn forget_compiled(&mut self) {
-        for block in self.pages.iter().flatten().flat_map(|page| &page.blocks) {
+        for block in self.pages.iter().filter_map(|(_, page)| page.as_ref()).flat_map(|page| &page.blocks) {
             block.heat.set(0);
             block.entry.set(ptr::null());
             block.tree.set(false);

@@ -15,7 +15,8 @@ use timebase_isa::semantics::Compute;
 use timebase_memory::{Memory, Reservation};
 
 /// The functions that compiled code calls.
-pub const CALLS: Calls = Calls { fill_load, fill_store, step, reserve, conditional, time_base, compute };
+pub const CALLS: Calls =
+    Calls { fill_load, fill_store, fill_clear, step, reserve, conditional, time_base, compute };
 
 impl Interpreter {
     /// The compiled code of a block at NIA, which is compiled now if it has become hot; null if there is none.
@@ -188,12 +189,16 @@ unsafe fn running<'a>(cpu: *mut Vcpu) -> (&'a mut Vcpu, &'a mut Run<'a, 'a>) {
     unsafe { (&mut *cpu, &mut *(*cpu).fast.frame.run.cast()) }
 }
 
-unsafe fn fill(cpu: *mut Vcpu, ea: u64, again: u64, access: Access) -> u64 {
+unsafe fn fill(cpu: *mut Vcpu, ea: u64, again: u64, access: Access, clear: bool) -> u64 {
     // SAFETY: promised by the caller.
     let (cpu, run) = unsafe { running(cpu) };
     let context = run.tlb.data_context(cpu);
     let (changes, drops) = (run.tlb.fetch_changes, run.tlb.drops);
-    let filled = run.tlb.lookup_or_fill(cpu, run.world.memory, context, ea, access);
+    let filled = if clear {
+        run.tlb.lookup_to_clear(cpu, run.world.memory, context, ea)
+    } else {
+        run.tlb.lookup_or_fill(cpu, run.world.memory, context, ea, access)
+    };
     if run.tlb.fetch_changes != changes {
         cpu.fast.frame.salt = 0;
     }
@@ -205,17 +210,23 @@ unsafe fn fill(cpu: *mut Vcpu, ea: u64, again: u64, access: Access) -> u64 {
     }
     let entry = run.tlb.entry(context, ea);
     let tag = if access == Access::Store { entry.write } else { entry.read };
-    (tag == Translated::tag(ea)) as u64
+    let wanted = Translated::tag(ea);
+    (tag == wanted || clear && tag == wanted | Translated::CLEAR) as u64
 }
 
 unsafe extern "C" fn fill_load(cpu: *mut Vcpu, ea: u64, again: u64) -> u64 {
     // SAFETY: promised by the caller.
-    unsafe { fill(cpu, ea, again, Access::Load) }
+    unsafe { fill(cpu, ea, again, Access::Load, false) }
 }
 
 unsafe extern "C" fn fill_store(cpu: *mut Vcpu, ea: u64, again: u64) -> u64 {
     // SAFETY: promised by the caller.
-    unsafe { fill(cpu, ea, again, Access::Store) }
+    unsafe { fill(cpu, ea, again, Access::Store, false) }
+}
+
+unsafe extern "C" fn fill_clear(cpu: *mut Vcpu, ea: u64, again: u64) -> u64 {
+    // SAFETY: promised by the caller.
+    unsafe { fill(cpu, ea, again, Access::Store, true) }
 }
 
 unsafe extern "C" fn step(cpu: *mut Vcpu, op: *const Op, address: u64, left: u64) -> u64 {

@@ -132,6 +132,14 @@ impl Core<'_, '_, '_> {
         Ok(real)
     }
 
+    /// Translates a store of zeros, with all its effects.
+    pub fn real_to_clear(&mut self, ea: u64) -> Result<u64, Trap> {
+        self.note(ea, Access::Store);
+        let context = self.run.tlb.data_context(self.cpu);
+        let Real(real) = self.run.tlb.lookup_to_clear(self.cpu, self.run.world.memory, context, ea)?;
+        Ok(real)
+    }
+
     /// Both real addresses of an access of up to a page, split where it crosses into the next page:
     /// ((address, bytes), (address, bytes)).
     fn pieces(&mut self, ea: u64, bytes: usize, access: Access) -> Result<[(u64, usize); 2], Trap> {

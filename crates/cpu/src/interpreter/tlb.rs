@@ -169,6 +169,14 @@ pub(crate) struct Tlb {
 /// What a translation found: the real address of the byte.
 pub(crate) struct Real(pub u64);
 
+/// An access that is to be translated, in the context of this resident number. `clear`: it stores zeros.
+struct Wanted {
+    context: u32,
+    ea: u64,
+    access: Access,
+    clear: bool,
+}
+
 impl Tlb {
     pub fn new() -> Tlb {
         Tlb {
@@ -252,9 +260,10 @@ impl Tlb {
                     left &= left - 1;
                     let (entry, origin) = (&self.entries[slot], &self.origins[slot]);
                     let device = if origin.is(DEVICE) { entry.addend as u64 } else { NEVER };
-                    let tags = [entry.read, entry.write, entry.fetch, origin.writable, device];
+                    // What has a tag for stores is writable.
+                    let tags = [entry.read, entry.fetch, origin.writable, device];
                     // An entry that is good for nothing does not tell where it is.
-                    if tags.iter().any(|&tag| within(tag)) || tags == [NEVER; 5] {
+                    if tags.iter().any(|&tag| within(tag)) || tags == [NEVER; 4] {
                         self.clear(slot);
                     }
                 }
@@ -378,7 +387,25 @@ impl Tlb {
         if known && !(access == Access::Store && entry.write != tag && !origin.is(WATCHED)) {
             return Ok(Real(origin.page() | ea & (PAGE - 1)));
         }
-        self.fill(cpu, memory, context, ea, access)
+        self.fill(cpu, memory, &Wanted { context, ea, access, clear: false })
+    }
+
+    /// The same for a store of zeros: where that changes nothing, the page gets no pointer for it, and no bytes.
+    pub fn lookup_to_clear(
+        &mut self,
+        cpu: &Vcpu,
+        memory: &mut Memory,
+        context: u32,
+        ea: u64,
+    ) -> Result<Real, Trap> {
+        let (slot, tag) = (Self::slot(context, ea, Access::Store), Translated::tag(ea));
+        let (write, origin) = (self.entries[slot].write, &self.origins[slot]);
+        // As in `lookup_or_fill`.
+        let known = origin.is(USED) && origin.writable == tag;
+        if known && (write == tag || write == tag | Translated::CLEAR || origin.is(WATCHED)) {
+            return Ok(Real(origin.page() | ea & (PAGE - 1)));
+        }
+        self.fill(cpu, memory, &Wanted { context, ea, access: Access::Store, clear: true })
     }
 
     fn slot(context: u32, ea: u64, access: Access) -> usize {
@@ -386,16 +413,9 @@ impl Tlb {
         (first + context as usize) * ENTRIES + index(ea)
     }
 
-    /// Translates `ea` in the vCPU's present context, whose resident number is `context`, with all effects of the
-    /// access, and remembers it.
-    fn fill(
-        &mut self,
-        cpu: &Vcpu,
-        memory: &mut Memory,
-        context: u32,
-        ea: u64,
-        access: Access,
-    ) -> Result<Real, Trap> {
+    /// Translates an access in the vCPU's present context with all its effects, and remembers it.
+    fn fill(&mut self, cpu: &Vcpu, memory: &mut Memory, wanted: &Wanted) -> Result<Real, Trap> {
+        let &Wanted { context, ea, access, .. } = wanted;
         self.fills += 1;
         let known = self.walks.find(context, ea);
         let found = match known.and_then(|table| cpu.translate_from(memory, table, ea, access)) {
@@ -404,30 +424,20 @@ impl Tlb {
         };
         // The update may have dropped what was derived from the line it changed.
         self.apply(memory);
-        let watched = cpu.has_watched(ea);
-        self.insert(memory, context, ea, access, &found, watched);
+        self.insert(memory, wanted, &found, cpu.has_watched(ea));
         Ok(Real(found.page | ea & (PAGE - 1)))
     }
 
-    fn insert(
-        &mut self,
-        memory: &mut Memory,
-        context: u32,
-        ea: u64,
-        access: Access,
-        found: &Translation,
-        watched: bool,
-    ) {
+    fn insert(&mut self, memory: &mut Memory, wanted: &Wanted, found: &Translation, watched: bool) {
+        let &Wanted { context, ea, access, clear } = wanted;
         let Some(read) = memory.page_for_read(found.page) else {
-            return self.insert_device(memory, context, ea, access, found);
+            return self.insert_device(memory, wanted, found);
         };
         let (tag, page) = (Translated::tag(ea), ea & !(PAGE - 1));
         let spied = watched || memory.has_watchpoints() && memory.watches_page(page, found.page);
-        let write = if access == Access::Store && found.write && !spied {
-            memory.page_for_write(found.page)
-        } else {
-            None
-        };
+        let store = access == Access::Store && found.write && !spied;
+        let clear = store && clear && memory.is_clear(found.page);
+        let write = if store && !clear { memory.page_for_write(found.page) } else { None };
         self.watch(memory, found, context, ea);
         // Withdrawals caused by the pointers and watches just made come before the entry that holds them.
         self.apply(memory);
@@ -447,25 +457,24 @@ impl Tlb {
         if access == Access::Store {
             let origin = &mut self.origins[slot];
             origin.writable = tag;
-            origin.real = origin.real & !WATCHED | if write.is_none() { WATCHED } else { 0 };
+            let watched = write.is_none() && !clear;
+            origin.real = origin.real & !WATCHED | if watched { WATCHED } else { 0 };
         }
         self.entries[slot] = Translated {
             read: if found.read && !spied { tag } else { NEVER },
-            write: if write.is_some() { tag } else { kept_write },
+            write: match write {
+                Some(_) => tag,
+                None if clear => tag | Translated::CLEAR,
+                None => kept_write,
+            },
             addend: (host as usize).wrapping_sub(page as usize),
             fetch: if access == Access::Fetch { tag } else { kept_fetch },
         };
     }
 
     /// The page is no memory. It does not take the place of one that is, which compiled code may need all the time.
-    fn insert_device(
-        &mut self,
-        memory: &mut Memory,
-        context: u32,
-        ea: u64,
-        access: Access,
-        found: &Translation,
-    ) {
+    fn insert_device(&mut self, memory: &mut Memory, wanted: &Wanted, found: &Translation) {
+        let &Wanted { context, ea, access, .. } = wanted;
         let (slot, tag) = (Self::slot(context, ea, access), Translated::tag(ea));
         let there = &self.origins[slot];
         if access == Access::Fetch || !found.read || there.is(USED) && !there.is(DEVICE) {

@@ -363,6 +363,7 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
     let fill_store = fill(CALLS.fill_store as usize, 0);
     let refill_load = fill(CALLS.fill_load as usize, 1);
     let refill_store = fill(CALLS.fill_store as usize, 1);
+    let fill_clear = [0, 1].map(|again| fill(CALLS.fill_clear as usize, again));
     let groups: [u8; GROUPS] = std::array::from_fn(|group| group as u8);
     let mut look_up = |fill: usize, store: bool, bytes: u8, group: Option<u8>| {
         let tag = if store { offset_of!(Translated, write) } else { offset_of!(Translated, read) } as i8;
@@ -493,6 +494,45 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
     let numbers: [usize; RECENT] = std::array::from_fn(|number| number);
     let recall = [(false, [fill_load, refill_load]), (true, [fill_store, refill_store])]
         .map(|(store, fills)| fills.map(|fill| numbers.map(|number| keep(fill, store, number))));
+    let clear = fill_clear.map(|fill| {
+        let start = place(code.offset());
+        dynasm!(code; .arch x64; again:);
+        translation_slot!(code, RAX);
+        dynasm!(code; .arch x64
+            ; add rcx, [rbp + TRANSLATIONS]
+            ; mov rdx, rax
+            ; shr rdx, 12
+            ; cmp rdx, [BYTE rcx + offset_of!(Translated, write) as i8]
+            ; jne >other
+            ; mov rcx, [rcx + 16]
+            ; add rcx, rax
+            ; xorps xmm0, xmm0
+        );
+        for offset in (0..8i8).map(|n| n * 16) {
+            dynasm!(code; .arch x64; movups [BYTE rcx + offset], xmm0);
+        }
+        dynasm!(code; .arch x64
+            ; cmp eax, eax
+            ; ret
+            ; other:
+            // No bytes, no work.
+            ; bts rdx, BYTE Translated::CLEAR.trailing_zeros() as i8
+            ; cmp rdx, [BYTE rcx + offset_of!(Translated, write) as i8]
+            ; jne >unknown
+            ; ret
+            ; unknown:
+            ; btr rdx, BYTE Translated::CLEAR.trailing_zeros() as i8
+            // With two addresses to return to the stack is aligned.
+            ; sub rsp, 8
+            ; mov rcx, QWORD fill as i64
+            ; call rcx
+            ; lea rsp, [rsp + 8]
+            ; jne <again
+            ; test rsp, rsp
+            ; ret
+        );
+        start
+    });
     let mut aside = |function: usize| {
         let start = place(code.offset());
         dynasm!(code; .arch x64
@@ -574,6 +614,7 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         find_load,
         find_store,
         recall,
+        clear,
         reserve,
         conditional,
         time_base,

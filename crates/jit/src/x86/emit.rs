@@ -24,7 +24,7 @@ const EXCHANGED_AT: i32 = SLOTS_AT + 8 * SLOTS as i32;
 pub const EXCHANGED: usize = 48;
 
 /// How many bytes accesses have, but for a few of many words.
-pub const SIZES: [u8; 6] = [1, 2, 4, 8, 16, 128];
+pub const SIZES: [u8; 5] = [1, 2, 4, 8, 16];
 /// For loads, for stores; as [`Shared::fill_load`], as [`Shared::refill_load`]; for each of [`SIZES`].
 pub type LookUps = [[[usize; SIZES.len()]; 2]; 2];
 
@@ -91,6 +91,9 @@ pub struct Shared {
     /// makes rcx its addend. Zero flag: there is none. For loads, for stores; as [`Shared::fill_load`], as
     /// [`Shared::refill_load`]; for each place.
     pub recall: [[[usize; RECENT]; 2]; 2],
+    /// Clears the block of 128 bytes at rax, whose translation is made if it is not known. Zero flag: there is one. The
+    /// second is as [`Shared::refill_store`].
+    pub clear: [usize; 2],
     /// Reserves rdx bytes at rax.
     pub reserve: usize,
     /// Stores rdx bytes of rcx at rax if they are reserved: rax becomes 1, or 0.
@@ -538,7 +541,7 @@ impl Emitter<'_> {
             Op::Store(width) => self.store(node, width, None),
             Op::StorePair(width) => self.store(node, width, Some(node.c)),
             Op::Probe { bytes, write } => self.probe(node, bytes, write),
-            Op::Zero => self.zero(node),
+            Op::Zero => self.clear(node),
             Op::Reserve => self.reserve(node),
             Op::Conditional => self.store_conditional(node),
             Op::Exit => {

@@ -1,6 +1,6 @@
 //! Storage accesses: looked up in the translations of the current context, by the same rule as in the interpreter.
 
-use super::emit::{ANCHORS_AT, Aside, Emitter, LookUps, SIZES, Stub};
+use super::emit::{ANCHORS_AT, Aside, Emitter, LookUps, Registers, SIZES, Stub};
 use super::encode::*;
 use super::values::{NOWHERE, Place};
 use crate::ir::{Arithmetic, Id, Node, Op, Width};
@@ -181,6 +181,11 @@ impl Emitter<'_> {
         make_room(self);
         let again = self.known.anchors != [None; GROUPS];
         self.call(look_ups[usize::from(store)][usize::from(again)][size]);
+        self.leave_unless_equal(registers, node);
+    }
+
+    /// Leaves, the registers being these, if the zero flag is not set.
+    fn leave_unless_equal(&mut self, registers: Registers, node: Node) {
         let label = self.label();
         self.jump_if(NOT_EQUAL, label);
         self.stubs.push(Stub { label, aside: Aside::Leave, registers, point: node.k as u32 });
@@ -203,9 +208,8 @@ impl Emitter<'_> {
         }
         let (label, back) = (self.label(), self.label());
         let again = self.known.anchors != [None; GROUPS];
-        // What is larger may lead out of the page though it begins far from its end, unless it is aligned.
-        let at_hand =
-            if bytes <= 16 || matches!(node.op, Op::Zero) { self.at_hand(node, store) } else { None };
+        // What is larger may lead out of the page though it begins far from its end.
+        let at_hand = if bytes <= 16 { self.at_hand(node, store) } else { None };
         let aside = match at_hand {
             Some(number) => {
                 let [reach, page, addend] = recent(store, number);
@@ -418,13 +422,12 @@ impl Emitter<'_> {
     }
 
     /// Clears a block of 128 bytes.
-    pub fn zero(&mut self, node: Node) {
-        let register = self.find_addend(node, 128, true, |_| {});
-        self.copy(RAX, register);
-        dynasm!(self.code; .arch x64; add rax, rcx; xorps xmm0, xmm0);
-        for offset in (0..8i8).map(|n| n * 16) {
-            dynasm!(self.code; .arch x64; movups [BYTE rax + offset], xmm0);
-        }
+    pub fn clear(&mut self, node: Node) {
+        self.address(node.a);
+        let registers = self.snapshot();
+        let again = self.known.anchors != [None; GROUPS];
+        self.call(self.shared.clear[usize::from(again)]);
+        self.leave_unless_equal(registers, node);
     }
 
     /// Fails as an access would.
