@@ -268,8 +268,8 @@ impl Memory {
         Some(page)
     }
 
-    /// Storing zeros in the page at `address` (a multiple of [`PAGE`]) changes nothing: it has no bytes yet, and nobody watches
-    /// it. So it is until [`Drop::Moved`] or [`Drop::Writes`] names it or the storage is sealed.
+    /// Storing zeros in the page at `address` (a multiple of [`PAGE`]) changes nothing: it has no bytes yet, and nobody
+    /// watches it. So it is until [`Drop::Moved`] or [`Drop::Writes`] names it or the storage is sealed.
     pub fn is_clear(&self, address: u64) -> bool {
         self.unwatched(address)
             .is_some_and(|(n, offset)| self.regions[n].storage.page(offset / PAGE).is_none())
