@@ -11,6 +11,8 @@ pub struct Life {
     pub last: u32,
     /// Of an access: the group of accesses that it belongs to, or [`ALONE`].
     pub group: u8,
+    /// The last access of its group.
+    pub closes: bool,
     /// How often it is needed.
     uses: u8,
     /// At this node some value is needed for the last time.
@@ -29,6 +31,7 @@ impl Life {
     const NONE: Life = Life {
         last: 0,
         group: ALONE,
+        closes: false,
         uses: 0,
         ends: false,
         eager: false,
@@ -54,7 +57,7 @@ pub struct Lives {
     unseen: Vec<Reg>,
 }
 
-/// Groups of accesses at most.
+/// Groups of accesses whose anchors are noted at the same time, at most.
 pub const GROUPS: usize = 6;
 /// An access that belongs to no group.
 pub const ALONE: u8 = 255;
@@ -68,11 +71,10 @@ struct Kind {
     store: bool,
 }
 
-/// Accesses of one kind: how many there are, and the group that they are.
+/// Accesses of one kind: how many there are.
 struct Accesses {
     kind: Kind,
     count: u32,
-    group: u8,
 }
 
 /// What an address is made from: a node, and a displacement of 32 bits. None if it is not worth to be remembered.
@@ -256,27 +258,24 @@ impl Lives {
         simple && self.stores.binary_search(&last).is_err()
     }
 
-    /// Puts accesses into groups: the largest ones.
+    /// Puts accesses into groups: those of a kind, if there are several.
     fn groups(&mut self) {
-        for &(kind, at) in self.accesses.iter().rev() {
-            let known = self.kinds.iter().position(|other| other.kind == kind);
-            let number = known.unwrap_or_else(|| {
-                self.kinds.push(Accesses { kind, count: 0, group: ALONE });
-                self.kinds.len() - 1
-            });
-            self.kinds[number].count += 1;
-            self.lives[at as usize].group = number.min(ALONE as usize) as u8;
+        let Lives { lives, accesses, kinds, .. } = self;
+        // The last one first.
+        for &(kind, at) in &*accesses {
+            let known = kinds.iter().position(|other| other.kind == kind);
+            let number = known.unwrap_or(kinds.len());
+            if known.is_none() {
+                kinds.push(Accesses { kind, count: 0 });
+            }
+            kinds[number].count += 1;
+            let life = &mut lives[at as usize];
+            (life.group, life.closes) = (number.min(ALONE as usize) as u8, known.is_none());
         }
-        for group in 0..GROUPS as u8 {
-            let left = self.kinds.iter_mut().filter(|kind| kind.count > 1 && kind.group == ALONE);
-            // Of those of one size the first one.
-            let Some(largest) = left.rev().max_by_key(|kind| kind.count) else { break };
-            largest.group = group;
-        }
-        for &(_, at) in &self.accesses {
-            let group = &mut self.lives[at as usize].group;
-            if *group != ALONE {
-                *group = self.kinds[*group as usize].group;
+        for (_, at) in &*accesses {
+            let life = &mut lives[*at as usize];
+            if life.group != ALONE && kinds[life.group as usize].count == 1 {
+                life.group = ALONE;
             }
         }
     }

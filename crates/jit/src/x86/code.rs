@@ -364,8 +364,8 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
     let refill_load = fill(CALLS.fill_load as usize, 1);
     let refill_store = fill(CALLS.fill_store as usize, 1);
     let fill_clear = [0, 1].map(|again| fill(CALLS.fill_clear as usize, again));
-    let groups: [u8; GROUPS] = std::array::from_fn(|group| group as u8);
-    let mut look_up = |fill: usize, store: bool, bytes: u8, group: Option<u8>| {
+    let numbers: [usize; GROUPS] = std::array::from_fn(|number| number);
+    let mut look_up = |fill: usize, store: bool, bytes: u8, anchor: Option<usize>| {
         let tag = if store { offset_of!(Translated, write) } else { offset_of!(Translated, read) } as i8;
         // It lies in one line of the host's cache.
         dynasm!(code; .arch x64; .align 64);
@@ -380,9 +380,9 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
             ; jne >unknown
             ; mov rcx, [rcx + 16]
         );
-        if let Some(group) = group {
+        if let Some(number) = anchor {
             // Above the address to return to.
-            let noted = 8 + anchor_at(group);
+            let noted = 8 + anchor_at(number);
             dynasm!(code; .arch x64
                 ; add rcx, rax
                 ; mov [rsp + noted + 8], rcx
@@ -407,16 +407,16 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         );
         start
     };
-    let mut look_ups = |group: Option<u8>| {
+    let mut look_ups = |anchor: Option<usize>| {
         [(false, [fill_load, refill_load]), (true, [fill_store, refill_store])]
-            .map(|(store, fills)| fills.map(|fill| SIZES.map(|bytes| look_up(fill, store, bytes, group))))
+            .map(|(store, fills)| fills.map(|fill| SIZES.map(|bytes| look_up(fill, store, bytes, anchor))))
     };
     let look_up = look_ups(None);
-    let anchor = groups.map(|group| look_ups(Some(group)));
-    let mut find = |refill: usize, store: bool, group: u8| {
+    let anchor = numbers.map(|number| look_ups(Some(number)));
+    let mut find = |refill: usize, store: bool, number: usize| {
         let tag = if store { offset_of!(Translated, write) } else { offset_of!(Translated, read) } as i8;
         // Above the address to return to.
-        let noted = 8 + anchor_at(group);
+        let noted = 8 + anchor_at(number);
         let start = place(code.offset());
         dynasm!(code; .arch x64
             ; push rdx
@@ -461,8 +461,8 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         );
         start
     };
-    let find_load = groups.map(|group| find(refill_load, false, group));
-    let find_store = groups.map(|group| find(refill_store, true, group));
+    let find_load = numbers.map(|number| find(refill_load, false, number));
+    let find_store = numbers.map(|number| find(refill_store, true, number));
     let mut keep = |refill: usize, store: bool, number: usize| {
         let tag = if store { offset_of!(Translated, write) } else { offset_of!(Translated, read) } as i8;
         let [reach, page, addend] = recent(store, number);

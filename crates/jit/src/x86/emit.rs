@@ -153,8 +153,9 @@ pub enum Aside {
     Fill { back: Label, store: bool, again: bool, register: u8 },
     /// An access is not in the page that is at hand for it: find the one that it is in, put it there, and go back.
     Recall { back: Label, store: bool, again: bool, bytes: u8, register: u8, number: usize },
-    /// An access is not in the page of its group's anchor: find the one that it is in, and go back there.
-    Find { back: Label, store: bool, bytes: u8, group: u8, source: (Place, i32), distance: i32 },
+    /// An access is not in the page of its group's anchor, which is noted at this place: find the one that it is in, and go
+    /// back there.
+    Find { back: Label, store: bool, bytes: u8, place: usize, source: (Place, i32), distance: i32 },
     /// The host's floating point cannot do this call exactly: make it, and go back with the result in two registers.
     Call { back: Label, number: u64, results: (u8, u8) },
     /// It is no point: the budget of a segment ends.
@@ -195,8 +196,10 @@ pub struct Known {
     pub used: [u32; 16],
     pub clock: u32,
     pub slots: [Id; SLOTS],
-    /// Of each group of accesses: the displacement of its anchor, if that is noted on the stack.
-    pub anchors: [Option<i32>; GROUPS],
+    /// Anchors that are noted on the stack: their groups, and their displacements.
+    pub anchors: [Option<(u8, i32)>; GROUPS],
+    /// Which of them makes room next.
+    pub oldest: u8,
 }
 
 /// Memory for code and for what is noted of it, used again for the next superblock.
@@ -313,6 +316,7 @@ pub fn emit<'s>(
             clock: 0,
             slots: [Id::NONE; SLOTS],
             anchors: [None; GROUPS],
+            oldest: 0,
         },
         locked: 0,
         lost: [NOWHERE; 3],
@@ -755,11 +759,11 @@ impl Emitter<'_> {
                 self.call(self.shared.recall[usize::from(store)][usize::from(again)][number]);
                 self.jump_if(NOT_EQUAL, back);
             }
-            Aside::Find { back, store, bytes, group, source, distance } => {
+            Aside::Find { back, store, bytes, place, source, distance } => {
                 self.address_from(source);
                 self.constant(RDX, (distance << 5 | i32::from(bytes - 1)) as u32 as u64);
                 let find = if store { self.shared.find_store } else { self.shared.find_load };
-                self.call(find[group as usize]);
+                self.call(find[place]);
                 self.jump_if(NOT_EQUAL, back);
             }
             Aside::Leave | Aside::Call { .. } | Aside::Overrun(_) => {}

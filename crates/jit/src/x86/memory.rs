@@ -5,7 +5,7 @@ use super::encode::*;
 use super::values::{NOWHERE, Place};
 use crate::ir::{Arithmetic, Id, Node, Op, Width};
 use crate::lift::Departure;
-use crate::live::{ALONE, GROUPS, parts};
+use crate::live::{ALONE, GROUPS, Life, parts};
 use dynasmrt::{DynasmApi, dynasm};
 use std::mem::{offset_of, size_of};
 use timebase_cpu::compiled::{RECENT, TRANSLATIONS as COUNT, Translated};
@@ -18,10 +18,10 @@ const WRITE: i32 = offset_of!(Translated, write) as i32;
 /// By convention of all ABIs.
 const STACK_POINTER: u64 = 1;
 
-/// Where the anchor of a group is noted, from the stack pointer: two words that say how far behind the start of its page it
+/// Where an anchor is noted, from the stack pointer: two words that say how far behind the start of its page it
 /// is and, less than zero, before the end; then its place on the host.
-pub fn anchor_at(group: u8) -> i32 {
-    ANCHORS_AT + 16 * i32::from(group)
+pub fn anchor_at(place: usize) -> i32 {
+    ANCHORS_AT + 16 * place as i32
 }
 
 /// Where guest memory is on the host.
@@ -113,20 +113,30 @@ impl Emitter<'_> {
     /// The first access of a group that is executed is its *anchor*: it notes where in its page it is, and where that is
     /// on the host. Others know how far they are from it, and ask whether that leads out of the page.
     fn reach(&mut self, node: Node, bytes: u8, store: bool, make_room: impl FnOnce(&mut Self)) -> Guest {
-        let group = self.lives[self.at as usize].group;
+        let Life { group, closes, .. } = self.lives[self.at as usize];
         let Some((_, displacement)) = parts(self.nodes, node.a).filter(|_| group != ALONE) else {
             return self.reach_alone(node, bytes, store, make_room);
         };
-        let Some(anchor) = self.known.anchors[group as usize] else {
+        let noted = |(place, anchor): (usize, &Option<(u8, i32)>)| {
+            anchor.filter(|anchor| anchor.0 == group).map(|anchor| (place, anchor.1))
+        };
+        let Some((place, anchor)) = self.known.anchors.iter().enumerate().find_map(noted) else {
+            if closes {
+                return self.reach_alone(node, bytes, store, make_room);
+            }
+            let place = self.place_of_anchor();
             if let Some(size) = self.shared_size(bytes) {
-                self.call_look_up(node, store, make_room, &self.shared.anchor[group as usize], size);
+                self.call_look_up(node, store, make_room, &self.shared.anchor[place], size);
             } else {
                 let register = self.find_addend(node, bytes, store, make_room);
-                self.note_anchor(group, register);
+                self.note_anchor(place, register);
             }
-            self.known.anchors[group as usize] = Some(displacement);
+            self.known.anchors[place] = Some((group, displacement));
             return Guest::Anchored(0);
         };
+        if closes {
+            self.known.anchors[place] = None;
+        }
         let distance = displacement - anchor;
         // Not if it may lead out of the page on either side.
         if distance < 0 && distance + i32::from(bytes) > 0 {
@@ -137,17 +147,28 @@ impl Emitter<'_> {
         make_room(self);
         let (label, back) = (self.label(), self.label());
         if distance >= 0 {
-            self.compare_stack(anchor_at(group) + 4, -i32::from(bytes) - distance);
+            self.compare_stack(anchor_at(place) + 4, -i32::from(bytes) - distance);
             self.jump_if(GREATER, label);
         } else {
-            self.compare_stack(anchor_at(group), -distance);
+            self.compare_stack(anchor_at(place), -distance);
             self.jump_if(BELOW, label);
         }
-        self.with_memory(LOAD, RCX, 4, anchor_at(group) + 8);
+        self.with_memory(LOAD, RCX, 4, anchor_at(place) + 8);
         self.bind(back);
-        let aside = Aside::Find { back, store, bytes, group, source, distance };
+        let aside = Aside::Find { back, store, bytes, place, source, distance };
         self.stubs.push(Stub { label, aside, registers, point: node.k as u32 });
         Guest::Anchored(distance)
+    }
+
+    /// A place for an anchor: one that none takes, or that of the oldest one.
+    fn place_of_anchor(&mut self) -> usize {
+        let free = self.known.anchors.iter().position(Option::is_none);
+        free.unwrap_or_else(|| {
+            let place = self.known.oldest as usize;
+            self.known.oldest = ((place + 1) % GROUPS) as u8;
+            self.known.anchors[place] = None;
+            place
+        })
     }
 
     /// The same by a look-up of its own.
@@ -279,16 +300,16 @@ impl Emitter<'_> {
 
     /// Notes an access as the anchor of its group. The register has its address, rcx the addend, which becomes its place on
     /// the host.
-    fn note_anchor(&mut self, group: u8, register: u8) {
+    fn note_anchor(&mut self, place: usize, register: u8) {
         self.with_register(ADD, RCX, register, true);
-        self.with_memory(STORE, RCX, 4, anchor_at(group) + 8);
+        self.with_memory(STORE, RCX, 4, anchor_at(place) + 8);
         if register != RAX {
             self.with_register(LOAD, RAX, register, false);
         }
         dynasm!(self.code; .arch x64; and eax, 0xfff);
-        self.store_stack_word(RAX, anchor_at(group));
+        self.store_stack_word(RAX, anchor_at(place));
         dynasm!(self.code; .arch x64; or eax, -4096);
-        self.store_stack_word(RAX, anchor_at(group) + 4);
+        self.store_stack_word(RAX, anchor_at(place) + 4);
     }
 
     /// rdx := the tag of the page of the last byte: what crosses into the next page does not match.
