@@ -98,6 +98,9 @@ pub struct Memory {
     reserved_pages: Vec<u64>,
     #[cache("applied by the engine before the next instruction")]
     dropped: Vec<Drop>,
+    /// The page that was the last one to get bytes for an engine's pointer.
+    #[cache("whether zeros are there or absent")]
+    fresh: Option<u64>,
     #[cache("what a debugger wants to know")]
     watchpoints: Watchpoints,
 }
@@ -110,6 +113,7 @@ impl Memory {
             reservations: vec![Reservation::NONE; cpus as usize],
             reserved_pages: Vec::new(),
             dropped: Vec::new(),
+            fresh: None,
             watchpoints: Watchpoints::default(),
         }
     }
@@ -259,6 +263,10 @@ impl Memory {
     /// engine sees to that). None if it is not memory or somebody watches it: then only [`Memory::store`] may write.
     pub fn page_for_write(&mut self, address: u64) -> Option<*mut u8> {
         let (n, offset) = self.unwatched(address)?;
+        if self.regions[n].storage.page(offset / PAGE).is_none() {
+            self.drop_zeros();
+            self.fresh = Some(address);
+        }
         let region = &mut self.regions[n];
         let old = region.storage.page_ptr(offset / PAGE);
         let page = region.storage.page_mut(offset / PAGE).as_mut_ptr();
@@ -266,6 +274,17 @@ impl Memory {
             self.dropped.push(Drop::Moved(address));
         }
         Some(page)
+    }
+
+    /// Guests fill with zeros what was clear, by the MiB: if nothing else was stored in the page that got bytes last, it loses
+    /// them.
+    fn drop_zeros(&mut self) {
+        let Some(address) = self.fresh.take() else { return };
+        if let Some((n, offset)) = self.unwatched(address)
+            && self.regions[n].storage.drop_zeros(offset / PAGE)
+        {
+            self.dropped.push(Drop::Moved(address));
+        }
     }
 
     /// Storing zeros in the page at `address` (a multiple of [`PAGE`]) changes nothing: it has no bytes yet, and nobody

@@ -95,6 +95,26 @@ fn zeros_make_no_bytes() {
 }
 
 #[test]
+fn the_page_that_got_bytes_last_loses_them_if_they_are_zeros() {
+    let mut memory = Memory::new(4 * PAGE, 1);
+    let store = |memory: &mut Memory, address: u64, value: u8| {
+        let pointer = memory.page_for_write(address).expect("nobody watches");
+        // SAFETY: it points to a page that nobody else refers to.
+        unsafe { *pointer.add(PAGE as usize - 1) = value };
+        memory.take_dropped()
+    };
+    assert_eq!(store(&mut memory, 0, 0), [Drop::Moved(0)]);
+    assert_eq!(store(&mut memory, 0, 0), [], "it has bytes");
+    assert_eq!(store(&mut memory, PAGE, 7), [Drop::Moved(0), Drop::Moved(PAGE)]);
+    assert!(memory.is_clear(0) && memory.pages() == 1);
+    assert_eq!(store(&mut memory, 2 * PAGE, 0), [Drop::Moved(2 * PAGE)]);
+    memory.watch_code(2 * PAGE, 1);
+    assert_eq!(memory.take_dropped(), [Drop::Writes(2 * PAGE)]);
+    assert_eq!(store(&mut memory, 3 * PAGE, 0), [Drop::Moved(3 * PAGE)], "what is watched stays");
+    assert_eq!(memory.pages(), 3);
+}
+
+#[test]
 fn another_vcpus_reserved_page_is_not_given_out() {
     let mut memory = Memory::new(4 * PAGE, 2);
     memory.set_reservation(1, Reservation::new(PAGE + 8, 4));

@@ -239,6 +239,15 @@ impl Paged {
         &mut leaf.page.0
     }
 
+    /// Page `index`, if its bytes are zero, loses them: it is absent from now on. Says whether it did.
+    pub fn drop_zeros(&mut self, index: u64) -> bool {
+        let zeros = self.page(index).is_some_and(|page| page.0 == ZERO.0);
+        if zeros {
+            *self.slot(index) = None;
+        }
+        zeros
+    }
+
     fn contains(&self, offset: u64, bytes: usize) -> bool {
         offset.checked_add(bytes as u64).is_some_and(|end| end <= self.bytes)
     }
