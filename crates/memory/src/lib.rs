@@ -98,9 +98,12 @@ pub struct Memory {
     reserved_pages: Vec<u64>,
     #[cache("applied by the engine before the next instruction")]
     dropped: Vec<Drop>,
-    /// The page that was the last one to get bytes for an engine's pointer.
+    /// The page of main memory that was the last one to get bytes for an engine's pointer.
     #[cache("whether zeros are there or absent")]
     fresh: Option<u64>,
+    /// Pages of main memory that have lost theirs.
+    #[cache("whether zeros are there or absent")]
+    emptied: ByPage<bool>,
     #[cache("what a debugger wants to know")]
     watchpoints: Watchpoints,
 }
@@ -114,6 +117,7 @@ impl Memory {
             reserved_pages: Vec::new(),
             dropped: Vec::new(),
             fresh: None,
+            emptied: ByPage::default(),
             watchpoints: Watchpoints::default(),
         }
     }
@@ -263,9 +267,11 @@ impl Memory {
     /// engine sees to that). None if it is not memory or somebody watches it: then only [`Memory::store`] may write.
     pub fn page_for_write(&mut self, address: u64) -> Option<*mut u8> {
         let (n, offset) = self.unwatched(address)?;
-        if self.regions[n].storage.page(offset / PAGE).is_none() {
+        if n == 0 && self.regions[0].storage.page(offset / PAGE).is_none() {
             self.drop_zeros();
-            self.fresh = Some(address);
+            // Once is enough: what is asked for again may be filled by turns with another page.
+            self.fresh =
+                (!self.emptied.get(offset / PAGE).is_some_and(|emptied| *emptied)).then_some(address);
         }
         let region = &mut self.regions[n];
         let old = region.storage.page_ptr(offset / PAGE);
@@ -276,13 +282,14 @@ impl Memory {
         Some(page)
     }
 
-    /// Guests fill with zeros what was clear, by the MiB: if nothing else was stored in the page that got bytes last, it loses
-    /// them.
+    /// Guests fill with zeros what was clear, by the MiB: if nothing else was stored in the page that got bytes last, it
+    /// loses them.
     fn drop_zeros(&mut self) {
-        let Some(address) = self.fresh.take() else { return };
-        if let Some((n, offset)) = self.unwatched(address)
-            && self.regions[n].storage.drop_zeros(offset / PAGE)
-        {
+        let Some(address) = self.fresh.take().filter(|address| self.unwatched(*address).is_some()) else {
+            return;
+        };
+        if self.regions[0].storage.drop_zeros(address / PAGE) {
+            *self.emptied.make(address / PAGE) = true;
             self.dropped.push(Drop::Moved(address));
         }
     }

@@ -107,11 +107,12 @@ fn the_page_that_got_bytes_last_loses_them_if_they_are_zeros() {
     assert_eq!(store(&mut memory, 0, 0), [], "it has bytes");
     assert_eq!(store(&mut memory, PAGE, 7), [Drop::Moved(0), Drop::Moved(PAGE)]);
     assert!(memory.is_clear(0) && memory.pages() == 1);
+    assert_eq!(store(&mut memory, 0, 0), [Drop::Moved(0)]);
     assert_eq!(store(&mut memory, 2 * PAGE, 0), [Drop::Moved(2 * PAGE)]);
     memory.watch_code(2 * PAGE, 1);
     assert_eq!(memory.take_dropped(), [Drop::Writes(2 * PAGE)]);
     assert_eq!(store(&mut memory, 3 * PAGE, 0), [Drop::Moved(3 * PAGE)], "what is watched stays");
-    assert_eq!(memory.pages(), 3);
+    assert_eq!(memory.pages(), 4, "and what was asked for again");
 }
 
 #[test]
