@@ -36,27 +36,34 @@ pub fn encode(base: Option<(u64, &[u8; PAGE])>, page: &[u8; PAGE], most: usize, 
             continue;
         }
         out[groups] |= 1 << group;
-        let (mut mask, mut differing, mut count) = (0u64, [[0; WORD]; GROUP], 0);
+        let mut mask = 0u64;
         let lines = here.as_chunks::<LINE>().0.iter().zip(there.as_chunks::<LINE>().0);
         for (line, (here, there)) in lines.enumerate() {
             if here == there {
                 continue;
             }
             // Which words differ nobody could guess, so there is no branch.
-            let mut differs = 0u64;
-            for (bit, (here, there)) in here.iter().zip(there).enumerate() {
-                differing[count] = *here;
-                differs |= u64::from(here != there) << bit;
-                count += usize::from(here != there);
-            }
+            let differs = here.iter().zip(there).enumerate();
+            let differs =
+                differs.fold(0, |mask, (bit, (here, there))| mask | u64::from(here != there) << bit);
             mask |= differs << (LINE * line);
         }
+        let count = mask.count_ones() as usize;
         if count > left {
             out.truncate(start);
             return false;
         }
         left -= count;
         out.extend_from_slice(&mask.to_le_bytes());
+        if count == GROUP {
+            out.extend_from_slice(here.as_flattened());
+            continue;
+        }
+        let (mut differing, mut next) = ([[0; WORD]; GROUP], 0);
+        for (bit, word) in here.iter().enumerate() {
+            differing[next] = *word;
+            next += (mask >> bit & 1) as usize;
+        }
         out.extend_from_slice(differing[..count].as_flattened());
     }
     true
