@@ -97,14 +97,20 @@ fn boots_entered_with_the_flattened_tree() {
     boots(|c| c.firmware = Firmware::None, &["Using radix MMU under hypervisor"]);
 }
 
-#[test]
-fn the_installer_starts_its_userland() {
+/// The installer.
+fn installer() -> (Config, Images) {
     let config = Config { memory_bytes: 1 << 30, append: "console=hvc0".into(), ..config() };
     let images = Images {
         kernel: Some(read("vmlinux")[..].into()),
         initrd: Some(read("initrd.gz")[..].into()),
         ..Images::default()
     };
+    (config, images)
+}
+
+#[test]
+fn the_installer_starts_its_userland() {
+    let (config, images) = installer();
     let mut machine = built(&config, images);
     until(&mut machine, "Starting system log daemon", 6_000_000_000);
 }
@@ -208,6 +214,49 @@ fn a_boot_with_random_flushes_and_quanta_has_the_same_digests() {
         };
         assert_eq!(digests(true), digests(false), "{cpus} CPUs");
     }
+}
+
+/// The whole boot of the installer, in pieces of random length: by either engine, which take over from one another, in runs of
+/// every length down to one instruction, with caches flushed at random.
+#[test]
+#[ignore = "takes minutes"]
+fn large_a_boot_with_initrd_by_engines_in_turn_has_the_same_digests() {
+    let (config, images) = installer();
+    let mut straight = build(&config, &images).map_err(|e| e.0).expect("a good configuration");
+    let mut machines =
+        [built(&config, images.clone()), build(&config, &images).map_err(|e| e.0).expect("the same")];
+    let (mut present, mut random, mut turns) = (0, Random(11), 0);
+    let go = |machine: &mut BoxedMachine, limit: u64| {
+        while machine.position().count < limit {
+            match machine.run(limit) {
+                Stop::Output => drop(machine.take_output()),
+                Stop::Idle { .. } => machine.end_idle(),
+                stop => assert_eq!(stop, Stop::Limit),
+            }
+        }
+    };
+    for point in 1..=12 {
+        let end = point * 200_000_000;
+        go(&mut straight, end);
+        while machines[present].position().count < end {
+            let machine = &mut machines[present];
+            let piece = random.below(3_000_000) + 1;
+            machine.set_quantum([1, 3, 97, 1009, 99_991, u64::MAX][random.below(6) as usize]);
+            go(machine, end.min(machine.position().count + piece));
+            match random.below(16) {
+                0..=3 => machine.flush_caches(),
+                4..=6 => {
+                    let snapshot = machine.snapshot();
+                    present = 1 - present;
+                    machines[present].restore(&snapshot).expect("the same configuration");
+                    turns += 1;
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(machines[present].digest(), straight.digest(), "after {end} instructions");
+    }
+    assert!(turns > 100, "{turns} turns");
 }
 
 /// Restored into `fresh` at random positions, runs go on as `straight` does.
