@@ -216,8 +216,8 @@ fn a_boot_with_random_flushes_and_quanta_has_the_same_digests() {
     }
 }
 
-/// The whole boot of the installer, in pieces of random length: by either engine, which take over from one another, in runs of
-/// every length down to one instruction, with caches flushed at random.
+/// The whole boot of the installer, in pieces of random length: by either engine, which take over from one another, in
+/// runs of every length down to one instruction, with caches flushed at random.
 #[test]
 #[ignore = "takes minutes"]
 fn large_a_boot_with_initrd_by_engines_in_turn_has_the_same_digests() {
