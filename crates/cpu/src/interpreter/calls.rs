@@ -2,7 +2,7 @@
 
 use super::blocks::{Block, Code, Mode, Op, Source};
 use super::core::Run;
-use super::tlb::Real;
+use super::tlb::{Real, Wanted};
 use super::{Interpreter, Link};
 use crate::bits::msr;
 use crate::compiled::{Calls, Entry, Leave, Translated};
@@ -194,11 +194,8 @@ unsafe fn fill(cpu: *mut Vcpu, ea: u64, again: u64, access: Access, clear: bool)
     let (cpu, run) = unsafe { running(cpu) };
     let context = run.tlb.data_context(cpu);
     let (changes, drops) = (run.tlb.fetch_changes, run.tlb.drops);
-    let filled = if clear {
-        run.tlb.lookup_to_clear(cpu, run.world.memory, context, ea)
-    } else {
-        run.tlb.lookup_or_fill(cpu, run.world.memory, context, ea, access)
-    };
+    let wanted = Wanted { context, ea, access, clear };
+    let filled = run.tlb.lookup_or_fill(cpu, run.world.memory, &wanted);
     if run.tlb.fetch_changes != changes {
         cpu.fast.frame.salt = 0;
     }
@@ -208,10 +205,7 @@ unsafe fn fill(cpu: *mut Vcpu, ea: u64, again: u64, access: Access, clear: bool)
     if filled.is_err() || !run.tlb.code_dropped.is_empty() || again != 0 && run.tlb.drops != drops {
         return 0;
     }
-    let entry = run.tlb.entry(context, ea);
-    let tag = if access == Access::Store { entry.write } else { entry.read };
-    let wanted = Translated::tag(ea);
-    (tag == wanted || clear && tag == wanted | Translated::CLEAR) as u64
+    wanted.is_direct(&run.tlb.entry(context, ea)) as u64
 }
 
 unsafe extern "C" fn fill_load(cpu: *mut Vcpu, ea: u64, again: u64) -> u64 {
@@ -268,7 +262,7 @@ unsafe extern "C" fn step(cpu: *mut Vcpu, op: *const Op, address: u64, left: u64
 fn found(cpu: &mut Vcpu, run: &mut Run, ea: u64, access: Access) -> Option<(Translated, u64)> {
     let context = run.tlb.data_context(cpu);
     let drops = run.tlb.drops;
-    let Real(real) = run.tlb.lookup_or_fill(cpu, run.world.memory, context, ea, access).ok()?;
+    let Real(real) = run.tlb.lookup_or_fill(cpu, run.world.memory, &Wanted::new(context, ea, access)).ok()?;
     debug_assert_eq!(run.tlb.drops, drops);
     Some((run.tlb.entry(context, ea), real))
 }

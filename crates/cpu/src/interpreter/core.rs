@@ -3,7 +3,7 @@
 use super::blocks::Op;
 use super::fast::order;
 use super::thread::{CROSSING_PREFIX, Full};
-use super::tlb::{Real, Tlb};
+use super::tlb::{Real, Tlb, Wanted};
 use crate::bits::{dsisr, msr};
 use crate::compiled::Translated;
 use crate::kinds::Kinds;
@@ -126,17 +126,19 @@ impl Core<'_, '_, '_> {
 
     /// Translates a data access, with all its effects.
     pub fn real(&mut self, ea: u64, access: Access) -> Result<u64, Trap> {
-        self.note(ea, access);
-        let context = self.run.tlb.data_context(self.cpu);
-        let Real(real) = self.run.tlb.lookup_or_fill(self.cpu, self.run.world.memory, context, ea, access)?;
-        Ok(real)
+        self.translated(ea, access, false)
     }
 
-    /// Translates a store of zeros, with all its effects.
+    /// The same for a store of zeros.
     pub fn real_to_clear(&mut self, ea: u64) -> Result<u64, Trap> {
-        self.note(ea, Access::Store);
+        self.translated(ea, Access::Store, true)
+    }
+
+    fn translated(&mut self, ea: u64, access: Access, clear: bool) -> Result<u64, Trap> {
+        self.note(ea, access);
         let context = self.run.tlb.data_context(self.cpu);
-        let Real(real) = self.run.tlb.lookup_to_clear(self.cpu, self.run.world.memory, context, ea)?;
+        let wanted = Wanted { context, ea, access, clear };
+        let Real(real) = self.run.tlb.lookup_or_fill(self.cpu, self.run.world.memory, &wanted)?;
         Ok(real)
     }
 

@@ -31,7 +31,7 @@ use jumps::Jumps;
 use thread::Tables;
 use timebase_isa::{Decoder, Flow, Trap};
 use timebase_memory::Memory;
-use tlb::{Real, Tlb};
+use tlb::{Real, Tlb, Wanted};
 
 /// The interpreter. Everything in it is a cache but the counts for reports.
 pub struct Interpreter {
@@ -153,7 +153,8 @@ impl Interpreter {
         mode: Mode,
     ) -> Result<*const Block, Trap> {
         let address = cpu.regs.nia;
-        let Real(real) = self.tlb.lookup_or_fill(cpu, memory, context, address, Access::Fetch)?;
+        let Real(real) =
+            self.tlb.lookup_or_fill(cpu, memory, &Wanted::new(context, address, Access::Fetch))?;
         if !self.blocks.admit(real, address) {
             self.tlb.code_has_gone(real);
             self.forget_moved();

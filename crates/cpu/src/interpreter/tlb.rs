@@ -169,12 +169,29 @@ pub(crate) struct Tlb {
 /// What a translation found: the real address of the byte.
 pub(crate) struct Real(pub u64);
 
-/// An access that is to be translated, in the context of this resident number. `clear`: it stores zeros.
-struct Wanted {
-    context: u32,
-    ea: u64,
-    access: Access,
-    clear: bool,
+/// An access that is to be translated, in the context of this resident number.
+pub(crate) struct Wanted {
+    pub context: u32,
+    pub ea: u64,
+    pub access: Access,
+    /// It stores zeros: where that changes nothing, the page gets no pointer for it, and no bytes.
+    pub clear: bool,
+}
+
+impl Wanted {
+    pub fn new(context: u32, ea: u64, access: Access) -> Wanted {
+        Wanted { context, ea, access, clear: false }
+    }
+
+    /// Compiled code can make this access, which is no fetch, by the entry for it.
+    #[inline]
+    pub fn is_direct(&self, entry: &Translated) -> bool {
+        let tag = Translated::tag(self.ea);
+        match self.access {
+            Access::Store => entry.write == tag || self.clear && entry.write == tag | Translated::CLEAR,
+            Access::Load | Access::Fetch => entry.read == tag,
+        }
+    }
 }
 
 impl Tlb {
@@ -365,47 +382,25 @@ impl Tlb {
         n
     }
 
-    /// The translation of `ea` in the vCPU's present context, remembered or made.
+    /// The translation of an access in the vCPU's present context, remembered or made.
     #[inline]
-    pub fn lookup_or_fill(
-        &mut self,
-        cpu: &Vcpu,
-        memory: &mut Memory,
-        context: u32,
-        ea: u64,
-        access: Access,
-    ) -> Result<Real, Trap> {
+    pub fn lookup_or_fill(&mut self, cpu: &Vcpu, memory: &mut Memory, wanted: &Wanted) -> Result<Real, Trap> {
+        let &Wanted { context, ea, access, .. } = wanted;
         let slot = Self::slot(context, ea, access);
         let (entry, origin, tag) = (&self.entries[slot], &self.origins[slot], Translated::tag(ea));
         let known = match access {
             Access::Load => entry.read == tag || origin.is(DEVICE) && entry.addend == tag as usize,
-            // A page that somebody watches has no pointer for writing but may be writable.
-            Access::Store => origin.is(USED) && origin.writable == tag,
+            // A page that somebody watches has no pointer for writing but may be writable. A first store through a pointer
+            // that was withdrawn gets it back.
+            Access::Store => {
+                origin.is(USED) && origin.writable == tag && (origin.is(WATCHED) || wanted.is_direct(entry))
+            }
             Access::Fetch => entry.fetch == tag,
         };
-        // A first store through a pointer that was withdrawn gets it back.
-        if known && !(access == Access::Store && entry.write != tag && !origin.is(WATCHED)) {
+        if known {
             return Ok(Real(origin.page() | ea & (PAGE - 1)));
         }
-        self.fill(cpu, memory, &Wanted { context, ea, access, clear: false })
-    }
-
-    /// The same for a store of zeros: where that changes nothing, the page gets no pointer for it, and no bytes.
-    pub fn lookup_to_clear(
-        &mut self,
-        cpu: &Vcpu,
-        memory: &mut Memory,
-        context: u32,
-        ea: u64,
-    ) -> Result<Real, Trap> {
-        let (slot, tag) = (Self::slot(context, ea, Access::Store), Translated::tag(ea));
-        let (write, origin) = (self.entries[slot].write, &self.origins[slot]);
-        // As in `lookup_or_fill`.
-        let known = origin.is(USED) && origin.writable == tag;
-        if known && (write == tag || write == tag | Translated::CLEAR || origin.is(WATCHED)) {
-            return Ok(Real(origin.page() | ea & (PAGE - 1)));
-        }
-        self.fill(cpu, memory, &Wanted { context, ea, access: Access::Store, clear: true })
+        self.fill(cpu, memory, wanted)
     }
 
     fn slot(context: u32, ea: u64, access: Access) -> usize {
@@ -777,7 +772,8 @@ mod tests {
             } else {
                 tlb.data_context(&mut cpu)
             };
-            let cached = tlb.lookup_or_fill(&cpu, &mut memory, context, ea, access).map(|real| real.0);
+            let cached =
+                tlb.lookup_or_fill(&cpu, &mut memory, &Wanted::new(context, ea, access)).map(|real| real.0);
             assert_eq!(cached, whole, "{access:?} at {ea:#x} by process {}", cpu.spr.pidr);
             *(if cached.is_ok() { &mut found } else { &mut missed }) += 1;
         }

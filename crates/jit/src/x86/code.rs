@@ -217,6 +217,22 @@ fn distance(from: usize, to: Entry) -> [u8; 4] {
     ((to as isize - from as isize) as i32).to_le_bytes()
 }
 
+/// Makes the translation of the bytes at rax by the code at `$fill`, and looks again; or returns without the zero flag.
+macro_rules! fill_and_look_again {
+    ($code:expr, $fill:expr) => {
+        dynasm!($code; .arch x64
+            // With two addresses to return to the stack is aligned.
+            ; sub rsp, 8
+            ; mov rcx, QWORD $fill as i64
+            ; call rcx
+            ; lea rsp, [rsp + 8]
+            ; jne <again
+            ; test rsp, rsp
+            ; ret
+        )
+    };
+}
+
 /// The code that all superblocks share, which will stand at `base`: its places, and the offset of the way in.
 fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
     let mut code: VecAssembler<X64Relocation> = VecAssembler::new(base);
@@ -396,15 +412,8 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
         dynasm!(code; .arch x64
             ; ret
             ; unknown:
-            // With two addresses to return to the stack is aligned.
-            ; sub rsp, 8
-            ; mov rcx, QWORD fill as i64
-            ; call rcx
-            ; lea rsp, [rsp + 8]
-            ; jne <again
-            ; test rsp, rsp
-            ; ret
         );
+        fill_and_look_again!(code, fill);
         start
     };
     let mut look_ups = |anchor: Option<usize>| {
@@ -522,15 +531,8 @@ fn shared_code(base: usize) -> Option<(Vec<u8>, Shared, usize)> {
             ; ret
             ; unknown:
             ; btr rdx, BYTE Translated::CLEAR.trailing_zeros() as i8
-            // With two addresses to return to the stack is aligned.
-            ; sub rsp, 8
-            ; mov rcx, QWORD fill as i64
-            ; call rcx
-            ; lea rsp, [rsp + 8]
-            ; jne <again
-            ; test rsp, rsp
-            ; ret
         );
+        fill_and_look_again!(code, fill);
         start
     });
     let mut aside = |function: usize| {

@@ -160,6 +160,11 @@ impl Emitter<'_> {
         Guest::Anchored(distance)
     }
 
+    /// What is known of other pages is in use: making a translation must not take it away.
+    fn again(&self) -> bool {
+        self.known.anchors != [None; GROUPS]
+    }
+
     /// A place for an anchor: one that none takes, or that of the oldest one.
     fn place_of_anchor(&mut self) -> usize {
         let free = self.known.anchors.iter().position(Option::is_none);
@@ -200,8 +205,7 @@ impl Emitter<'_> {
         self.address(node.a);
         let registers = self.snapshot();
         make_room(self);
-        let again = self.known.anchors != [None; GROUPS];
-        self.call(look_ups[usize::from(store)][usize::from(again)][size]);
+        self.call(look_ups[usize::from(store)][usize::from(self.again())][size]);
         self.leave_unless_equal(registers, node);
     }
 
@@ -228,7 +232,7 @@ impl Emitter<'_> {
             register = RAX;
         }
         let (label, back) = (self.label(), self.label());
-        let again = self.known.anchors != [None; GROUPS];
+        let again = self.again();
         // What is larger may lead out of the page though it begins far from its end.
         let at_hand = if bytes <= 16 { self.at_hand(node, store) } else { None };
         let aside = match at_hand {
@@ -446,8 +450,7 @@ impl Emitter<'_> {
     pub fn clear(&mut self, node: Node) {
         self.address(node.a);
         let registers = self.snapshot();
-        let again = self.known.anchors != [None; GROUPS];
-        self.call(self.shared.clear[usize::from(again)]);
+        self.call(self.shared.clear[usize::from(self.again())]);
         self.leave_unless_equal(registers, node);
     }
 
