@@ -190,18 +190,17 @@ impl Memory {
         let region = &mut self.regions[n];
         let page = offset / PAGE;
         let start = (offset % PAGE) as usize;
-        let old = region.storage.page_ptr(page);
+        let old = region.storage.page(page).map(|old| old.0.as_ptr());
         let watch = region.watches.page(page);
         if watch.any() {
-            // SAFETY: page_ptr points to PAGE readable bytes, and nothing changes them meanwhile.
-            let old = unsafe { core::slice::from_raw_parts(old, PAGE as usize) };
+            let old = region.storage.page_bytes(page);
             watch.changes(region.base + page * PAGE, old, start, bytes, writer, &mut self.dropped);
         }
         // What has no bytes yet stays so as long as only zeros are stored there: guests clear more than they use.
-        if region.storage.page(page).is_some() || bytes.iter().any(|byte| *byte != 0) {
+        if old.is_some() || bytes.iter().any(|byte| *byte != 0) {
             let target = region.storage.page_mut(page);
             target[start..start + bytes.len()].copy_from_slice(bytes);
-            if target.as_ptr() != old {
+            if old != Some(target.as_ptr()) {
                 self.dropped.push(Drop::Moved(region.base + page * PAGE));
             }
         }
@@ -267,16 +266,16 @@ impl Memory {
     /// engine sees to that). None if it is not memory or somebody watches it: then only [`Memory::store`] may write.
     pub fn page_for_write(&mut self, address: u64) -> Option<*mut u8> {
         let (n, offset) = self.unwatched(address)?;
-        if n == 0 && self.regions[0].storage.page(offset / PAGE).is_none() {
+        let number = offset / PAGE;
+        let old = self.regions[n].storage.page(number).map(|page| page.0.as_ptr());
+        if n == 0 && old.is_none() {
             self.drop_zeros();
             // Once is enough: what is asked for again may be filled by turns with another page.
-            self.fresh =
-                (!self.emptied.get(offset / PAGE).is_some_and(|emptied| *emptied)).then_some(address);
+            let emptied = self.emptied.get(number).is_some_and(|emptied| *emptied);
+            self.fresh = (!emptied).then_some(address);
         }
-        let region = &mut self.regions[n];
-        let old = region.storage.page_ptr(offset / PAGE);
-        let page = region.storage.page_mut(offset / PAGE).as_mut_ptr();
-        if page.cast_const() != old {
+        let page = self.regions[n].storage.page_mut(number).as_mut_ptr();
+        if old != Some(page.cast_const()) {
             self.dropped.push(Drop::Moved(address));
         }
         Some(page)
