@@ -27,7 +27,22 @@ fn linux(change: impl Fn(&mut Config)) -> BoxedMachine {
 /// The same, run by the interpreter alone.
 fn interpreted(change: impl Fn(&mut Config)) -> BoxedMachine {
     let (config, images) = configured(change);
-    build(&config, &images).map_err(|e| e.0).expect("a good configuration")
+    without_compiler(&config, &images)
+}
+
+fn without_compiler(config: &Config, images: &Images) -> BoxedMachine {
+    build(config, images).map_err(|e| e.0).expect("a good configuration")
+}
+
+/// Runs to that instruction.
+fn run_to(machine: &mut BoxedMachine, limit: u64) {
+    while machine.position().count < limit {
+        match machine.run(limit) {
+            Stop::Output => drop(machine.take_output()),
+            Stop::Idle { .. } => machine.end_idle(),
+            stop => assert_eq!(stop, Stop::Limit),
+        }
+    }
 }
 
 /// Runs until the console shows `text`; gives the console so far.
@@ -142,13 +157,8 @@ fn boots_by_firmware_in_the_guest() {
 /// A shell on the console: what is typed arrives by interrupt, and `reboot` starts the machine anew.
 #[test]
 fn s13_a_shell_reads_the_console_and_reboots_the_machine() {
-    let append = "console=hvc0 rdinit=/bin/sh".into();
-    let config = Config { memory_bytes: 1 << 30, append, cpus: 2, ..config() };
-    let images = Images {
-        kernel: Some(read("vmlinux")[..].into()),
-        initrd: Some(read("initrd.gz")[..].into()),
-        ..Images::default()
-    };
+    let (config, images) = installer();
+    let config = Config { append: "console=hvc0 rdinit=/bin/sh".into(), cpus: 2, ..config };
     let mut machine = built(&config, images);
     let limit = 6_000_000_000;
     until(&mut machine, "~ # ", limit);
@@ -222,27 +232,17 @@ fn a_boot_with_random_flushes_and_quanta_has_the_same_digests() {
 #[ignore = "takes minutes"]
 fn large_a_boot_with_initrd_by_engines_in_turn_has_the_same_digests() {
     let (config, images) = installer();
-    let mut straight = build(&config, &images).map_err(|e| e.0).expect("a good configuration");
-    let mut machines =
-        [built(&config, images.clone()), build(&config, &images).map_err(|e| e.0).expect("the same")];
+    let mut straight = without_compiler(&config, &images);
+    let mut machines = [built(&config, images.clone()), without_compiler(&config, &images)];
     let (mut present, mut random, mut turns) = (0, Random(11), 0);
-    let go = |machine: &mut BoxedMachine, limit: u64| {
-        while machine.position().count < limit {
-            match machine.run(limit) {
-                Stop::Output => drop(machine.take_output()),
-                Stop::Idle { .. } => machine.end_idle(),
-                stop => assert_eq!(stop, Stop::Limit),
-            }
-        }
-    };
     for point in 1..=12 {
         let end = point * 200_000_000;
-        go(&mut straight, end);
+        run_to(&mut straight, end);
         while machines[present].position().count < end {
             let machine = &mut machines[present];
             let piece = random.below(3_000_000) + 1;
             machine.set_quantum([1, 3, 97, 1009, 99_991, u64::MAX][random.below(6) as usize]);
-            go(machine, end.min(machine.position().count + piece));
+            run_to(machine, end.min(machine.position().count + piece));
             match random.below(16) {
                 0..=3 => machine.flush_caches(),
                 4..=6 => {
@@ -264,22 +264,13 @@ pub fn restored(straight: &mut BoxedMachine, fresh: &mut BoxedMachine, positions
     let mut random = Random(5);
     let mut positions: Vec<u64> = (0..positions).map(|_| random.below(end)).collect();
     positions.sort_unstable();
-    let to = |machine: &mut BoxedMachine, limit| {
-        while machine.position().count < limit {
-            match machine.run(limit) {
-                Stop::Output => drop(machine.take_output()),
-                Stop::Idle { .. } => machine.end_idle(),
-                _ => {}
-            }
-        }
-    };
     for position in positions {
-        to(straight, position);
+        run_to(straight, position);
         fresh.restore(&straight.snapshot()).expect("the same configuration");
         assert_eq!(fresh.digest(), straight.digest(), "restored at {position}");
         let later = position + 200_000;
-        to(fresh, later);
-        to(straight, later);
+        run_to(fresh, later);
+        run_to(straight, later);
         assert_eq!(fresh.digest(), straight.digest(), "from {position} to {later}");
     }
 }
